@@ -1,0 +1,29 @@
+//! The words of the product as types: leads, events, identities, outcomes, consent, market, scores.
+//!
+//! Owns: names, shapes, limits and validation of everything that crosses a boundary.
+//! Invariant: a value that exists is valid; what came from outside is raw until it was validated.
+//! Deliberately absent: I/O, SQL, HTTP, async, the system clock.
+
+pub mod attribute;
+pub mod clock;
+pub mod consent;
+pub mod event;
+pub mod id;
+pub mod identity;
+pub mod invalid;
+pub mod limits;
+pub mod market;
+pub mod protected;
+pub mod score;
+pub mod time;
+
+pub use attribute::{AttributeName, AttributeValue, Attributes};
+pub use clock::{Clock, ManualClock};
+pub use consent::{Consent, ConsentState, LegalBasis, Purpose};
+pub use event::{Event, EventBody, EventEnvelope, EventKind, PendingEvent};
+pub use id::{EventId, LeadId};
+pub use identity::{Identity, IdentityKind, RawIdentity, Region};
+pub use invalid::Invalid;
+pub use market::MarketSnapshot;
+pub use score::{Approach, Breakdown, Grade, Score};
+pub use time::Timestamp;

@@ -1,0 +1,11 @@
+//! From what other systems send to a published score: ingest, scorer, publish, training.
+//!
+//! Owns: the flow of data, in one direction; `topology` wires it on one screen.
+//! Invariant: an event is acknowledged only when durable and has one effect; nothing is published uncommitted.
+//! Deliberately absent: HTTP.
+
+pub mod ingest;
+pub mod publish;
+pub mod scorer;
+pub mod topology;
+pub mod training;
