@@ -1,1 +1,31 @@
-//! Under construction.
+//! Learned models: training, calibration, explanation and their immutable files.
+//!
+//! Owns: the table of examples, boosted trees and the logistic baseline, calibration and intervals, the reference
+//! population, and [`Bundle`], which holds all of them with the schema they were trained on. Invariant: the same
+//! examples, options and seed give the same bytes on any number of threads, and a bundle that exists is whole.
+//! Deliberately absent: where bundles are kept, which one serves, and any tuning per data set.
+
+pub mod bundle;
+pub mod manifest;
+pub mod matrix;
+pub mod train;
+
+pub use bundle::{Bundle, BundleError};
+pub use manifest::Manifest;
+pub use matrix::Matrix;
+pub use train::{Progress, TrainError, TrainOptions, TrainingSet, train};
+
+/// What a model says of one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Log-odds of the trees, before calibration; what the contributions add up to.
+    pub log_odds: f64,
+    /// Calibrated probability of conversion within the horizon, strictly between 0 and 1.
+    pub probability: f64,
+    /// Lower end of the 90 % interval, at most `probability`.
+    pub lower: f64,
+    /// Upper end of the 90 % interval, at least `probability`.
+    pub upper: f64,
+    /// Percentile of `probability` in the reference population, 0 to 100.
+    pub score: u8,
+}
