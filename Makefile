@@ -1,0 +1,59 @@
+# Everything that a person does with the checkout. `make` alone lists the targets.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Outside the checkout, so that a fresh clone starts with a warm cache.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/leadscore/target
+
+LEADSCORE := $(CARGO_TARGET_DIR)/release/leadscore
+REPORTS := $(CURDIR)/target/reports
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: deps
+deps: ## Install what the build needs and this machine lacks
+	@scripts/install-build-deps.sh
+
+.PHONY: build
+build: deps ## Build the release binary
+	@cargo build --release --locked -p leadscore-server
+
+.PHONY: demo
+demo: build ## Simulate a brokerage, train, and serve it (again: goes on where it was)
+	@exec $(LEADSCORE) demo
+
+.PHONY: demo-reset
+demo-reset: ## Remove the demo's folder, ./leadscore-data
+	@rm -rf leadscore-data
+
+.PHONY: test
+test: deps ## Run every test
+	@scripts/test.sh
+
+.PHONY: lint
+lint: deps ## Format, clippy, licences, unused dependencies, dependency directions
+	@scripts/lint.sh
+
+.PHONY: bench
+bench: build ## Measure speed and memory against their bars
+	@LEADSCORE_BIN=$(LEADSCORE) LEADSCORE_REPORTS=$(REPORTS) cargo bench --locked -p leadscore-server --bench serve
+
+.PHONY: quality
+quality: deps ## Measure accuracy on real data beside LightGBM and XGBoost (needs LEADSCORE_DATA_DIR)
+	@scripts/quality.sh
+
+.PHONY: coverage
+coverage: deps ## Measure the tests' line coverage against its bar
+	@scripts/coverage.sh
+
+.PHONY: docs
+docs: ## Write anew what is generated from the code: the command line's manual
+	@LEADSCORE_WRITE_DOCS=1 cargo test --locked -p leadscore-server --bin leadscore manual
+
+.PHONY: fmt
+fmt: ## Format the code
+	@cargo fmt --all

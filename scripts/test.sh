@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs every test of the workspace and closes with one line that adds them up.
+# Two runs at once do not meet: tests use temporary folders and free ports only.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+
+awk '
+  /^test result:/ { passed += $4; failed += $6; ignored += $8 }
+  /^error: could not compile/ || /^error: test failed/ { broken = 1 }
+  END {
+    printf "\n%d passed, %d failed", passed, failed
+    if (ignored) printf ", %d skipped", ignored
+    printf "\n"
+    if (passed == 0) { print "error: no test ran" > "/dev/stderr"; exit 1 }
+  }' "$log" || status=1
+exit "$status"
