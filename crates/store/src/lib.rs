@@ -1,1 +1,37 @@
-//! Placeholder.
+//! Everything that lasts: the event log, leads, states, scores, market, accounts, models, and the keys that seal them.
+//!
+//! Owns: the database's schema and every query, the embedded event log, the key ring, the model registry's folder,
+//! the in-process score cache.
+//! Invariants: an event is acknowledged only after it is durable and has one effect however often it arrives; the
+//! position of a reader of the log is committed together with what was derived from it; a lead's latest score never
+//! goes backwards; personal data is sealed under a key of the lead's own.
+//! Deliberately absent: HTTP, features and models (states and bundles are bytes here), logging of values.
+
+mod accounts;
+mod cache;
+mod db;
+mod error;
+mod health;
+mod imports;
+mod keyring;
+mod leads;
+mod log;
+mod market;
+mod performance;
+mod registry;
+mod scores;
+mod states;
+
+pub use accounts::{Principal, Role, TokenRecord};
+pub use cache::{Cached, ScoreCache};
+pub use db::{Store, StoreOptions};
+pub use error::StoreError;
+pub use health::{Counts, GroupLag, Health};
+pub use imports::Checkpoint;
+pub use keyring::MasterKey;
+pub use leads::{Erased, LeadRecord};
+pub use log::{APPEND_MAX_EVENTS, Appended, LogRecord, Unreadable};
+pub use performance::ModelPerformance;
+pub use registry::{AliasChange, Registry, RegistryError};
+pub use scores::StoredScore;
+pub use states::{DeadLetter, DeadRecord, Derived, StoredState};

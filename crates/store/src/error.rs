@@ -1,0 +1,86 @@
+//! The one error of the store's boundary, by what the caller can do about it.
+
+use std::{io, path::PathBuf};
+
+use leadscore_domain::Invalid;
+
+/// Why the store did not do what was asked. Never carries personal data.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the database, or the queue of writes is full: try again later.
+    #[error("the database is busy; try again")]
+    Busy,
+    /// Another reader of the same group went on from here: forget what was derived and start from its position.
+    #[error("group {group} stands at {found} in partition {partition}, not at {expected}")]
+    Fenced {
+        /// The group of readers.
+        group: String,
+        /// The partition of the log.
+        partition: u16,
+        /// Position that the caller started from.
+        expected: i64,
+        /// Position that is stored.
+        found: i64,
+    },
+    /// Stored data is damaged or was altered: restore from a backup.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The master key does not fit the folder: hand in the key that the folder was made with.
+    #[error("the master key does not fit: {0}")]
+    WrongKey(String),
+    /// The folder was written by a newer release: upgrade.
+    #[error("the database has schema {found}, this release knows up to {known}; upgrade leadscore")]
+    SchemaTooNew {
+        /// Version of the folder's schema.
+        found: i64,
+        /// Newest version that this release knows.
+        known: i64,
+    },
+    /// The request itself is wrong: correct it.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+    /// The database refused for another reason.
+    #[error("the database failed")]
+    Db(#[source] sqlx::Error),
+}
+
+/// Primary result codes of SQLite (<https://www.sqlite.org/rescode.html>); extended codes keep them in the low byte.
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_LOCKED: i32 = 6;
+const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_NOTADB: i32 = 26;
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Busy;
+        }
+        if matches!(error, sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed) {
+            return Self::Closed;
+        }
+        let code = error.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
+        match code.map(|code| code & 0xff) {
+            Some(SQLITE_BUSY | SQLITE_LOCKED) => Self::Busy,
+            Some(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Corrupt("the database file".to_owned()),
+            Some(_) | None => Self::Db(error),
+        }
+    }
+}
+
+/// Names the path in an I/O error.
+pub(crate) fn io_at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.into();
+    move |source| StoreError::Io { path, source }
+}
