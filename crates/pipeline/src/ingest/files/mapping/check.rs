@@ -1,0 +1,1 @@
+//! Whether a mapping is sound in itself.

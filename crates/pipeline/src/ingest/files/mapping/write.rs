@@ -1,0 +1,1 @@
+//! The commented form of a mapping.
