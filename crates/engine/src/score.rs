@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use leadscore_domain::{ConsentState, Grade, LeadId, Purpose, Score, Timestamp, time::HOUR_US};
 
 use crate::{
-    features::{self, FEATURES, LeadState, Market},
+    features::{self, FEATURES, LeadState, MAX_WIDTH, Market},
     models::{Bundle, Prediction},
     playbook,
     scorecard::Scorecard,
@@ -34,7 +34,7 @@ impl Model {
     pub fn schema_hash(&self) -> String {
         match self {
             Self::Bundle(bundle) => bundle.view().schema_hash(),
-            Self::Scorecard(_) => String::new(),
+            Self::Scorecard(_) => features::schema_hash(),
         }
     }
 
@@ -133,13 +133,14 @@ impl Scorer {
         log_position: i64,
     ) -> Result<Score, Withheld> {
         self.check_consent(state)?;
-        let mut fixed = vec![f32::NAN; FEATURES.len()];
+        let mut fixed = [f32::NAN; FEATURES.len()];
         features::compute(state, at, &self.market, &mut fixed);
         let (prediction, breakdown) = match &*self.model {
             Model::Bundle(bundle) => {
-                let mut row = vec![f32::NAN; bundle.view().width()];
-                bundle.view().fill(state, at, &self.market, &mut row);
-                (bundle.predict(&row), bundle.breakdown(&row))
+                let mut row = [f32::NAN; MAX_WIDTH];
+                let row = &mut row[..bundle.view().width()];
+                bundle.view().project(&fixed, state, at, row);
+                (bundle.predict(row), bundle.breakdown(row))
             }
             Model::Scorecard(scorecard) => scorecard.predict(&fixed),
         };
@@ -174,9 +175,9 @@ impl Scorer {
     }
 
     fn contact_time(&self, state: &LeadState, at: Timestamp) -> Timestamp {
-        let own = state.time_zone().and_then(|name| TimeZone::get(name).ok());
-        let zone = own.as_ref().unwrap_or(&self.policy.default_zone);
-        timing::best_contact_time(&self.answer_rates, &state.hour_of_week(), zone, own.is_some(), at)
+        let own = state.zone();
+        let zone = own.unwrap_or(&self.policy.default_zone);
+        timing::best_contact_time(&self.answer_rates, state.hour_of_week(), zone, own.is_some(), at)
     }
 }
 

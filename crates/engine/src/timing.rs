@@ -45,8 +45,8 @@ impl ContactPrior {
     /// Adds one lead's calls.
     pub fn add(&mut self, habits: &HourOfWeek) {
         for hour in 0..HOURS_PER_WEEK {
-            self.attempts[hour] += u64::from(habits.attempts[hour]);
-            self.answers[hour] += u64::from(habits.answers[hour]);
+            self.attempts[hour] += u64::from(habits.attempts(hour));
+            self.answers[hour] += u64::from(habits.answers(hour));
         }
     }
 
@@ -99,8 +99,8 @@ pub fn best_contact_time(
         if !hours.contains(&((hour % 24) as i8)) {
             continue;
         }
-        let attempts = f64::from(habits.attempts[hour]);
-        let answers = f64::from(habits.answers[hour]);
+        let attempts = f64::from(habits.attempts(hour));
+        let answers = f64::from(habits.answers(hour));
         let rate = (answers + LEAD_PRIOR_CALLS * rates[hour]) / (attempts + LEAD_PRIOR_CALLS);
         let worth = rate * (-(wait as f64) / WAIT_HALF_LIFE_HOURS).exp2();
         if worth > best.0 {
@@ -129,10 +129,6 @@ fn hour_start(local: civil::DateTime, wait: usize, zone: &TimeZone) -> Option<Ti
 mod tests {
     use super::*;
 
-    fn no_calls() -> HourOfWeek {
-        HourOfWeek { attempts: [0; HOURS_PER_WEEK], answers: [0; HOURS_PER_WEEK] }
-    }
-
     fn zone(name: &str) -> TimeZone {
         TimeZone::get(name).unwrap()
     }
@@ -144,7 +140,7 @@ mod tests {
     #[test]
     fn never_outside_lawful_hours_at_any_minute_of_a_year_with_clock_changes() {
         let rates = ContactPrior::default().rates();
-        let habits = no_calls();
+        let habits = HourOfWeek::default();
         for name in ["America/New_York", "America/Los_Angeles", "Pacific/Honolulu", "America/Phoenix"] {
             let zone = zone(name);
             let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -167,7 +163,7 @@ mod tests {
         }
         let zone = zone("America/Chicago");
         let monday_noon: Timestamp = "2026-03-02T18:00:00Z".parse().unwrap();
-        let time = best_contact_time(&prior.rates(), &no_calls(), &zone, true, monday_noon);
+        let time = best_contact_time(&prior.rates(), &HourOfWeek::default(), &zone, true, monday_noon);
         assert_eq!(time, "2026-03-04T00:00:00Z".parse().unwrap());
     }
 
