@@ -6,6 +6,7 @@
 
 pub mod backtest;
 pub mod metrics;
+pub mod reliability;
 pub mod report;
 pub mod split;
 

@@ -6,9 +6,17 @@
 //! Deliberately absent: where bundles are kept, which one serves, and any tuning per data set.
 
 pub mod bundle;
+pub mod calibration;
+pub mod folds;
+mod forest;
+mod lbfgs;
+pub mod logistic;
 pub mod manifest;
 pub mod matrix;
+mod numeric;
+pub mod reference;
 pub mod train;
+mod trees;
 
 pub use bundle::{Bundle, BundleError};
 pub use manifest::Manifest;
@@ -22,7 +30,7 @@ pub struct Prediction {
     pub log_odds: f64,
     /// Calibrated probability of conversion within the horizon, strictly between 0 and 1.
     pub probability: f64,
-    /// Lower end of the 90 % interval, at most `probability`.
+    /// Lower end of the 90 % interval, at most `probability`; see [`calibration`] for what it means.
     pub lower: f64,
     /// Upper end of the 90 % interval, at least `probability`.
     pub upper: f64,

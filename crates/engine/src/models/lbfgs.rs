@@ -1,0 +1,86 @@
+//! Limited-memory BFGS for smooth convex functions: D. Liu, J. Nocedal, "On the limited memory BFGS method for large
+//! scale optimization", 1989, with step halving to sufficient decrease.
+
+use std::collections::VecDeque;
+
+/// Corrections kept.
+const MEMORY: usize = 10;
+/// Most steps.
+const MAX_STEPS: usize = 300;
+/// Largest derivative at the minimum, relative to the function's value.
+const TOLERANCE: f64 = 1e-7;
+/// Share of the predicted decrease that a step must bring.
+const SUFFICIENT: f64 = 1e-4;
+
+/// One correction: step, change of the gradient, and the inverse of their product.
+type Correction = (Vec<f64>, Vec<f64>, f64);
+
+/// Minimises `function(at, gradient) -> value`, which fills `gradient`, from `start`.
+pub(super) fn minimise(start: Vec<f64>, function: impl Fn(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
+    let mut at = start;
+    let mut gradient = vec![0.0; at.len()];
+    let mut value = function(&at, &mut gradient);
+    let mut corrections: VecDeque<Correction> = VecDeque::new();
+    for _ in 0..MAX_STEPS {
+        let steepest = gradient.iter().fold(0.0_f64, |most, slope| most.max(slope.abs()));
+        if steepest <= TOLERANCE * value.abs().max(1.0) {
+            break;
+        }
+        let direction = descent(&gradient, &corrections);
+        let slope = dot(&direction, &gradient);
+        let mut scale = if corrections.is_empty() { 1.0 / dot(&gradient, &gradient).sqrt() } else { 1.0 };
+        let mut next_gradient = vec![0.0; at.len()];
+        let (next, next_value) = loop {
+            let next: Vec<f64> = at.iter().zip(&direction).map(|(x, d)| x + scale * d).collect();
+            let next_value = function(&next, &mut next_gradient);
+            if next_value <= value + SUFFICIENT * scale * slope {
+                break (next, next_value);
+            }
+            scale /= 2.0;
+            if scale < 1e-12 {
+                return at;
+            }
+        };
+        let step: Vec<f64> = next.iter().zip(&at).map(|(x, y)| x - y).collect();
+        let change: Vec<f64> = next_gradient.iter().zip(&gradient).map(|(x, y)| x - y).collect();
+        let product = dot(&step, &change);
+        if product > 1e-12 * dot(&change, &change) {
+            if corrections.len() == MEMORY {
+                corrections.pop_front();
+            }
+            corrections.push_back((step, change, 1.0 / product));
+        }
+        (at, gradient, value) = (next, next_gradient, next_value);
+    }
+    at
+}
+
+/// Minus the gradient times the inverse Hessian as the corrections describe it (two-loop recursion).
+fn descent(gradient: &[f64], corrections: &VecDeque<Correction>) -> Vec<f64> {
+    let mut direction: Vec<f64> = gradient.iter().map(|slope| -slope).collect();
+    let mut weights = Vec::with_capacity(corrections.len());
+    for (step, change, inverse) in corrections.iter().rev() {
+        let weight = inverse * dot(step, &direction);
+        add(&mut direction, -weight, change);
+        weights.push(weight);
+    }
+    if let Some((_, change, inverse)) = corrections.back() {
+        let scale = 1.0 / (inverse * dot(change, change));
+        direction.iter_mut().for_each(|value| *value *= scale);
+    }
+    for ((step, change, inverse), weight) in corrections.iter().zip(weights.into_iter().rev()) {
+        let back = inverse * dot(change, &direction);
+        add(&mut direction, weight - back, step);
+    }
+    direction
+}
+
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
+}
+
+fn add(to: &mut [f64], scale: f64, what: &[f64]) {
+    for (to, what) in to.iter_mut().zip(what) {
+        *to += scale * what;
+    }
+}
