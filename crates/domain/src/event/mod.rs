@@ -1,12 +1,23 @@
 //! Events: what happened to a lead, as sources send it, as it waits for its lead, and as the log keeps it.
 
 mod body;
+mod browsing;
+mod check;
 mod codec;
+mod conversation;
+mod crm;
 #[cfg(test)]
 mod tests;
 
-pub use body::*;
+pub use body::{EventBody, EventKind};
+pub use browsing::{
+    Deal, ListingSaved, Page, PageView, PropertySearch, PropertyType, Showing, ShowingAction, WebSession,
+};
 pub use codec::BodySeed;
+pub use conversation::{Direction, Email, EmailAction, Medium, Message, Speaker, Turn, VoiceCall};
+pub use crm::{
+    AgentAction, AgentActionKind, CrmUpdated, LeadCreated, LeadMerged, Outcome, OutcomeResult, Stage, StageChanged,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
