@@ -1,1 +1,92 @@
-//! Placeholder.
+//! The HTTP API: leads, events, scores, log-in, health, and the pages that describe them.
+//!
+//! Owns: routes, authentication, the shapes of requests and answers, problems. Invariants: every answer of 400 or
+//! above is `application/problem+json`; no input makes it panic; nothing derived is written, only events are
+//! appended. Deliberately absent: SQL, features, the pipeline, listening on a socket, reading the clock.
+
+mod auth;
+mod json;
+mod middleware;
+mod openapi;
+pub mod problem;
+mod rest;
+mod schema;
+mod state;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::header,
+    middleware::{from_fn, from_fn_with_state},
+    response::{Html, Redirect},
+    routing::get,
+};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use crate::state::{AppState, Limits};
+use crate::state::Api;
+
+/// The whole API as a service.
+///
+/// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, so that log-in attempts are counted per
+/// client.
+pub fn router(state: AppState) -> Router {
+    let api = Arc::new(Api::from(state));
+    let (routes, document) = endpoints(&api);
+    surround(routes.merge(pages(document.into())), api)
+}
+
+/// Puts around all routes what every request meets.
+fn surround(routes: Routes, api: Arc<Api>) -> Router {
+    routes
+        .fallback(middleware::not_found)
+        .method_not_allowed_fallback(middleware::method_not_allowed)
+        .layer(CatchPanicLayer::custom(middleware::panicked))
+        .layer(DefaultBodyLimit::max(api.limits.body_max_bytes))
+        .layer(from_fn_with_state(Arc::clone(&api), middleware::observe))
+        .with_state(api)
+}
+
+/// The OpenAPI document, as `/openapi.json` answers it.
+#[must_use]
+pub fn openapi_json() -> String {
+    describe(rest::guarded(), rest::open()).1
+}
+
+type Routes = Router<Arc<Api>>;
+
+fn endpoints(api: &Arc<Api>) -> (Routes, String) {
+    let guarded = rest::guarded().route_layer(from_fn_with_state(Arc::clone(api), auth::bearer::require));
+    let (routes, document) = describe(guarded, rest::open());
+    (routes.route_layer(from_fn(middleware::refuse_query)), document)
+}
+
+fn describe(guarded: OpenApiRouter<Arc<Api>>, open: OpenApiRouter<Arc<Api>>) -> (Routes, String) {
+    let needs_token = guarded.get_openapi().clone();
+    let all = OpenApiRouter::with_openapi(openapi::base()).merge(guarded).merge(open);
+    let (routes, mut document) = all.split_for_parts();
+    openapi::complete(&mut document, &needs_token);
+    let json = document.to_pretty_json().expect("an OpenAPI document is plain data with string keys");
+    (routes, format!("{json}\n"))
+}
+
+/// Pages for people, and the document for programs.
+fn pages(document: Arc<str>) -> Routes {
+    let json = move || {
+        let document = Arc::clone(&document);
+        async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }
+    };
+    // The page reads the document that is served beside it; "none" keeps it from asking an online validator.
+    let config = utoipa_swagger_ui::Config::from("/openapi.json").validator_url("none");
+    Routes::from(SwaggerUi::new("/docs").config(config))
+        .route(problem::ERRORS_PATH, get(|| async { Html(problem::errors_html()) }))
+        .route_layer(from_fn(middleware::docs_policy))
+        .route("/openapi.json", get(json))
+        .route("/", get(|| async { Redirect::to("/docs/") }))
+}

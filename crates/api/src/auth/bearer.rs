@@ -1,0 +1,111 @@
+//! `Authorization: Bearer` (RFC 6750): an API key, or a token from a log-in.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::Response,
+};
+
+use crate::{
+    problem::{Code, Problem},
+    rest::unavailable,
+    state::Api,
+};
+
+/// Longest token that is looked up.
+const TOKEN_MAX_BYTES: usize = 256;
+
+/// Lets a request through that carries a valid token. Every role may read, and post events.
+///
+/// # Errors
+/// [`Code::Unauthenticated`] without one.
+pub async fn require(State(api): State<Arc<Api>>, request: Request, next: Next) -> Result<Response, Problem> {
+    let token = bearer(request.headers())?;
+    match api.store.token(token).await.map_err(unavailable)? {
+        Some(_) => Ok(next.run(request).await),
+        None => Err(Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.")),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let refuse = |detail| Problem::new(Code::Unauthenticated, detail);
+    let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refuse("The request carries no token."))?;
+    value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .filter(|token| !token.is_empty() && token.len() <= TOKEN_MAX_BYTES)
+        .ok_or_else(|| refuse("The Authorization header is not `Bearer <token>`."))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::Body,
+        http::{Method, Request},
+    };
+    use leadscore_domain::time::HOUR_US;
+    use leadscore_store::Role;
+    use serde_json::json;
+
+    use crate::testing::{NOBODY, TestApp};
+
+    #[tokio::test]
+    async fn every_guarded_operation_asks_for_a_token() {
+        let mut app = TestApp::new().await;
+        app.token = "lsk_unknown".to_owned();
+        let mut guarded = 0;
+        for (path, item) in app.document()["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let (method, path) = (method.to_uppercase(), path.replace("{lead_id}", NOBODY));
+                let request = app.request(method.parse().unwrap(), &path).body(Body::empty()).unwrap();
+                let refused = app.send(request).await;
+                let asks = refused.status == 401;
+                assert_eq!(asks, operation.get("security").is_some(), "{method} {path}");
+                assert_eq!(asks, path.starts_with("/api/v1/") && path != "/api/v1/login", "{method} {path}");
+                guarded += u8::from(asks);
+            }
+        }
+        assert_eq!(guarded, 5);
+    }
+
+    #[tokio::test]
+    async fn whatever_is_no_valid_token_is_refused() {
+        let app = TestApp::new().await;
+        let path = format!("/api/v1/leads/{NOBODY}");
+        let expired_at = app.state.clock.now().plus_micros(HOUR_US);
+        let expired = app.state.store.create_token("short", Role::Admin, Some(expired_at)).await.unwrap();
+        app.clock.advance_micros(2 * HOUR_US);
+        let long = format!("Bearer {}", "x".repeat(100_000));
+        for header in
+            ["", "Bearer", "Bearer ", "Basic YTpi", &app.token, &format!("Bearer {expired}"), "Bearer \u{e9}", &long]
+        {
+            let request = Request::get(&path).header("authorization", header).body(Body::empty()).unwrap();
+            let reply = app.send(request).await;
+            assert_eq!(reply.code(), "unauthenticated", "{header}");
+            assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"leadscore\"");
+        }
+        let bare = app.send(Request::get(&path).body(Body::empty()).unwrap()).await;
+        assert_eq!(bare.code(), "unauthenticated");
+        let request = Request::get(&path).header("authorization", format!("bearer  {}", app.token));
+        assert_eq!(app.send(request.body(Body::empty()).unwrap()).await.code(), "lead-not-found");
+    }
+
+    #[tokio::test]
+    async fn every_role_may_read_and_post() {
+        let mut app = TestApp::new().await;
+        for role in [Role::Agent, Role::Manager, Role::Admin] {
+            app.token = app.state.store.create_token("key", role, None).await.unwrap();
+            let lead = app.lead("42").await;
+            assert!(app.get(&format!("/api/v1/leads/{lead}")).await.status.is_success());
+            let request = json!({"lead_ids": [lead]});
+            assert!(app.post("/api/v1/leads/batch-score", &request).await.status.is_success());
+        }
+        assert!(app.operation(&Method::GET, &format!("/api/v1/leads/{NOBODY}/score")).is_some());
+    }
+}

@@ -1,0 +1,275 @@
+//! What surrounds every request: an id, a span, a bound on time, a net under panics, headers that protect browsers.
+//!
+//! Invariant: no query string, body, token or path parameter reaches a log. Deliberately absent: who may do what
+//! (see `auth`).
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use leadscore_domain::Timestamp;
+use tracing::Instrument;
+
+use crate::{
+    problem::{Code, Problem},
+    state::Api,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken over from the sender.
+const REQUEST_ID_MAX_BYTES: usize = 64;
+/// Seconds after which a request that timed out may be sent again.
+const RETRY_AFTER_TIMEOUT_S: u64 = 5;
+
+/// Unique words, such as for requests: start of the process, its number, a counter.
+#[derive(Debug)]
+pub struct Ids {
+    prefix: String,
+    next: AtomicU64,
+}
+
+impl Ids {
+    /// A sequence of the process that started at `start`.
+    #[must_use]
+    pub fn new(start: Timestamp) -> Self {
+        Self { prefix: format!("{:x}-{:x}", start.as_micros(), std::process::id()), next: AtomicU64::new(0) }
+    }
+
+    /// The next word.
+    #[must_use]
+    pub fn next(&self) -> String {
+        format!("{}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Gives the request its id and span, bounds its time, and says how it went.
+pub async fn observe(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers(), &api.ids);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let span = tracing::info_span!(
+        "http.request",
+        request_id = request_id.to_str().unwrap_or_default(),
+        method = request.method().as_str(),
+        route
+    );
+    let answer = tokio::time::timeout(api.limits.answer_timeout, next.run(request)).instrument(span.clone()).await;
+    let mut response = answer.unwrap_or_else(|_| {
+        Problem::new(Code::TimedOut, "The request was given up.")
+            .retry_after_s(RETRY_AFTER_TIMEOUT_S)
+            .into_response()
+    });
+    response.headers_mut().insert(REQUEST_ID, request_id);
+    protect(response.headers_mut());
+    span.in_scope(|| report(&response, started));
+    response
+}
+
+fn request_id(headers: &HeaderMap, ids: &Ids) -> HeaderValue {
+    let sent = headers.get(REQUEST_ID).filter(|id| {
+        (1..=REQUEST_ID_MAX_BYTES).contains(&id.len())
+            && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    });
+    sent.cloned().unwrap_or_else(|| {
+        HeaderValue::try_from(ids.next()).expect("hexadecimal digits and dashes are a header value")
+    })
+}
+
+fn protect(headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Answers are about persons: no cache on the way keeps them. A handler that knows better says so itself.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'"));
+}
+
+fn report(response: &Response, started: Instant) {
+    let status = response.status().as_u16();
+    let latency_ms = started.elapsed().as_secs_f64() * 1e3;
+    let code = response.extensions().get::<Code>().map(|code| code.as_str());
+    if response.status().is_server_error() {
+        tracing::warn!(status, latency_ms, code, "request failed");
+    } else {
+        tracing::debug!(status, latency_ms, code, "request answered");
+    }
+}
+
+/// Answers for a handler that panicked. The panic hook has logged where; its message may quote data and stays out.
+pub fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
+    Problem::new(Code::Internal, "The request met a defect.").into_response()
+}
+
+/// Lets the pages under `/docs` load their own scripts and styles, and nothing from elsewhere.
+pub async fn docs_policy(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; \
+             base-uri 'none'; form-action 'none'",
+        ),
+    );
+    response
+}
+
+/// Refuses query parameters: no endpoint takes any.
+pub async fn refuse_query(request: Request, next: Next) -> Result<Response, Problem> {
+    let name = request.uri().query().and_then(|query| query.split(['&', '=']).next()).filter(|name| !name.is_empty());
+    match name {
+        None => Ok(next.run(request).await),
+        Some(name) => Err(Problem::new(Code::UnknownQueryParameter, "The endpoint takes no such parameter.")
+            .field(name.chars().take(REQUEST_ID_MAX_BYTES).collect::<String>())),
+    }
+}
+
+/// Answers for addresses that do not exist.
+pub async fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "The address leads nowhere.")
+}
+
+/// Answers for addresses that exist with another method; the router adds `Allow`.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "The address exists, but not with this method.")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+        time::Duration,
+    };
+
+    use axum::{
+        Router,
+        body::{Body, Bytes},
+        http::{Method, Request},
+        routing::get,
+    };
+    use http_body::Frame;
+    use serde_json::json;
+
+    use crate::{
+        Limits,
+        testing::{NOBODY, TestApp},
+    };
+
+    const EVENTS: &str = "/api/v1/events";
+
+    /// A body that stops in the middle: silently, or with an error.
+    struct Stuck {
+        breaks: bool,
+    }
+
+    impl http_body::Body for Stuck {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+            if self.breaks { Poll::Ready(Some(Err(std::io::Error::other("reset")))) } else { Poll::Pending }
+        }
+    }
+
+    #[tokio::test]
+    async fn addresses_and_methods_that_do_not_exist_are_problems() {
+        let app = TestApp::new().await;
+        for path in ["/nowhere", "/api/v1", "/api/v2/leads", "/api/v1/leads/", "//", "/docs/nothing.js", "/%00"] {
+            assert_eq!(app.get(path).await.code(), "not-found", "{path}");
+        }
+        for (method, path, allow) in [
+            (Method::DELETE, "/api/v1/leads", "POST"),
+            (Method::GET, "/api/v1/leads/batch-score", "POST"),
+            (Method::PUT, "/api/v1/leads/x/score", "GET,HEAD"),
+            (Method::POST, "/healthz", "GET,HEAD"),
+            (Method::POST, "/", "GET,HEAD"),
+        ] {
+            let reply = app.send(app.request(method.clone(), path).body(Body::empty()).unwrap()).await;
+            assert_eq!(reply.code(), "method-not-allowed", "{method} {path}");
+            assert_eq!(reply.header("allow"), allow, "{method} {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn query_parameters_are_refused() {
+        let app = TestApp::new().await;
+        let reply = app.get(&format!("/api/v1/leads/{NOBODY}/score?verbose=1&x=2")).await;
+        assert_eq!((reply.code().as_str(), &reply.json()["field"]), ("unknown-query-parameter", &json!("verbose")));
+        assert_eq!(app.get("/healthz?x").await.code(), "unknown-query-parameter");
+        assert_eq!(app.get("/healthz?").await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_bounded_in_size_time_and_kind() {
+        let body_timeout = Duration::from_millis(5);
+        let app = TestApp::with(Limits { body_max_bytes: 100, body_timeout, ..Limits::default() }).await;
+        assert_eq!(app.post_text(EVENTS, " ".repeat(100)).await.code(), "malformed-json");
+        assert_eq!(app.post_text(EVENTS, " ".repeat(101)).await.code(), "body-too-large");
+        assert_eq!(app.post_text(EVENTS, Body::new(Stuck { breaks: false })).await.code(), "body-timeout");
+        assert_eq!(app.post_text(EVENTS, Body::new(Stuck { breaks: true })).await.code(), "unreadable-body");
+        for (name, value) in [
+            ("content-type", "text/plain"),
+            ("content-type", "application/jsonp"),
+            ("content-type", ""),
+            ("accept", "application/json"),
+        ] {
+            let request = app.request(Method::POST, EVENTS).header(name, value).body(Body::from("{}")).unwrap();
+            assert_eq!(app.send(request).await.code(), "unsupported-media-type", "{name}: {value}");
+        }
+        let request = app
+            .request(Method::POST, EVENTS)
+            .header("content-type", "application/json")
+            .header("content-encoding", "gzip")
+            .body(Body::from("{}"));
+        assert_eq!(app.send(request.unwrap()).await.code(), "unsupported-media-type");
+        for value in ["application/json; charset=utf-8", "Application/JSON", "application/cloudevents+json"] {
+            let request = app.request(Method::POST, EVENTS).header("content-type", value).body(Body::from("{}"));
+            assert_eq!(app.send(request.unwrap()).await.code(), "invalid-field", "{value}");
+        }
+    }
+
+    #[tokio::test]
+    async fn panics_and_endless_answers_end_as_problems() {
+        async fn breaks() {
+            panic!("a secret");
+        }
+        let routes =
+            Router::new().route("/panics", get(breaks)).route("/hangs", get(|| std::future::pending::<()>()));
+        let answer_timeout = Duration::from_millis(5);
+        let app = TestApp::with(Limits { answer_timeout, ..Limits::default() }).await.around(routes);
+        let reply = app.get("/panics").await;
+        assert_eq!(reply.code(), "internal");
+        assert!(!String::from_utf8(reply.body).unwrap().contains("secret"));
+        let reply = app.get("/hangs").await;
+        assert_eq!((reply.code().as_str(), reply.header("retry-after")), ("timed-out", "5"));
+    }
+
+    #[tokio::test]
+    async fn a_request_id_is_taken_over_where_it_is_harmless() {
+        let app = TestApp::new().await;
+        let sent = |id: &str| Request::get("/healthz").header("x-request-id", id).body(Body::empty()).unwrap();
+        assert_eq!(app.send(sent("abc-1_2.Z")).await.header("x-request-id"), "abc-1_2.Z");
+        let long = "x".repeat(65);
+        let mut seen = Vec::new();
+        for bad in ["", "a b", "a\tb", &long, "<script>", "\u{e9}"] {
+            let id = app.send(sent(bad)).await.header("x-request-id").to_owned();
+            assert!(id != bad && !id.is_empty() && !seen.contains(&id), "{bad}: {id}");
+            seen.push(id);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The OpenAPI 3.1 document: what the endpoints declare, and the problems that surround them.
+//!
+//! Invariant: generated, never edited; `docs/openapi.json` is compared with it by a test. Deliberately absent: any
+//! statement about an endpoint that the endpoint could make itself.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use utoipa::{
+    OpenApi,
+    openapi::{
+        self, Content, Ref, RefOr, Response,
+        example::{Example, ExampleBuilder},
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use crate::{
+    problem::{Code, MEDIA_TYPE, Problem, ProblemBody},
+    rest,
+};
+
+/// Name of the security scheme.
+const BEARER: &str = "bearer";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Leadscore",
+        description = "Ranks a brokerage's leads: send what happens to them, read how likely each converts within 30 days, and what to do next.\n\nEvery answer of 400 or above is `application/problem+json`; see [the problems](/docs/errors)."
+    ),
+    tags(
+        (name = "leads", description = "Who they are"),
+        (name = "events", description = "What happens to them"),
+        (name = "scores", description = "How likely they convert, and what to do"),
+        (name = "access", description = "Log-in"),
+        (name = "health", description = "Whether the server works")
+    ),
+    components(schemas(ProblemBody))
+)]
+struct Base;
+
+/// What is known before any endpoint is added.
+pub(crate) fn base() -> openapi::OpenApi {
+    let mut document = Base::openapi();
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key, or a token from `POST /api/v1/login`."))
+        .build();
+    let components = document.components.get_or_insert_with(Default::default);
+    components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+    document
+}
+
+/// Adds to each operation what it does not say itself: the token that it needs, and its problems.
+pub(crate) fn complete(document: &mut openapi::OpenApi, guarded: &openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let needs_token = guarded.paths.paths.contains_key(path);
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            if needs_token {
+                operation.security = Some(vec![SecurityRequirement::new(BEARER, [""; 0])]);
+            }
+            let codes = codes(path, operation, needs_token);
+            add_problems(operation, &codes);
+        }
+    }
+}
+
+fn codes(path: &str, operation: &Operation, needs_token: bool) -> Vec<Code> {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    let own = rest::PROBLEMS.iter().find(|(operation, _)| *operation == id).map_or(&[][..], |(_, codes)| codes);
+    let mut codes = own.to_vec();
+    if operation.request_body.is_some() {
+        codes.extend(rest::BODY_PROBLEMS);
+    }
+    if needs_token {
+        codes.push(Code::Unauthenticated);
+    }
+    if path.starts_with("/api/") {
+        codes.extend([Code::UnknownQueryParameter, Code::Unavailable, Code::MethodNotAllowed]);
+    }
+    codes.extend([Code::Internal, Code::TimedOut]);
+    codes
+}
+
+fn add_problems(operation: &mut Operation, codes: &[Code]) {
+    let mut by_status: BTreeMap<StatusCode, BTreeMap<String, RefOr<Example>>> = BTreeMap::new();
+    for code in codes {
+        let body = serde_json::to_value(Problem::new(*code, code.title()).into_body());
+        let example = ExampleBuilder::new()
+            .summary(code.title())
+            .value(Some(body.expect("a problem is plain data with string keys")))
+            .build();
+        by_status.entry(code.status()).or_default().insert(code.as_str().to_owned(), RefOr::T(example));
+    }
+    for (status, examples) in by_status {
+        let mut content = Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem"))));
+        let names: Vec<String> = examples.keys().map(|code| format!("`{code}`")).collect();
+        content.examples = examples;
+        let mut response = Response::new(names.join(", "));
+        response.content.insert(MEDIA_TYPE.to_owned(), RefOr::T(content));
+        operation.responses.responses.insert(status.as_u16().to_string(), RefOr::T(response));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, path::Path};
+
+    use axum::http::{Method, StatusCode};
+    use leadscore_store::Role;
+    use serde_json::Value;
+
+    use crate::{
+        problem::errors_markdown,
+        testing::{EXAMPLE_LEAD, Reply, TestApp, score},
+    };
+
+    /// Compares a committed file with what is generated; `UPDATE_DOCS=1` writes it instead.
+    fn committed(name: &str, generated: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
+        if env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, generated).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == generated, "docs/{name} is out of date: run the tests with UPDATE_DOCS=1");
+    }
+
+    #[test]
+    fn the_committed_documents_are_current() {
+        committed("openapi.json", &crate::openapi_json());
+        committed("ERRORS.md", &errors_markdown());
+    }
+
+    #[tokio::test]
+    async fn the_document_and_its_pages_are_served() {
+        let app = TestApp::new().await;
+        let reply = app.get("/openapi.json").await;
+        assert_eq!(reply.header("content-type"), "application/json");
+        assert_eq!(&reply.json(), app.document());
+        assert_eq!(reply.json()["openapi"], "3.1.0");
+        let root = app.get("/").await;
+        assert_eq!((root.status, root.header("location")), (StatusCode::SEE_OTHER, "/docs/"));
+        assert_eq!(app.get("/docs").await.header("location"), "/docs/");
+        for (path, holds) in [
+            ("/docs/", "swagger-ui-bundle.js"),
+            ("/docs/swagger-ui-bundle.js", "SwaggerUIBundle"),
+            ("/docs/swagger-initializer.js", "/openapi.json"),
+            ("/docs/errors", "id=\"score-pending\""),
+        ] {
+            let reply = app.get(path).await;
+            assert_eq!(reply.status, StatusCode::OK, "{path}");
+            assert!(reply.header("content-security-policy").contains("default-src 'self'"), "{path}");
+            let text = String::from_utf8(reply.body).unwrap();
+            assert!(text.contains(holds), "{path}");
+            assert!(!path.ends_with('/') || !text.contains("src=\"http"), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_reference_of_the_document_leads_somewhere() {
+        let document: Value = serde_json::from_str(&crate::openapi_json()).unwrap();
+        let text = document.to_string();
+        let references: Vec<&str> =
+            text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(!references.is_empty());
+        for reference in references {
+            assert!(document.pointer(reference).is_some(), "{reference}");
+        }
+    }
+
+    /// Sends each operation as its examples say and compares the answer with the example of its status.
+    #[tokio::test]
+    async fn the_examples_of_the_document_work() {
+        let app = TestApp::new().await;
+        app.state.store.create_user("manager@example.com", "correct horse battery staple", Role::Manager).await.unwrap();
+        let lead = app.lead("example").await;
+        app.derive(|id| Some(score(id))).await;
+        let mut ran = 0;
+        for (path, item) in app.document()["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                let path = path.replace("{lead_id}", &lead.to_string());
+                let body = &operation["requestBody"]["content"]["application/json"]["example"];
+                let reply = match method.as_str() {
+                    "get" => app.get(&path).await,
+                    _ => {
+                        assert!(!body.is_null(), "{id} has no example");
+                        app.post_text(&path, body.to_string().replace(EXAMPLE_LEAD, &lead.to_string())).await
+                    }
+                };
+                compare(id, operation, &reply);
+                ran += 1;
+            }
+        }
+        assert_eq!(ran, crate::rest::PROBLEMS.len());
+        assert!(app.operation(&Method::GET, "/healthz").is_some());
+    }
+
+    fn compare(id: &str, operation: &Value, reply: &Reply) {
+        assert!(reply.status.is_success(), "{id}: {reply:?}");
+        let example = &operation["responses"][reply.status.as_str()]["content"]["application/json"]["example"];
+        assert!(example.is_object(), "{id} has no example of {}", reply.status);
+        same_shape(id, example, &reply.json());
+    }
+
+    /// The same members of the same types; free names, and optional members that a lead need not have, may differ.
+    fn same_shape(place: &str, example: &Value, answer: &Value) {
+        match (example, answer) {
+            (Value::Object(example), Value::Object(answer)) => {
+                for name in answer.keys() {
+                    assert!(example.contains_key(name), "{place}: the example lacks {name}");
+                }
+                for (name, value) in example {
+                    let place = format!("{place}.{name}");
+                    if ["attributes", "event_counts"].contains(&name.as_str()) {
+                        continue;
+                    }
+                    let found = answer.get(name).unwrap_or_else(|| panic!("{place} is not answered"));
+                    if !found.is_null() {
+                        same_shape(&place, value, found);
+                    }
+                }
+            }
+            (Value::Array(example), Value::Array(answer)) => {
+                for (i, (example, answer)) in example.iter().zip(answer).enumerate() {
+                    same_shape(&format!("{place}[{i}]"), example, answer);
+                }
+            }
+            (Value::String(_), Value::String(_))
+            | (Value::Number(_), Value::Number(_))
+            | (Value::Bool(_), Value::Bool(_)) => {}
+            (example, answer) => panic!("{place}: the example is {example}, the answer {answer}"),
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Everything that the API says when it cannot do what was asked: RFC 9457, `application/problem+json`.
+//!
+//! Owns: the stable codes, their statuses, and the page that explains them. Invariant: no answer of 400 or above
+//! leaves in another shape, and none tells what broke inside. Deliberately absent: logging.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use leadscore_domain::Invalid;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What went wrong, in a word that never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The body is not JSON.
+    MalformedJson,
+    /// The body could not be read to its end.
+    UnreadableBody,
+    /// The query string has a parameter that the endpoint does not know.
+    UnknownQueryParameter,
+    /// The id in the path is not a UUID.
+    InvalidLeadId,
+    /// No token, or one that is not valid.
+    Unauthenticated,
+    /// E-mail address and password do not belong together.
+    WrongPassword,
+    /// The person has not allowed profiling.
+    ProfilingConsentMissing,
+    /// No such address.
+    NotFound,
+    /// No such lead.
+    LeadNotFound,
+    /// No such model version.
+    ModelNotFound,
+    /// The address exists, but not with this method.
+    MethodNotAllowed,
+    /// The body came too slowly.
+    BodyTimeout,
+    /// The lead exists and is not scored yet.
+    ScorePending,
+    /// The body is too long.
+    BodyTooLarge,
+    /// The body is not announced as JSON.
+    UnsupportedMediaType,
+    /// A field is missing, unknown, of the wrong type or out of range.
+    InvalidField,
+    /// Too many log-in attempts.
+    TooManyAttempts,
+    /// A defect of the server.
+    Internal,
+    /// The answer took too long.
+    TimedOut,
+    /// The store cannot be read or written at present.
+    Unavailable,
+    /// The server is starting, behind or broken.
+    NotReady,
+}
+
+impl Code {
+    /// Every code, in the order of the page.
+    pub const ALL: [Self; 21] = [
+        Self::MalformedJson,
+        Self::UnreadableBody,
+        Self::UnknownQueryParameter,
+        Self::InvalidLeadId,
+        Self::Unauthenticated,
+        Self::WrongPassword,
+        Self::ProfilingConsentMissing,
+        Self::NotFound,
+        Self::LeadNotFound,
+        Self::ModelNotFound,
+        Self::MethodNotAllowed,
+        Self::BodyTimeout,
+        Self::ScorePending,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::InvalidField,
+        Self::TooManyAttempts,
+        Self::Internal,
+        Self::TimedOut,
+        Self::Unavailable,
+        Self::NotReady,
+    ];
+
+    /// The word used in JSON, in the address of the explanation and in logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "malformed-json",
+            Self::UnreadableBody => "unreadable-body",
+            Self::UnknownQueryParameter => "unknown-query-parameter",
+            Self::InvalidLeadId => "invalid-lead-id",
+            Self::Unauthenticated => "unauthenticated",
+            Self::WrongPassword => "wrong-password",
+            Self::ProfilingConsentMissing => "profiling-consent-missing",
+            Self::NotFound => "not-found",
+            Self::LeadNotFound => "lead-not-found",
+            Self::ModelNotFound => "model-not-found",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::BodyTimeout => "body-timeout",
+            Self::ScorePending => "score-pending",
+            Self::BodyTooLarge => "body-too-large",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::InvalidField => "invalid-field",
+            Self::TooManyAttempts => "too-many-attempts",
+            Self::Internal => "internal",
+            Self::TimedOut => "timed-out",
+            Self::Unavailable => "unavailable",
+            Self::NotReady => "not-ready",
+        }
+    }
+
+    /// The status that goes with the code.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::MalformedJson | Self::UnreadableBody | Self::UnknownQueryParameter | Self::InvalidLeadId => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
+            Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::LeadNotFound | Self::ModelNotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::ScorePending => StatusCode::CONFLICT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InvalidField => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::TimedOut | Self::Unavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// One line for a person.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "The body is not valid JSON",
+            Self::UnreadableBody => "The body could not be read",
+            Self::UnknownQueryParameter => "The query has an unknown parameter",
+            Self::InvalidLeadId => "The lead id is not a UUID",
+            Self::Unauthenticated => "A valid token is needed",
+            Self::WrongPassword => "E-mail address or password is wrong",
+            Self::ProfilingConsentMissing => "The lead has not allowed profiling",
+            Self::NotFound => "There is nothing at this address",
+            Self::LeadNotFound => "There is no such lead",
+            Self::ModelNotFound => "There is no such model version",
+            Self::MethodNotAllowed => "The address does not take this method",
+            Self::BodyTimeout => "The body came too slowly",
+            Self::ScorePending => "The lead is not scored yet",
+            Self::BodyTooLarge => "The body is too large",
+            Self::UnsupportedMediaType => "The body must be JSON",
+            Self::InvalidField => "A field is not valid",
+            Self::TooManyAttempts => "Too many attempts",
+            Self::Internal => "The server made a mistake",
+            Self::TimedOut => "The answer took too long",
+            Self::Unavailable => "The store is not available",
+            Self::NotReady => "The server is not ready",
+        }
+    }
+
+    /// What the sender can do, where the problem itself does not say better.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "Correct the text at the line and column that the problem names.",
+            Self::UnreadableBody => "Send the request again; check the connection and the transfer encoding.",
+            Self::UnknownQueryParameter => "Leave the parameter out: the endpoint takes none of this name.",
+            Self::InvalidLeadId => "Use the id that the server gave, such as 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e.",
+            Self::Unauthenticated => {
+                "Send `Authorization: Bearer <token>` with an API key, or with a token from POST /api/v1/login."
+            }
+            Self::WrongPassword => "Check both; an administrator can set a new password.",
+            Self::ProfilingConsentMissing => {
+                "Post a `consent` event with purpose `profiling`, state `granted`, the legal basis and the evidence."
+            }
+            Self::NotFound => "See /docs for the addresses.",
+            Self::LeadNotFound => "Create the lead with POST /api/v1/leads, or check the id.",
+            Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
+            Self::MethodNotAllowed => "Use a method that the `Allow` header names.",
+            Self::BodyTimeout => "Send the body without pauses, or in smaller parts.",
+            Self::ScorePending => "Ask again after the seconds in `Retry-After`.",
+            Self::BodyTooLarge => "Send less at once: split a list into several requests.",
+            Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
+            Self::InvalidField => "Correct the field that the problem names.",
+            Self::TooManyAttempts => "Wait for the seconds in `Retry-After`.",
+            Self::Internal => "Send the request again; report the `X-Request-Id` of this answer if it stays.",
+            Self::TimedOut | Self::Unavailable => "Send the request again after the seconds in `Retry-After`.",
+            Self::NotReady => "Wait; the detail says for what.",
+        }
+    }
+
+    /// Where the code is explained, as a reference relative to the server.
+    fn reference(self) -> String {
+        format!("{ERRORS_PATH}#{}", self.as_str())
+    }
+}
+
+/// Where the codes are explained.
+pub const ERRORS_PATH: &str = "/docs/errors";
+/// Media type of every problem (RFC 9457, section 3).
+pub const MEDIA_TYPE: &str = "application/problem+json";
+/// Longest detail, in characters: a detail may quote what was sent.
+const DETAIL_MAX_CHARS: usize = 400;
+
+/// A problem on its way to the sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    field: Option<String>,
+    remedy: Option<String>,
+    position: Option<(usize, usize)>,
+    retry_after_s: Option<u64>,
+}
+
+/// The members of a problem (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// Where the code is explained, relative to the server.
+    #[serde(rename = "type")]
+    #[schema(example = "/docs/errors#invalid-field")]
+    kind: String,
+    /// One line for a person.
+    #[schema(example = "A field is not valid")]
+    title: &'static str,
+    /// The status of the answer.
+    #[schema(example = 422)]
+    status: u16,
+    /// The stable word for a program.
+    #[schema(example = "invalid-field")]
+    code: &'static str,
+    /// What was wrong this time.
+    #[schema(example = "is out of range")]
+    detail: String,
+    /// Path of the field in the body, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "data.turns[0].sentiment", nullable = false)]
+    field: Option<String>,
+    /// What the sender can do.
+    #[schema(example = "send a number from -1 to 1")]
+    remedy: String,
+    /// Line of the body, from 1, where the text itself is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    line: Option<usize>,
+    /// Column of the line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    column: Option<usize>,
+}
+
+impl Problem {
+    /// A problem; `detail` says what was wrong this time.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), field: None, remedy: None, position: None, retry_after_s: None }
+    }
+
+    /// Names the field, as a path from the body.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Says what to do better than the code does.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// Names line and column of the body, both from 1.
+    #[must_use]
+    pub const fn at(mut self, line: usize, column: usize) -> Self {
+        self.position = Some((line, column));
+        self
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub const fn retry_after_s(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The field, where there is one.
+    #[must_use]
+    pub fn named_field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// The members as they are sent.
+    #[must_use]
+    pub fn into_body(self) -> ProblemBody {
+        let (line, column) = self.position.unzip();
+        ProblemBody {
+            kind: self.code.reference(),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            code: self.code.as_str(),
+            detail: shortened(&self.detail),
+            field: self.field,
+            remedy: self.remedy.unwrap_or_else(|| self.code.remedy().to_owned()),
+            line,
+            column,
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(DETAIL_MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        Self::new(Code::InvalidField, invalid.problem).field(invalid.field).remedy(invalid.remedy)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (code, retry_after_s) = (self.code, self.retry_after_s);
+        let body = serde_json::to_vec(&self.into_body()).expect("a problem is plain data with string keys");
+        let mut response = (code.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if code == Code::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"leadscore\""));
+        }
+        response.extensions_mut().insert(code);
+        response
+    }
+}
+
+/// The page that explains the codes, as Markdown: `docs/ERRORS.md`.
+#[must_use]
+pub fn errors_markdown() -> String {
+    let mut page = String::from(
+        "# Problems\n\nEvery answer of 400 or above is `application/problem+json` (RFC 9457). A program goes by \
+         `code`, which keeps its meaning; `detail`, `field` and `remedy` are for the person who reads them.\n",
+    );
+    for code in Code::ALL {
+        let (name, status) = (code.as_str(), code.status().as_u16());
+        write!(page, "\n## {name}\n\n**{status}** · {}.\n\n{}\n", code.title(), code.remedy())
+            .expect("writing to a string cannot fail");
+    }
+    page
+}
+
+/// The same page as HTML, with an anchor per code.
+#[must_use]
+pub fn errors_html() -> String {
+    let mut page = String::from(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Leadscore: problems</title></head>\
+         <body><h1>Problems</h1>",
+    );
+    for code in Code::ALL {
+        let (name, status) = (code.as_str(), code.status().as_u16());
+        let remedy = code.remedy().replace('<', "&lt;").replace('>', "&gt;");
+        write!(page, "<h2 id=\"{name}\">{name}</h2><p><b>{status}</b> · {}.</p><p>{remedy}</p>", code.title())
+            .expect("writing to a string cannot fail");
+    }
+    page.push_str("</body></html>");
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_explained() {
+        let (markdown, html) = (errors_markdown(), errors_html());
+        for (i, code) in Code::ALL.into_iter().enumerate() {
+            assert!(Code::ALL.iter().skip(i + 1).all(|other| other.as_str() != code.as_str()));
+            assert!(markdown.contains(&format!("\n## {}\n", code.as_str())));
+            assert!(html.contains(&format!("id=\"{}\"", code.as_str())));
+        }
+    }
+
+    #[test]
+    fn a_detail_that_quotes_a_novel_is_cut() {
+        let body = Problem::new(Code::InvalidField, "ä".repeat(10_000)).into_body();
+        assert_eq!(body.detail.chars().count(), DETAIL_MAX_CHARS + 1);
+    }
+}

@@ -1,0 +1,37 @@
+//! Shapes that several endpoints answer with.
+
+use leadscore_domain::{Approach, Score, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::schema;
+
+/// What is to be expected of a lead, and what to do.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Prediction {
+    /// Calibrated probability of conversion within 30 days, 4 decimals.
+    #[schema(minimum = 0, maximum = 1, example = 0.73)]
+    pub conversion_probability: f64,
+    /// Start of the next lawful hour in which the lead most likely answers; `null` where there is none.
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-03-02T15:00:00Z")]
+    pub optimal_contact_time: Option<Timestamp>,
+    /// What to do.
+    #[schema(value_type = schema::Approach, example = "premium_property_focus")]
+    pub recommended_approach: Approach,
+}
+
+impl From<&Score> for Prediction {
+    fn from(score: &Score) -> Self {
+        Self {
+            conversion_probability: rounded(score.probability, 4),
+            optimal_contact_time: score.optimal_contact_time,
+            recommended_approach: score.recommended_approach,
+        }
+    }
+}
+
+/// `value` with so many decimals.
+pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
+    let scale = 10_f64.powi(decimals);
+    (value * scale).round() / scale
+}

@@ -1,0 +1,354 @@
+//! `POST /api/v1/leads/batch-score`: many leads scored now, by any model version.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use leadscore_domain::{LeadId, Score, Timestamp};
+use leadscore_engine::{
+    features::LeadState,
+    score::{Scorer, Withheld},
+};
+use leadscore_store::{StoreError, StoredState};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinError;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    json::Json,
+    problem::{Code, Problem},
+    rest::{
+        answers::{Prediction, rounded},
+        models, unavailable,
+    },
+    state::Api,
+};
+
+/// What this endpoint can answer beside success.
+pub const PROBLEMS: &[Code] = &[Code::ModelNotFound, Code::Internal];
+
+/// States that are read from the store at once.
+const CHUNK: usize = 1_000;
+
+/// Which leads to score, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchRequest {
+    /// The leads.
+    #[schema(value_type = Vec<Uuid>, max_items = 10_000)]
+    lead_ids: Vec<LeadId>,
+    /// Whether to answer with predictions too.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    include_predictions: bool,
+    /// The model version; the one in service where it is left out.
+    #[serde(default)]
+    #[schema(example = "v3")]
+    model_version: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The scores.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchResponse {
+    /// Scores in the order of the request, without the leads that are named in `errors`.
+    scores: Vec<BatchScore>,
+    /// Leads that have no score, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<BatchError>,
+    /// Time that the server took.
+    processing_time_ms: u64,
+    /// Leads that were scored: the length of `scores`.
+    total_processed: usize,
+}
+
+/// Score of one lead.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchScore {
+    /// The lead, as it was asked for.
+    lead_id: Uuid,
+    /// Percentile of the probability in the model's reference population.
+    #[schema(minimum = 0, maximum = 100)]
+    score: u8,
+    /// 1 − width of the 90 % interval of the probability, 2 decimals.
+    #[schema(minimum = 0, maximum = 1)]
+    confidence: f64,
+    /// What is to be expected, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    predictions: Option<Prediction>,
+}
+
+/// A lead without a score.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchError {
+    /// The lead, as it was asked for.
+    lead_id: Uuid,
+    /// The stable word for a program.
+    #[schema(example = "profiling-consent-missing")]
+    code: &'static str,
+    /// What is wrong.
+    #[schema(example = "The lead has not allowed profiling")]
+    detail: &'static str,
+}
+
+/// Why nothing was scored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Too many leads.
+    #[error("{asked} leads are too many")]
+    TooMany {
+        /// Leads asked for.
+        asked: usize,
+        /// Leads allowed.
+        max: usize,
+    },
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] models::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The calculation broke.
+    #[error(transparent)]
+    Broken(#[from] JoinError),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::TooMany { asked, max } => Self::new(Code::InvalidField, format!("has {asked} entries"))
+                .field("lead_ids")
+                .remedy(format!("send at most {max}")),
+            Error::Model(error) => error.into(),
+            Error::Store(error) => unavailable(error),
+            Error::Broken(_) => Self::new(Code::Internal, "The calculation met a defect."),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+/// Score many leads
+///
+/// Calculates the scores now, from the leads' present states, by the model in service or any other version. Nothing
+/// is stored. Leads that cannot be scored are named in `errors`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/leads/batch-score",
+    tag = "scores",
+    request_body(content = BatchRequest, example = json!({
+        "lead_ids": ["0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"],
+        "include_predictions": true
+    })),
+    responses((
+        status = 200,
+        description = "The scores",
+        body = BatchResponse,
+        example = json!({
+            "scores": [{
+                "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                "score": 87,
+                "confidence": 0.92,
+                "predictions": {
+                    "conversion_probability": 0.73,
+                    "optimal_contact_time": "2026-03-02T15:00:00Z",
+                    "recommended_approach": "premium_property_focus"
+                }
+            }],
+            "processing_time_ms": 4,
+            "total_processed": 1
+        })
+    ))
+)]
+pub async fn batch_score(
+    State(api): State<Arc<Api>>,
+    Json(request): Json<BatchRequest>,
+) -> Result<Answer<BatchResponse>, Error> {
+    let started = Instant::now();
+    let BatchRequest { lead_ids, include_predictions, model_version } = request;
+    let (asked, max) = (lead_ids.len(), api.limits.batch_max);
+    if asked > max {
+        return Err(Error::TooMany { asked, max });
+    }
+    let _permit = api.batch_permits.acquire().await.expect("the semaphore is never closed");
+    let loader = Arc::clone(&api);
+    let scorer =
+        tokio::task::spawn_blocking(move || models::scorer(&loader, model_version.as_deref())).await??;
+    let at = api.clock.now();
+    let mut scores = Vec::with_capacity(asked);
+    let mut errors = Vec::new();
+    for chunk in lead_ids.chunks(CHUNK) {
+        let known = Known::read(&api, chunk).await?;
+        let (scorer, chunk) = (Arc::clone(&scorer), chunk.to_vec());
+        let results = tokio::task::spawn_blocking(move || known.score(&chunk, &scorer, at)).await?;
+        for (id, result) in results {
+            match result {
+                Ok(score) => scores.push(BatchScore::new(id, &score, include_predictions)),
+                Err(code) => errors.push(BatchError { lead_id: id.0, code: code.as_str(), detail: code.title() }),
+            }
+        }
+    }
+    let processing_time_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Answer(BatchResponse { total_processed: scores.len(), scores, errors, processing_time_ms }))
+}
+
+impl BatchScore {
+    fn new(asked: LeadId, score: &Score, include_predictions: bool) -> Self {
+        Self {
+            lead_id: asked.0,
+            score: score.score,
+            confidence: rounded(score.confidence, 2),
+            predictions: include_predictions.then(|| score.into()),
+        }
+    }
+}
+
+/// What the store knows of some leads.
+struct Known {
+    states: HashMap<LeadId, StoredState>,
+    /// Leads that were merged, and into which.
+    absorbed: HashMap<LeadId, LeadId>,
+    /// Leads that exist and have no state yet.
+    waiting: Vec<LeadId>,
+}
+
+impl Known {
+    async fn read(api: &Api, ids: &[LeadId]) -> Result<Self, StoreError> {
+        let mut states = api.store.states(ids).await?;
+        let missing: Vec<LeadId> = ids.iter().copied().filter(|id| !states.contains_key(id)).collect();
+        let mut known = Self { states: HashMap::new(), absorbed: HashMap::new(), waiting: Vec::new() };
+        if !missing.is_empty() {
+            known.absorbed = api.store.absorbed(&missing).await?;
+            let survivors: Vec<LeadId> = known.absorbed.values().copied().collect();
+            states.extend(api.store.states(&survivors).await?);
+            for id in missing.iter().filter(|id| !known.absorbed.contains_key(id)) {
+                if api.store.lead(*id).await?.is_some() {
+                    known.waiting.push(*id);
+                }
+            }
+        }
+        known.states = states;
+        Ok(known)
+    }
+
+    fn score(&self, ids: &[LeadId], scorer: &Scorer, at: Timestamp) -> Vec<(LeadId, Result<Score, Code>)> {
+        ids.par_iter().map(|id| (*id, self.score_one(*id, scorer, at))).collect()
+    }
+
+    fn score_one(&self, asked: LeadId, scorer: &Scorer, at: Timestamp) -> Result<Score, Code> {
+        let id = self.absorbed.get(&asked).copied().unwrap_or(asked);
+        let Some(stored) = self.states.get(&id) else {
+            let exists = id != asked || self.waiting.contains(&id);
+            return Err(if exists { Code::ScorePending } else { Code::LeadNotFound });
+        };
+        // A state of an older format is about to be rebuilt from the log.
+        let state = LeadState::from_bytes(&stored.bytes).map_err(|_| Code::ScorePending)?;
+        scorer.score(id, &state, at, stored.log_position).map_err(|withheld| match withheld {
+            Withheld::NoProfilingConsent => Code::ProfilingConsentMissing,
+            Withheld::Empty => Code::ScorePending,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{NOBODY, TestApp, scorecard};
+
+    const PATH: &str = "/api/v1/leads/batch-score";
+
+    #[tokio::test]
+    async fn wrong_requests_are_refused() {
+        let app = TestApp::new().await;
+        let many: Vec<&str> = vec![NOBODY; 10_001];
+        for (request, code, field) in [
+            (json!({}), "invalid-field", "lead_ids"),
+            (json!({"lead_ids": many}), "invalid-field", "lead_ids"),
+            (json!({"lead_ids": [NOBODY, "ann"]}), "invalid-field", "lead_ids[1]"),
+            (json!({"lead_ids": [], "include_prediction": true}), "invalid-field", "include_prediction"),
+            (json!({"lead_ids": [], "model_version": "v2.1"}), "model-not-found", "model_version"),
+            (json!({"lead_ids": [], "model_version": "../master.key"}), "model-not-found", "model_version"),
+        ] {
+            let reply = app.post(PATH, &request).await;
+            assert_eq!(reply.code(), code, "{request}");
+            assert_eq!(reply.json()["field"], field, "{request}");
+        }
+        let problem = app.post(PATH, &json!({"lead_ids": [], "model_version": "v9"})).await.json();
+        assert_eq!(problem["detail"], "There is no model v9; there are: scorecard.");
+    }
+
+    #[tokio::test]
+    async fn leads_without_a_score_are_named_with_the_reason() {
+        let app = TestApp::new().await;
+        let silent = app.lead_with(&json!({"identities": [{"kind": "crm", "value": "silent"}]})).await;
+        let scored = app.lead("scored").await;
+        app.derive(|_| None).await;
+        let fresh = app.lead("fresh").await;
+        let request = json!({"lead_ids": [silent, scored, fresh, NOBODY], "include_predictions": false});
+        let answer = app.post(PATH, &request).await.json();
+        assert_eq!(answer["total_processed"], 1);
+        let score = answer["scores"][0].as_object().unwrap();
+        assert_eq!(score["lead_id"], json!(scored));
+        assert_eq!(score.keys().collect::<Vec<_>>(), ["confidence", "lead_id", "score"]);
+        let errors: Vec<_> =
+            answer["errors"].as_array().unwrap().iter().map(|e| (e["lead_id"].clone(), e["code"].clone())).collect();
+        assert_eq!(
+            errors,
+            [
+                (json!(silent), json!("profiling-consent-missing")),
+                (json!(fresh), json!("score-pending")),
+                (json!(NOBODY), json!("lead-not-found")),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn scores_come_in_the_order_of_the_request() {
+        let app = TestApp::new().await;
+        let (one, two, gone) = (app.lead("one").await, app.lead("two").await, app.lead("gone").await);
+        app.merge(one, gone).await;
+        app.derive(|_| None).await;
+        let reply = app.post(PATH, &json!({"lead_ids": [two, one, two, gone], "model_version": "scorecard"})).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        let answer = reply.json();
+        let ids: Vec<_> = answer["scores"].as_array().unwrap().iter().map(|score| score["lead_id"].clone()).collect();
+        assert_eq!(ids, [json!(two), json!(one), json!(two), json!(gone)]);
+        assert_eq!(answer["scores"][1]["score"], answer["scores"][3]["score"]);
+        assert_eq!(answer.get("errors"), None);
+        assert!(answer["processing_time_ms"].is_u64());
+        let predictions = answer["scores"][0]["predictions"].as_object().unwrap();
+        assert_eq!(
+            predictions.keys().collect::<Vec<_>>(),
+            ["conversion_probability", "optimal_contact_time", "recommended_approach"]
+        );
+        let empty = app.post(PATH, &json!({"lead_ids": []})).await.json();
+        assert_eq!((&empty["scores"], &empty["total_processed"]), (&json!([]), &json!(0)));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_model_is_not_served() {
+        let app = TestApp::new().await;
+        let files = std::collections::BTreeMap::from([("manifest.json".to_owned(), b"{}".to_vec())]);
+        let version = app.state.registry.put(&files).unwrap();
+        assert_eq!(app.post(PATH, &json!({"lead_ids": [], "model_version": version})).await.code(), "internal");
+        app.scorer.send(Arc::new(scorecard(&version))).unwrap();
+        let reply = app.post(PATH, &json!({"lead_ids": [], "model_version": version})).await;
+        assert_eq!(reply.status, StatusCode::OK);
+    }
+}

@@ -1,0 +1,235 @@
+//! `POST /api/v1/leads`: a lead comes into being, or more becomes known of one.
+
+use std::sync::Arc;
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use leadscore_domain::{
+    Attributes, Consent, EventBody, EventEnvelope, Invalid, RawIdentity, Timestamp,
+    event::{LeadCreated, LeadRef},
+};
+use leadscore_store::{Appended, StoreError};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    json::Json,
+    problem::{Code, Problem},
+    rest::unavailable,
+    schema,
+    state::Api,
+};
+
+/// What this endpoint can answer beside success.
+pub const PROBLEMS: &[Code] = &[];
+
+/// The source of leads that name none.
+const SOURCE: &str = "api";
+
+/// A lead, as far as it is known.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLead {
+    /// Handles by which the lead is recognised. Where one belongs to a lead already, this becomes that lead.
+    #[schema(value_type = Vec<schema::Identity>, min_items = 1, max_items = 16)]
+    identities: Vec<RawIdentity>,
+    /// The person's name; kept encrypted, never a feature.
+    #[schema(nullable = false, max_length = 256)]
+    #[serde(default)]
+    name: Option<String>,
+    /// Where the lead came from, such as `referral`.
+    #[schema(nullable = false, max_length = 64)]
+    #[serde(default)]
+    channel: Option<String>,
+    /// IANA time zone, such as `America/Chicago`.
+    #[schema(nullable = false)]
+    #[serde(default)]
+    time_zone: Option<String>,
+    /// Custom attributes by name.
+    #[schema(value_type = std::collections::BTreeMap<String, schema::AttributeValue>)]
+    #[serde(default)]
+    attributes: Attributes,
+    /// Consents given with the lead. Without one for `profiling` there is no score.
+    #[schema(value_type = Vec<schema::Consent>, max_items = 16)]
+    #[serde(default)]
+    consents: Vec<Consent>,
+    /// Which system sends it; `api` where it is left out.
+    #[schema(nullable = false, max_length = 64)]
+    #[serde(default)]
+    source: Option<String>,
+    /// The source's own id of this message. The same id is the same message: a repeated request changes nothing.
+    #[schema(nullable = false, max_length = 256)]
+    #[serde(default)]
+    source_event_id: Option<String>,
+}
+
+/// The lead.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedLead {
+    /// Its id.
+    lead_id: Uuid,
+    /// Whether it came into being now; `false` where the handles belong to a lead already.
+    created: bool,
+}
+
+/// Why the lead was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is wrong.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(invalid) => invalid.into(),
+            Error::Store(error) => unavailable(error),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+impl NewLead {
+    fn into_envelope(self, fresh_id: impl FnOnce() -> String, occurred_at: Timestamp) -> EventEnvelope {
+        let Self { identities, name, channel, time_zone, attributes, consents, source, source_event_id } = self;
+        EventEnvelope {
+            source: source.unwrap_or_else(|| SOURCE.to_owned()),
+            source_event_id: source_event_id.unwrap_or_else(fresh_id),
+            lead: LeadRef { lead_id: None, identities },
+            occurred_at,
+            body: EventBody::LeadCreated(LeadCreated { name, channel, time_zone, attributes, consents }),
+        }
+    }
+}
+
+/// The request is flatter than the event that is made of it: names the field as the sender knows it.
+fn as_sent(mut invalid: Invalid) -> Invalid {
+    if invalid.field == "lead" {
+        return Invalid::new("identities", "is empty", "send at least one handle of the lead");
+    }
+    for prefix in ["data.", "lead."] {
+        if let Some(field) = invalid.field.strip_prefix(prefix) {
+            invalid.field = field.to_owned();
+            break;
+        }
+    }
+    invalid
+}
+
+/// Create a lead
+///
+/// Where one of the handles belongs to a lead already, what was sent is added to that lead and the answer is 200.
+#[utoipa::path(
+    post,
+    path = "/api/v1/leads",
+    tag = "leads",
+    request_body(content = NewLead, example = json!({
+        "identities": [{"kind": "email", "value": "ann@example.com"}, {"kind": "phone", "value": "+1 512 555 0123"}],
+        "name": "Ann Example",
+        "channel": "referral",
+        "time_zone": "America/Chicago",
+        "attributes": {"budget": 450_000, "pre_approved": true, "lead_type": "buyer"},
+        "consents": [{
+            "purpose": "profiling",
+            "state": "granted",
+            "basis": "consent",
+            "evidence": "web form 2026-03-01, text version 4"
+        }]
+    })),
+    responses(
+        (status = 201, description = "Created", body = CreatedLead,
+            headers(("Location" = String, description = "Address of the lead")),
+            example = json!({"lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e", "created": true})),
+        (status = 200, description = "Joined a lead that was there", body = CreatedLead,
+            example = json!({"lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e", "created": false}))
+    )
+)]
+pub async fn create_lead(State(api): State<Arc<Api>>, Json(lead): Json<NewLead>) -> Result<Response, Error> {
+    let now = api.clock.now();
+    let pending = lead.into_envelope(|| api.ids.next(), now).validate(now, api.region).map_err(as_sent)?;
+    let appended = api.store.append(vec![pending], None).await?.pop();
+    let (lead_id, created) = match appended.expect("the store answers for each event") {
+        Appended::Applied { lead_id, created, .. } => (lead_id, created),
+        Appended::Duplicate { lead_id, .. } => (lead_id, false),
+        Appended::Refused(invalid) => return Err(as_sent(invalid).into()),
+    };
+    let answer = Answer(CreatedLead { lead_id: lead_id.0, created });
+    if !created {
+        return Ok(answer.into_response());
+    }
+    let address = HeaderValue::try_from(format!("/api/v1/leads/{lead_id}")).expect("a UUID is a header value");
+    Ok((StatusCode::CREATED, [(header::LOCATION, address)], answer).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use serde_json::json;
+
+    use crate::testing::TestApp;
+
+    const PATH: &str = "/api/v1/leads";
+
+    #[tokio::test]
+    async fn a_refusal_names_the_field_as_it_was_sent() {
+        let app = TestApp::new().await;
+        for (lead, field) in [
+            (json!({}), "identities"),
+            (json!({"identities": []}), "identities"),
+            (json!({"identities": "ann"}), "identities"),
+            (json!({"identities": [{"kind": "fax", "value": "1"}]}), "identities[0].kind"),
+            (json!({"identities": [{"kind": "phone", "value": "12"}]}), "identities[0].value"),
+            (json!({"identities": [{"kind": "crm", "value": "1"}], "colour": 1}), "colour"),
+            (json!({"identities": [{"kind": "crm", "value": "1"}], "name": ""}), "name"),
+            (json!({"identities": [{"kind": "crm", "value": "1"}], "time_zone": "Mars/Olympus"}), "time_zone"),
+            (json!({"identities": [{"kind": "crm", "value": "1"}], "source": "x".repeat(65)}), "source"),
+            (json!({"identities": [{"kind": "crm", "value": "1"}], "attributes": {"a": []}}), "attributes.a"),
+            (
+                json!({"identities": [{"kind": "crm", "value": "1"}], "consents": [
+                    {"purpose": "profiling", "state": "granted", "basis": "consent", "evidence": " "}]}),
+                "consents[0].evidence",
+            ),
+        ] {
+            let reply = app.post(PATH, &lead).await;
+            assert_eq!(reply.code(), "invalid-field", "{lead}");
+            assert_eq!(reply.json()["field"], field, "{lead}");
+        }
+        assert_eq!(app.state.store.counts().await.unwrap().leads, 0);
+    }
+
+    #[tokio::test]
+    async fn a_lead_is_created_once_and_joined_after() {
+        let app = TestApp::new().await;
+        let first = app.post(PATH, &json!({"identities": [{"kind": "email", "value": "ann@example.com"}]})).await;
+        assert_eq!((first.status, &first.json()["created"]), (StatusCode::CREATED, &json!(true)));
+        let id = first.json()["lead_id"].clone();
+        assert_eq!(first.header("location"), format!("/api/v1/leads/{}", id.as_str().unwrap()));
+        let more = json!({
+            "identities": [{"kind": "email", "value": " ANN@example.com"}, {"kind": "crm", "value": "42"}],
+            "source": "crm",
+            "source_event_id": "42-1"
+        });
+        // The second is another message about the lead; the third is the second again.
+        for _ in 0..2 {
+            let reply = app.post(PATH, &more).await;
+            assert_eq!(reply.status, StatusCode::OK);
+            assert_eq!(reply.json(), json!({"lead_id": id, "created": false}));
+        }
+        let counts = app.state.store.counts().await.unwrap();
+        assert_eq!((counts.leads, counts.events), (1, 2));
+    }
+}

@@ -1,0 +1,106 @@
+//! The REST endpoints, one per file.
+//!
+//! Invariant: an endpoint is routed and documented by the same declaration, and each problem that it answers with is
+//! named in its list. Deliberately absent: writing anything but events.
+
+pub mod answers;
+pub mod batch_score;
+pub mod create_lead;
+pub mod healthz;
+pub mod log_in;
+pub mod models;
+pub mod post_events;
+pub mod readyz;
+pub mod show_lead;
+pub mod show_score;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
+};
+use leadscore_domain::LeadId;
+use leadscore_store::StoreError;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    problem::{Code, Problem},
+    state::Api,
+};
+
+/// Seconds after which a busy store may be asked again.
+const RETRY_AFTER_BUSY_S: u64 = 1;
+
+/// What an operation can answer beside success, by its id in the OpenAPI document.
+pub(crate) const PROBLEMS: [(&str, &[Code]); 8] = [
+    ("create_lead", create_lead::PROBLEMS),
+    ("show_lead", show_lead::PROBLEMS),
+    ("show_score", show_score::PROBLEMS),
+    ("batch_score", batch_score::PROBLEMS),
+    ("post_events", post_events::PROBLEMS),
+    ("log_in", log_in::PROBLEMS),
+    ("healthz", &[]),
+    ("readyz", readyz::PROBLEMS),
+];
+
+/// Problems of every endpoint that reads a body.
+pub(crate) const BODY_PROBLEMS: [Code; 6] = [
+    Code::MalformedJson,
+    Code::UnreadableBody,
+    Code::BodyTimeout,
+    Code::BodyTooLarge,
+    Code::UnsupportedMediaType,
+    Code::InvalidField,
+];
+
+/// Endpoints that need a token.
+pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::default()
+        .routes(routes!(create_lead::create_lead))
+        .routes(routes!(show_lead::show_lead))
+        .routes(routes!(show_score::show_score))
+        .routes(routes!(batch_score::batch_score))
+        .routes(routes!(post_events::post_events))
+}
+
+/// Endpoints that need none.
+pub(crate) fn open() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::default()
+        .routes(routes!(log_in::log_in))
+        .routes(routes!(healthz::healthz))
+        .routes(routes!(readyz::readyz))
+}
+
+/// The lead that the path names.
+pub struct LeadPath(pub LeadId);
+
+impl FromRequestParts<Arc<Api>> for LeadPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let refuse = || Problem::new(Code::InvalidLeadId, "The lead id in the address is not a UUID.");
+        let Path(text) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| refuse())?;
+        text.parse().map(Self).map_err(|_| refuse())
+    }
+}
+
+/// What the store's refusal is to the sender.
+pub(crate) fn unavailable(error: StoreError) -> Problem {
+    match error {
+        StoreError::Invalid(invalid) => invalid.into(),
+        StoreError::Busy => Problem::new(Code::Unavailable, "The store is busy.").retry_after_s(RETRY_AFTER_BUSY_S),
+        StoreError::Closed => {
+            Problem::new(Code::Unavailable, "The server is shutting down.").retry_after_s(RETRY_AFTER_BUSY_S)
+        }
+        StoreError::Fenced { .. }
+        | StoreError::Corrupt(_)
+        | StoreError::WrongKey(_)
+        | StoreError::SchemaTooNew { .. }
+        | StoreError::Io { .. }
+        | StoreError::Db(_) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+            Problem::new(Code::Unavailable, "The store failed.").retry_after_s(RETRY_AFTER_BUSY_S)
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! `POST /api/v1/events`: what happened to leads, one event or many.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use leadscore_domain::{EventEnvelope, EventId, LeadId, PendingEvent, Region, Timestamp};
+use leadscore_store::{Appended, StoreError};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    json::{JsonBytes, parse},
+    problem::{Code, Problem},
+    rest::unavailable,
+    schema,
+    state::Api,
+};
+
+/// What this endpoint can answer beside success.
+pub const PROBLEMS: &[Code] = &[];
+
+/// One event, or several.
+#[derive(ToSchema)]
+#[schema(as = Events)]
+#[expect(dead_code, reason = "describes the body, which is read event by event")]
+pub enum EventsBody {
+    /// One event.
+    #[schema(title = "One")]
+    One(schema::Event),
+    /// Up to 1,000 events.
+    #[schema(title = "Many")]
+    Many(Vec<schema::Event>),
+}
+
+/// What became of the events.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Receipt {
+    /// Events that are durable now.
+    accepted: usize,
+    /// Events that were there before.
+    duplicates: usize,
+    /// Events that were not taken.
+    refused: usize,
+    /// What became of each, in the order of the request.
+    results: Vec<EventResult>,
+}
+
+/// What became of one event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventResult {
+    /// Place in the request, from 0.
+    index: usize,
+    /// What became of it.
+    status: EventStatus,
+    /// The event's id: the same for the same source and source event id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    event_id: Option<Uuid>,
+    /// The lead that it was found to be about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    lead_id: Option<Uuid>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<crate::problem::ProblemBody>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventStatus {
+    /// Durable now.
+    Accepted,
+    /// There before.
+    Duplicate,
+    /// Not taken, see `error`.
+    Refused,
+}
+
+/// Why no event was taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request as a whole, or each of its events, is wrong.
+    #[error("the request was refused")]
+    Refused(Problem),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(problem) => problem,
+            Error::Store(error) => unavailable(error),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+/// Send events
+///
+/// One event or a list of up to 1,000; outcomes are events too. An event that is answered as accepted is durable;
+/// sending it again changes nothing. Where some events of a list are refused, the others are taken.
+#[utoipa::path(
+    post,
+    path = "/api/v1/events",
+    tag = "events",
+    request_body(content = EventsBody, example = json!([
+        {
+            "source": "vapi",
+            "source_event_id": "call-7731",
+            "lead": {"identities": [{"kind": "phone", "value": "+1 512 555 0123"}]},
+            "occurred_at": "2026-03-01T09:55:00Z",
+            "type": "voice_call",
+            "data": {
+                "direction": "inbound",
+                "answered": true,
+                "duration_ms": 184_000,
+                "turns": [{"speaker": "lead", "text": "We would like to see the house on Elm Street.", "start_ms": 2_100}],
+                "sentiment": 0.8
+            }
+        },
+        {
+            "source": "crm",
+            "source_event_id": "deal-42-won",
+            "lead": {"identities": [{"kind": "crm", "value": "42"}]},
+            "occurred_at": "2026-03-01T09:58:00Z",
+            "type": "outcome",
+            "data": {"result": "won", "value": 12_500}
+        }
+    ])),
+    responses((
+        status = 202,
+        description = "At least one event is durable, or was before",
+        body = Receipt,
+        example = json!({
+            "accepted": 2,
+            "duplicates": 0,
+            "refused": 0,
+            "results": [
+                {
+                    "index": 0,
+                    "status": "accepted",
+                    "event_id": "3c4e9c0f-9df8-5c6b-8f1e-6d9b8f0a2b11",
+                    "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                },
+                {
+                    "index": 1,
+                    "status": "accepted",
+                    "event_id": "95b1a3c2-0d3f-5b52-a7c4-0e8f7d6c5b4a",
+                    "lead_id": "0198c2c4-77aa-7c10-8b2e-5d4c3b2a1908"
+                }
+            ]
+        })
+    ))
+)]
+pub async fn post_events(
+    State(api): State<Arc<Api>>,
+    JsonBytes(bytes): JsonBytes,
+) -> Result<(StatusCode, Json<Receipt>), Error> {
+    let batch = Batch::read(&bytes, api.limits.events_max, api.clock.now(), api.region)?;
+    let Batch { many, pending, mut outcomes } = batch;
+    let mut appended = api.store.append(pending, None).await?.into_iter();
+    for outcome in &mut outcomes {
+        if let Outcome::Pending = outcome {
+            *outcome = appended.next().expect("the store answers for each event").into();
+        }
+    }
+    if let Some(problem) = first_if_all_refused(&outcomes, many) {
+        return Err(problem.into());
+    }
+    Ok((StatusCode::ACCEPTED, Json(receipt(outcomes))))
+}
+
+/// What is read from a request.
+struct Batch {
+    /// Whether a list was sent.
+    many: bool,
+    /// The valid events, in order.
+    pending: Vec<PendingEvent>,
+    /// For each event sent, what is known of its fate.
+    outcomes: Vec<Outcome>,
+}
+
+enum Outcome {
+    /// The next of the store's answers.
+    Pending,
+    Accepted(EventId, LeadId),
+    Duplicate(EventId, LeadId),
+    Refused(Problem),
+}
+
+impl From<Appended> for Outcome {
+    fn from(appended: Appended) -> Self {
+        match appended {
+            Appended::Applied { event_id, lead_id, .. } => Self::Accepted(event_id, lead_id),
+            Appended::Duplicate { event_id, lead_id } => Self::Duplicate(event_id, lead_id),
+            Appended::Refused(invalid) => Self::Refused(invalid.into()),
+        }
+    }
+}
+
+impl Batch {
+    fn read(bytes: &[u8], events_max: usize, now: Timestamp, region: Region) -> Result<Self, Problem> {
+        let many = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+        // A list is split first, so that one bad event does not spoil the others.
+        let raw: Vec<&RawValue> = if many { parse(bytes)? } else { vec![parse(bytes)?] };
+        if raw.is_empty() || raw.len() > events_max {
+            return Err(Problem::new(Code::InvalidField, format!("The list has {} events.", raw.len()))
+                .field("events")
+                .remedy(format!("send 1 to {events_max} events at once")));
+        }
+        let mut pending = Vec::with_capacity(raw.len());
+        let mut outcomes = Vec::with_capacity(raw.len());
+        for event in raw {
+            match read_event(event, now, region) {
+                Ok(event) => {
+                    pending.push(event);
+                    outcomes.push(Outcome::Pending);
+                }
+                Err(problem) => outcomes.push(Outcome::Refused(problem)),
+            }
+        }
+        Ok(Self { many, pending, outcomes })
+    }
+}
+
+fn read_event(raw: &RawValue, now: Timestamp, region: Region) -> Result<PendingEvent, Problem> {
+    let envelope: EventEnvelope = parse(raw.get().as_bytes())?;
+    Ok(envelope.validate(now, region)?)
+}
+
+/// The first problem, where no event was taken; in a list its field says which event.
+fn first_if_all_refused(outcomes: &[Outcome], many: bool) -> Option<Problem> {
+    let mut first = None;
+    for outcome in outcomes {
+        let Outcome::Refused(problem) = outcome else { return None };
+        first.get_or_insert(problem);
+    }
+    let problem = first?.clone();
+    Some(match (many, problem.named_field().map(str::to_owned)) {
+        (true, Some(field)) => problem.field(format!("[0].{field}")),
+        (true, None) => problem.field("[0]"),
+        (false, _) => problem,
+    })
+}
+
+fn receipt(outcomes: Vec<Outcome>) -> Receipt {
+    let results: Vec<EventResult> = outcomes
+        .into_iter()
+        .enumerate()
+        .map(|(index, outcome)| {
+            let (status, ids, error) = match outcome {
+                Outcome::Accepted(event, lead) => (EventStatus::Accepted, Some((event, lead)), None),
+                Outcome::Duplicate(event, lead) => (EventStatus::Duplicate, Some((event, lead)), None),
+                Outcome::Refused(problem) => (EventStatus::Refused, None, Some(problem.into_body())),
+                Outcome::Pending => unreachable!("each pending event has met its answer"),
+            };
+            let (event_id, lead_id) = ids.map(|(event, lead)| (event.0, lead.0)).unzip();
+            EventResult { index, status, event_id, lead_id, error }
+        })
+        .collect();
+    let count = |status| results.iter().filter(|result| result.status == status).count();
+    Receipt {
+        accepted: count(EventStatus::Accepted),
+        duplicates: count(EventStatus::Duplicate),
+        refused: count(EventStatus::Refused),
+        results,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{NOBODY, TestApp};
+
+    const PATH: &str = "/api/v1/events";
+
+    fn event(id: &str, data: Value) -> Value {
+        json!({
+            "source": "site",
+            "source_event_id": id,
+            "lead": {"identities": [{"kind": "web", "value": "w1"}]},
+            "occurred_at": "2026-03-01T09:00:00Z",
+            "type": "email",
+            "data": data
+        })
+    }
+
+    fn opened(id: &str) -> Value {
+        event(id, json!({"action": "opened"}))
+    }
+
+    #[tokio::test]
+    async fn text_that_is_no_json_is_refused_as_a_whole() {
+        let app = TestApp::new().await;
+        for text in ["", " ", "{", "[", "[{},", "{\"source\":NaN}", "[1e999]", "\"\\ud800\"", "\u{1}", "nul"] {
+            let reply = app.post_text(PATH, text).await;
+            assert_eq!(reply.code(), "malformed-json", "{text:?}");
+            assert!(reply.json()["line"].is_u64() && reply.json()["column"].is_u64(), "{reply:?}");
+        }
+        let bytes = b"{\"source\":\"\xff\xfe\"}".to_vec();
+        assert_eq!(app.post_text(PATH, bytes).await.code(), "malformed-json");
+        let text = "[\n  {\"source\": \"a\"},\n  {\"source\": Infinity}\n]";
+        let problem = app.post_text(PATH, text).await.json();
+        assert_eq!((&problem["line"], &problem["field"]), (&json!(3), &json!("[1]")));
+    }
+
+    #[tokio::test]
+    async fn values_that_are_no_events_are_refused_with_the_field() {
+        let app = TestApp::new().await;
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        for (text, field) in [
+            ("5".to_owned(), ""),
+            ("null".to_owned(), ""),
+            ("[]".to_owned(), "events"),
+            ("[[]]".to_owned(), "[0]"),
+            (opened("1").to_string().replace("site", " "), "source"),
+            (opened("1").to_string().replace("2026", "1926"), "occurred_at"),
+            (opened("1").to_string().replace("2026", "9999"), "occurred_at"),
+            (opened("1").to_string().replace("2026-03-01T", "0000-00-00T"), "occurred_at"),
+            (event("1", json!({"action": "eaten"})).to_string(), "data.action"),
+            (event("1", json!({"action": "opened", "colour": 1})).to_string(), "data.colour"),
+            (format!("[{}]", event("1", json!({"colour": 1}))), "[0].data.colour"),
+            (opened("1").to_string().replace(r#""w1""#, &deep), "lead.identities[0].value"),
+            (opened("1").to_string().replace(r#""lead":"#, r#""lead":{},"lead":"#), "lead"),
+        ] {
+            let reply = app.post_text(PATH, text.clone()).await;
+            let shown = &text[..text.len().min(200)];
+            assert_eq!(reply.code(), "invalid-field", "{shown}");
+            assert_eq!(reply.json()["field"].as_str().unwrap_or_default(), field, "{shown}");
+        }
+        assert_eq!(app.state.store.counts().await.unwrap().events, 0);
+    }
+
+    #[tokio::test]
+    async fn an_event_about_an_unknown_id_is_refused() {
+        let app = TestApp::new().await;
+        let mut stray = opened("1");
+        stray["lead"] = json!({"lead_id": NOBODY});
+        let reply = app.post(PATH, &stray).await;
+        assert_eq!(reply.code(), "invalid-field");
+        assert!(reply.json()["field"].as_str().unwrap().starts_with("lead"), "{reply:?}");
+    }
+
+    #[tokio::test]
+    async fn too_many_events_are_refused() {
+        let app = TestApp::new().await;
+        let events: Vec<Value> = (0..1_001).map(|i| opened(&i.to_string())).collect();
+        let reply = app.post(PATH, &json!(events)).await;
+        assert_eq!((reply.code().as_str(), &reply.json()["field"]), ("invalid-field", &json!("events")));
+        assert_eq!(app.state.store.counts().await.unwrap().events, 0);
+        let reply = app.post(PATH, &json!(&events[..1_000])).await;
+        assert_eq!(reply.json()["accepted"], 1_000);
+    }
+
+    #[tokio::test]
+    async fn each_event_has_its_own_fate() {
+        let app = TestApp::new().await;
+        let broken = event("3", json!({"action": "opened", "colour": 1}));
+        let reply = app.post(PATH, &json!([opened("1"), opened("2"), broken, opened("1"), 7])).await;
+        assert_eq!(reply.status, StatusCode::ACCEPTED);
+        let mut receipt = reply.json();
+        let lead = receipt["results"][0]["lead_id"].clone();
+        for result in receipt["results"].as_array_mut().unwrap() {
+            if let Some(id) = result.get_mut("lead_id") {
+                assert_eq!(*id, lead);
+                *id = json!("LEAD");
+            }
+        }
+        insta::assert_json_snapshot!(receipt);
+    }
+
+    #[tokio::test]
+    async fn an_event_counts_once_however_often_it_arrives() {
+        let app = TestApp::new().await;
+        let (first, second) = (app.post(PATH, &opened("1")).await, app.post(PATH, &opened("1")).await);
+        assert_eq!((&first.json()["accepted"], &first.json()["duplicates"]), (&json!(1), &json!(0)));
+        assert_eq!((&second.json()["accepted"], &second.json()["duplicates"]), (&json!(0), &json!(1)));
+        assert_eq!(first.json()["results"][0]["lead_id"], second.json()["results"][0]["lead_id"]);
+        let outcome = json!({
+            "source": "crm",
+            "source_event_id": "won",
+            "lead": {"identities": [{"kind": "web", "value": "w1"}]},
+            "occurred_at": "2026-03-01T09:00:00Z",
+            "data": {"result": "won"},
+            "type": "outcome"
+        });
+        assert_eq!(app.post(PATH, &outcome).await.status, StatusCode::ACCEPTED);
+        let counts = app.state.store.counts().await.unwrap();
+        assert_eq!((counts.leads, counts.events), (1, 2));
+    }
+}

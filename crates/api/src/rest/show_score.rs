@@ -1,0 +1,276 @@
+//! `GET /api/v1/leads/{lead_id}/score`: the latest score of a lead, from memory where it is there.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use leadscore_domain::{LeadId, Score, Timestamp};
+use leadscore_engine::{
+    features::{LeadState, StateError},
+    score::Withheld,
+};
+use leadscore_store::{Cached, StoreError};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    problem::{Code, Problem},
+    rest::{
+        LeadPath,
+        answers::{Prediction, rounded},
+        unavailable,
+    },
+    state::Api,
+};
+
+/// What this endpoint can answer beside success.
+pub const PROBLEMS: &[Code] =
+    &[Code::InvalidLeadId, Code::LeadNotFound, Code::ProfilingConsentMissing, Code::ScorePending];
+
+/// Seconds after which a pending score may be asked for again: the scorer takes well under one.
+const RETRY_AFTER_PENDING_S: u64 = 1;
+
+/// A lead's score.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LeadScore {
+    /// Whose.
+    lead_id: Uuid,
+    /// Percentile of the probability in the model's reference population.
+    #[schema(minimum = 0, maximum = 100, example = 87)]
+    score: u8,
+    /// 1 − width of the 90 % interval of the probability, 2 decimals.
+    #[schema(minimum = 0, maximum = 1, example = 0.92)]
+    confidence: f64,
+    /// Where the score comes from.
+    breakdown: Breakdown,
+    /// What is to be expected, and what to do.
+    prediction: Prediction,
+    /// When it was calculated.
+    #[schema(value_type = String, format = DateTime)]
+    last_updated: Timestamp,
+}
+
+/// Parts of a score, each placed in the reference population: 50 is the middle lead.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Breakdown {
+    /// What the lead does: searches, visits, showings, calls.
+    #[schema(minimum = 0, maximum = 100)]
+    behavioral: u8,
+    /// How the lead responds: answers, replies, opens, sentiment.
+    #[schema(minimum = 0, maximum = 100)]
+    engagement: u8,
+    /// How the wishes fit the market, and the lead's own attributes.
+    #[schema(minimum = 0, maximum = 100)]
+    market_fit: u8,
+    /// Recency, pace, season.
+    #[schema(minimum = 0, maximum = 100)]
+    timing: u8,
+}
+
+impl From<&Score> for LeadScore {
+    fn from(score: &Score) -> Self {
+        let breakdown = Breakdown {
+            behavioral: score.breakdown.behavioral,
+            engagement: score.breakdown.engagement,
+            market_fit: score.breakdown.market_fit,
+            timing: score.breakdown.timing,
+        };
+        Self {
+            lead_id: score.lead_id.0,
+            score: score.score,
+            confidence: rounded(score.confidence, 2),
+            breakdown,
+            prediction: score.into(),
+            last_updated: score.calculated_at,
+        }
+    }
+}
+
+/// Why there is no score to show.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such lead.
+    #[error("the lead is unknown")]
+    Unknown,
+    /// Scoring it is not allowed.
+    #[error("profiling is not allowed")]
+    Withheld,
+    /// The scorer has not come to it yet.
+    #[error("the score is pending")]
+    Pending,
+    /// The stored state is of another format, and about to be rebuilt.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unknown => Self::new(Code::LeadNotFound, "No lead has this id."),
+            Error::Withheld => Self::new(
+                Code::ProfilingConsentMissing,
+                "There is no lawful basis for profiling this lead, or it was withdrawn.",
+            ),
+            Error::Pending | Error::State(_) => {
+                Self::new(Code::ScorePending, "The lead's events are received; its score is being calculated.")
+                    .retry_after_s(RETRY_AFTER_PENDING_S)
+            }
+            Error::Store(error) => unavailable(error),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+/// Score of a lead
+///
+/// The latest score. Where the lead was merged into another, the answer is the score of that lead, and
+/// `Content-Location` names it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/leads/{lead_id}/score",
+    tag = "scores",
+    params(("lead_id" = Uuid, Path, description = "The lead", example = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e")),
+    responses((
+        status = 200,
+        description = "The score",
+        body = LeadScore,
+        headers(("Content-Location" = String, description = "Where the lead was merged: the address of the one it belongs to")),
+        example = json!({
+            "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+            "score": 87,
+            "confidence": 0.92,
+            "breakdown": {"behavioral": 82, "engagement": 91, "market_fit": 88, "timing": 85},
+            "prediction": {
+                "conversion_probability": 0.73,
+                "optimal_contact_time": "2026-03-02T15:00:00Z",
+                "recommended_approach": "premium_property_focus"
+            },
+            "last_updated": "2026-03-01T10:30:00Z"
+        })
+    ))
+)]
+pub async fn show_score(State(api): State<Arc<Api>>, LeadPath(id): LeadPath) -> Result<Response, Error> {
+    match api.cache.get(id) {
+        Some(Cached::Score(score)) => Ok(Json(LeadScore::from(&*score)).into_response()),
+        Some(Cached::Withheld { .. }) => Err(Error::Withheld),
+        None => cold(&api, id).await,
+    }
+}
+
+async fn cold(api: &Api, asked: LeadId) -> Result<Response, Error> {
+    let record = api.store.lead(asked).await?.ok_or(Error::Unknown)?;
+    let id = record.merged_into.unwrap_or(asked);
+    let Some(stored) = api.store.latest_score(id).await? else {
+        return Err(why_not(api, id).await?);
+    };
+    let score = Arc::new(stored.score);
+    let mut headers = HeaderMap::new();
+    if id != asked {
+        let address = HeaderValue::try_from(format!("/api/v1/leads/{id}/score"));
+        headers.insert(header::CONTENT_LOCATION, address.expect("a UUID is a header value"));
+    }
+    api.cache.fill(Arc::clone(&score));
+    Ok((headers, Json(LeadScore::from(&*score))).into_response())
+}
+
+/// Why a lead that exists has no score.
+async fn why_not(api: &Api, id: LeadId) -> Result<Error, Error> {
+    let Some(stored) = api.store.states(&[id]).await?.remove(&id) else { return Ok(Error::Pending) };
+    let state = LeadState::from_bytes(&stored.bytes)?;
+    let scorer = Arc::clone(&api.scorer.borrow());
+    match scorer.score(id, &state, api.clock.now(), stored.log_position) {
+        Err(Withheld::NoProfilingConsent) => {
+            api.cache.withhold(id, stored.log_position);
+            Ok(Error::Withheld)
+        }
+        // What is not committed is not shown.
+        Ok(_) | Err(Withheld::Empty) => Ok(Error::Pending),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{NOBODY, TestApp, score};
+
+    #[tokio::test]
+    async fn who_is_unknown_unscored_or_unwilling_has_no_score() {
+        let app = TestApp::new().await;
+        assert_eq!(app.get("/api/v1/leads/7/score").await.code(), "invalid-lead-id");
+        assert_eq!(app.get("/api/v1/leads/%FF/score").await.code(), "invalid-lead-id");
+        assert_eq!(app.get(&format!("/api/v1/leads/{NOBODY}/score")).await.code(), "lead-not-found");
+
+        let fresh = app.lead("fresh").await;
+        let silent = app.lead_with(&json!({"identities": [{"kind": "crm", "value": "silent"}]})).await;
+        let reply = app.get(&format!("/api/v1/leads/{fresh}/score")).await;
+        assert_eq!((reply.code().as_str(), reply.header("retry-after")), ("score-pending", "1"));
+
+        app.derive(|_| None).await;
+        assert_eq!(app.get(&format!("/api/v1/leads/{fresh}/score")).await.code(), "score-pending");
+        for _ in 0..2 {
+            let reply = app.get(&format!("/api/v1/leads/{silent}/score")).await;
+            assert_eq!(reply.code(), "profiling-consent-missing");
+            assert!(reply.json()["remedy"].as_str().unwrap().contains("`consent` event"), "{reply:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_withdrawal_hides_a_score_at_once() {
+        let app = TestApp::new().await;
+        let lead = app.lead("ann").await;
+        app.derive(|id| Some(score(id))).await;
+        let path = format!("/api/v1/leads/{lead}/score");
+        assert_eq!(app.get(&path).await.status, StatusCode::OK);
+        app.state.cache.withhold(lead, 2);
+        assert_eq!(app.get(&path).await.code(), "profiling-consent-missing");
+    }
+
+    #[tokio::test]
+    async fn the_answer_is_the_same_from_the_store_and_from_memory() {
+        let app = TestApp::new().await;
+        let lead = app.lead("ann").await;
+        app.derive(|id| Some(score(id))).await;
+        assert!(app.state.cache.get(lead).is_none());
+        let path = format!("/api/v1/leads/{lead}/score");
+        let (cold, warm) = (app.get(&path).await, app.get(&path).await);
+        assert!(app.state.cache.get(lead).is_some());
+        assert_eq!((cold.status, &cold.body), (StatusCode::OK, &warm.body));
+        let text = String::from_utf8(cold.body).unwrap().replace(&lead.to_string(), "LEAD");
+        assert_eq!(
+            text,
+            concat!(
+                r#"{"lead_id":"LEAD","score":87,"confidence":0.92,"#,
+                r#""breakdown":{"behavioral":82,"engagement":91,"market_fit":88,"timing":85},"#,
+                r#""prediction":{"conversion_probability":0.73,"optimal_contact_time":"2026-03-02T15:00:00Z","#,
+                r#""recommended_approach":"premium_property_focus"},"last_updated":"2026-03-01T10:30:00Z"}"#
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn a_merged_lead_has_the_score_of_its_survivor() {
+        let app = TestApp::new().await;
+        let (survivor, absorbed) = (app.lead("one").await, app.lead("two").await);
+        app.merge(survivor, absorbed).await;
+        app.derive(|id| (id == survivor).then(|| score(id))).await;
+        let reply = app.get(&format!("/api/v1/leads/{absorbed}/score")).await;
+        assert_eq!(reply.json()["lead_id"], survivor.to_string());
+        assert_eq!(reply.header("content-location"), format!("/api/v1/leads/{survivor}/score"));
+    }
+}

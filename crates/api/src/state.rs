@@ -1,0 +1,113 @@
+//! What the endpoints share.
+//!
+//! Owns: the handles that the binary passes in, and the API's own bounded memory (log-in attempts, loaded models).
+//! Invariant: everything here is bounded by a field of [`Limits`] or a named constant.
+
+use std::{sync::Arc, time::Duration};
+
+use leadscore_domain::{Clock, Region, time::HOUR_US};
+use leadscore_engine::score::Scorer;
+use leadscore_store::{Registry, ScoreCache, Store};
+use tokio::sync::{Semaphore, watch};
+
+use crate::{auth::throttle::Throttle, middleware::Ids, rest::models::Models};
+
+/// The handles that the API works with.
+#[derive(Clone)]
+pub struct AppState {
+    /// Leads, events, states, scores, users.
+    pub store: Store,
+    /// Latest scores in memory.
+    pub cache: ScoreCache,
+    /// The champion, as the pipeline hands it on.
+    pub scorer: watch::Receiver<Arc<Scorer>>,
+    /// Model versions.
+    pub registry: Registry,
+    /// The present instant.
+    pub clock: Arc<dyn Clock>,
+    /// The country whose telephone numbers may be written without a prefix.
+    pub region: Region,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Bounds on what one request, and all of them together, may ask for.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Longest body.
+    pub body_max_bytes: usize,
+    /// Longest time for a body to arrive.
+    pub body_timeout: Duration,
+    /// Longest time for an answer.
+    pub answer_timeout: Duration,
+    /// Most events in one request.
+    pub events_max: usize,
+    /// Most leads in one batch.
+    pub batch_max: usize,
+    /// Batches that are calculated at the same time; others wait.
+    pub batches_at_once: usize,
+    /// Log-in attempts per e-mail address and client address within [`Self::login_window_us`].
+    pub login_attempts_max: u32,
+    /// The window of log-in attempts, in microseconds.
+    pub login_window_us: i64,
+    /// Passwords that are checked at the same time; others wait. Each check takes much memory, by design.
+    pub logins_at_once: usize,
+    /// Life of a token from a log-in, in microseconds.
+    pub session_us: i64,
+    /// Events that the scorer may lag behind before the server calls itself not ready.
+    pub scorer_lag_max: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_max_bytes: 2 * 1024 * 1024,
+            body_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(30),
+            events_max: 1_000,
+            batch_max: 10_000,
+            batches_at_once: 2,
+            login_attempts_max: 10,
+            login_window_us: HOUR_US / 4,
+            logins_at_once: 2,
+            session_us: 12 * HOUR_US,
+            scorer_lag_max: 10_000,
+        }
+    }
+}
+
+/// The handles together with the API's own memory.
+pub struct Api {
+    pub(crate) store: Store,
+    pub(crate) cache: ScoreCache,
+    pub(crate) scorer: watch::Receiver<Arc<Scorer>>,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) region: Region,
+    pub(crate) limits: Limits,
+    pub(crate) ids: Ids,
+    pub(crate) logins: Throttle,
+    pub(crate) login_permits: Semaphore,
+    pub(crate) batch_permits: Semaphore,
+    pub(crate) models: Models,
+}
+
+impl From<AppState> for Api {
+    fn from(state: AppState) -> Self {
+        let AppState { store, cache, scorer, registry, clock, region, limits } = state;
+        Self {
+            ids: Ids::new(clock.now()),
+            logins: Throttle::new(limits.login_attempts_max, limits.login_window_us),
+            login_permits: Semaphore::new(limits.logins_at_once),
+            batch_permits: Semaphore::new(limits.batches_at_once),
+            models: Models::default(),
+            store,
+            cache,
+            scorer,
+            registry,
+            clock,
+            region,
+            limits,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A whole API on a store of its own, for the tests of this crate.
+//!
+//! Invariant: every answer that a test receives is checked against what holds for all answers, and every problem
+//! against the OpenAPI document.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
+use leadscore_domain::{
+    Approach, Breakdown, Clock, Grade, LeadId, ManualClock, Region, Score, Timestamp, time::DAY_US,
+};
+use leadscore_engine::{
+    features::{LeadState, Market},
+    score::{Model, Scorer, ScoringPolicy},
+    scorecard::Scorecard,
+};
+use leadscore_store::{Derived, Registry, Role, ScoreCache, Store, StoreOptions};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use crate::{AppState, Limits, state::Api};
+
+/// A lead id that no lead has.
+pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
+/// The lead id of the examples.
+pub const EXAMPLE_LEAD: &str = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e";
+/// The group that scores.
+const GROUP: &str = "scorer";
+
+/// The API, and handles to what stands behind it.
+pub struct TestApp {
+    pub router: Router,
+    pub state: AppState,
+    pub clock: ManualClock,
+    pub token: String,
+    pub scorer: watch::Sender<Arc<Scorer>>,
+    document: Value,
+    _folder: TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl TestApp {
+    pub async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub async fn with(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new("2026-03-01T10:00:00Z".parse().unwrap());
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let store = Store::open(StoreOptions::new(folder.path(), Arc::clone(&shared))).await.unwrap();
+        let registry = Registry::open(&folder.path().join("models"), Arc::clone(&shared)).unwrap();
+        let token = store.create_token("tests", Role::Agent, None).await.unwrap();
+        let (scorer, receiver) = watch::channel(Arc::new(scorecard("scorecard")));
+        let cache = ScoreCache::new(1_000, 16);
+        let region = Region::default();
+        let state = AppState { store, cache, scorer: receiver, registry, clock: shared, region, limits };
+        let router = crate::router(state.clone());
+        let document = serde_json::from_str(&crate::openapi_json()).unwrap();
+        Self { router, state, clock, token, scorer, document, _folder: folder }
+    }
+
+    /// The API around other routes than its own.
+    pub fn around(mut self, routes: crate::Routes) -> Self {
+        self.router = crate::surround(routes, Arc::new(Api::from(self.state.clone())));
+        self
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(self.request(Method::GET, path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.post_text(path, body.to_string()).await
+    }
+
+    pub async fn post_text(&self, path: &str, body: impl Into<Body>) -> Reply {
+        let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    /// A request with the token.
+    pub fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
+        Request::builder().method(method).uri(path).header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        let reply = Reply { status: parts.status, headers: parts.headers, body };
+        for name in ["x-request-id", "content-security-policy", "cache-control"] {
+            assert!(reply.headers.contains_key(name), "{method} {path} answers without {name}");
+        }
+        assert_eq!(reply.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(reply.headers[header::X_FRAME_OPTIONS], "DENY");
+        if reply.status.as_u16() >= 400 {
+            self.check_problem(&method, &path, &reply);
+        }
+        reply
+    }
+
+    fn check_problem(&self, method: &Method, path: &str, reply: &Reply) {
+        assert_eq!(reply.headers[header::CONTENT_TYPE], "application/problem+json", "{method} {path}");
+        let body = reply.json();
+        assert_eq!(body["status"], reply.status.as_u16());
+        assert_eq!(body["type"], format!("/docs/errors#{}", body["code"].as_str().unwrap()));
+        for member in ["title", "detail", "remedy"] {
+            assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        }
+        let Some(operation) = self.operation(method, path) else { return };
+        let code = body["code"].as_str().unwrap();
+        let response = &operation["responses"][reply.status.as_str()];
+        let examples = &response["content"]["application/problem+json"]["examples"];
+        assert!(examples[code].is_object(), "{method} {path} answers {code}, which is not documented");
+    }
+
+    /// What the document says of a request.
+    pub fn operation(&self, method: &Method, path: &str) -> Option<&Value> {
+        let fits = |template: &str| {
+            let (mut asked, mut known) = (path.split('/'), template.split('/'));
+            loop {
+                match (asked.next(), known.next()) {
+                    (None, None) => return true,
+                    (Some(asked), Some(known)) if known.starts_with('{') || asked == known => {}
+                    _ => return false,
+                }
+            }
+        };
+        let paths = self.document["paths"].as_object().unwrap();
+        // A template without parameters goes first, as in the router.
+        let exact = paths.get(path).map(|item| (path, item));
+        let (_, item) = exact.or_else(|| paths.iter().map(|(t, i)| (t.as_str(), i)).find(|(t, _)| fits(t)))?;
+        item.get(method.as_str().to_lowercase())
+    }
+
+    /// The OpenAPI document.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// A new lead that allows profiling, known by its id in a CRM.
+    pub async fn lead(&self, crm: &str) -> LeadId {
+        self.lead_with(&json!({
+            "identities": [{"kind": "crm", "value": crm}],
+            "channel": "referral",
+            "attributes": {"budget": 450_000},
+            "consents": [{"purpose": "profiling", "state": "granted", "basis": "consent", "evidence": "form 4"}]
+        }))
+        .await
+    }
+
+    pub async fn lead_with(&self, lead: &Value) -> LeadId {
+        let reply = self.post("/api/v1/leads", lead).await;
+        assert!(reply.status.is_success(), "{reply:?}");
+        reply.json()["lead_id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Makes `absorbed` a part of `survivor`.
+    pub async fn merge(&self, survivor: LeadId, absorbed: LeadId) {
+        let event = json!({
+            "source": "crm",
+            "source_event_id": format!("merge-{absorbed}"),
+            "lead": {"lead_id": survivor},
+            "occurred_at": self.clock.now(),
+            "type": "lead_merged",
+            "data": {"absorbed": absorbed}
+        });
+        let reply = self.post("/api/v1/events", &event).await;
+        assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+    }
+
+    /// Ends the task that scores, as a crash would.
+    pub fn stop_scorer(&mut self) {
+        (self.scorer, _) = watch::channel(Arc::clone(&self.state.scorer.borrow()));
+    }
+
+    /// Does the scorer's work: folds all events, and commits states, and `score` for each lead that it names.
+    pub async fn derive(&self, scores: impl Fn(LeadId) -> Option<Score>) {
+        let store = &self.state.store;
+        for partition in 0..store.partitions() {
+            let from = store.position(GROUP, partition).await.unwrap();
+            let to = store.head(partition).await.unwrap();
+            let records = store.read_log(partition, 0, 10_000).await.unwrap();
+            let mut states: HashMap<LeadId, LeadState> = HashMap::new();
+            for event in records.into_iter().filter_map(|record| record.event.ok()) {
+                states.entry(event.lead_id).or_default().apply(&event);
+            }
+            let scores = states.keys().filter_map(|id| scores(*id)).map(|score| Score { log_position: to, ..score });
+            let derived = Derived {
+                group: GROUP.to_owned(),
+                partition,
+                from,
+                to,
+                scores: scores.collect(),
+                states: states.iter().map(|(id, state)| (*id, state.to_bytes())).collect(),
+                withheld: Vec::new(),
+                dead: Vec::new(),
+            };
+            store.commit(derived).await.unwrap();
+        }
+    }
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The code of a problem; the whole answer where it is none.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().map_or_else(|| format!("{self:?}"), str::to_owned)
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// The scorer of the first day.
+pub fn scorecard(version: &str) -> Scorer {
+    let model = Arc::new(Model::Scorecard(Scorecard::default()));
+    Scorer::new(model, version.to_owned(), Arc::new(Market::empty()), ScoringPolicy::default())
+}
+
+/// A score as the story shows it.
+pub fn score(lead_id: LeadId) -> Score {
+    let at: Timestamp = "2026-03-01T10:30:00Z".parse().unwrap();
+    Score {
+        lead_id,
+        score: 87,
+        grade: Grade::B,
+        confidence: 0.917_4,
+        probability: 0.730_04,
+        lower: 0.69,
+        upper: 0.772_6,
+        breakdown: Breakdown { behavioral: 82, engagement: 91, market_fit: 88, timing: 85 },
+        optimal_contact_time: Some("2026-03-02T15:00:00Z".parse().unwrap()),
+        recommended_approach: Approach::PremiumPropertyFocus,
+        model_version: "v3".to_owned(),
+        schema_hash: "00".to_owned(),
+        log_position: 1,
+        calculated_at: at,
+        expires_at: at.plus_micros(DAY_US),
+    }
+}
