@@ -40,7 +40,7 @@ lint: deps ## Format, clippy, licences, unused dependencies, dependency directio
 
 .PHONY: bench
 bench: build ## Measure speed and memory against their bars
-	@LEADSCORE_BIN=$(LEADSCORE) LEADSCORE_REPORTS=$(REPORTS) cargo bench --locked -p leadscore-server --bench serve
+	@cargo bench --locked -p leadscore-server --bench bars
 
 .PHONY: quality
 quality: deps ## Measure accuracy on real data beside LightGBM and XGBoost (needs LEADSCORE_DATA_DIR)

@@ -1,0 +1,32 @@
+//! Speed and memory of the release binary against their bars: `make bench`.
+//!
+//! Owns: what is measured, how often, and the bars. Every figure is a median of several runs, or a ratio of two
+//! things measured in the same run; both sides of every measurement share this machine's processors.
+//! Deliberately absent: knowledge of how the product works inside; it is driven by its command line and over HTTP.
+//! Prints a table, writes `target/reports/bench.json`, and fails where a bar does not hold.
+
+use std::process::ExitCode;
+
+mod bulk;
+mod engine;
+mod load;
+mod process;
+mod report;
+mod serving;
+
+/// Argument that turns this program into the trivial server that the product is compared with.
+const TRIVIAL: &str = "--trivial-server";
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
+    if std::env::args().any(|argument| argument == TRIVIAL) {
+        runtime.block_on(serving::trivial_server());
+        return ExitCode::SUCCESS;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut report = report::Report::default();
+    engine::measure(&mut report);
+    let brokerage = bulk::measure(folder.path(), &mut report);
+    runtime.block_on(serving::measure(&brokerage, &mut report));
+    report.finish("bench")
+}

@@ -1,0 +1,141 @@
+//! The command line: its words, their help and examples.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::{commands, telemetry::LogFormat};
+
+/// Ranks a brokerage's leads: imports what happened, trains a model, serves scores.
+#[derive(Debug, Parser)]
+#[command(name = "leadscore", version, propagate_version = true, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  leadscore demo                                  A simulated brokerage, trained and served
+  leadscore init                                  A folder of your own: keys, configuration, first user
+  leadscore import inspect leads.csv --out m.toml Draft how a file is to be read
+  leadscore import leads leads.csv --mapping m.toml
+  leadscore train && leadscore serve
+
+Exit codes: 0 done; 1 failed; 2 bad input or command line.";
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Folder that holds everything: database, keys, models, configuration
+    #[arg(long, global = true, env = "LEADSCORE_DATA", value_name = "DIR", default_value = "leadscore-data", hide_env_values = true)]
+    pub data: PathBuf,
+    /// Configuration file [default: config.toml in the data folder]
+    #[arg(long, global = true, env = "LEADSCORE_CONFIG", value_name = "FILE", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Print one JSON document instead of text; errors too
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log more: -v info, -vv debug, -vvv trace
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Form of log lines
+    #[arg(long, global = true, value_name = "FORM")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create the data folder: configuration, keys, the first user and an API key
+    Init(commands::init::Options),
+    /// Simulate a brokerage, train on it and serve it; running it again goes on
+    Demo(commands::demo::Options),
+    /// Serve the API and keep every lead's score up to date
+    Serve(commands::serve::Options),
+    /// Write a simulated brokerage as files
+    Simulate(commands::simulate::Options),
+    /// Read leads, events, outcomes or market data from a file
+    #[command(subcommand)]
+    Import(commands::import::Command),
+    /// Train a model on what has been imported, and promote it
+    Train(commands::train::Options),
+    /// Measure how well a model trained on the past predicts what came after
+    Evaluate(commands::evaluate::Options),
+    /// List, show, promote and roll back models
+    #[command(subcommand)]
+    Models(commands::models::Command),
+    /// Score leads now
+    Score(commands::score::Options),
+    /// Write scores, leads or events to a file
+    Export(commands::export::Options),
+    /// Say what is configured, what is reachable and what is wrong
+    Doctor(commands::doctor::Options),
+    /// Print a completion script for a shell
+    Completions(commands::completions::Options),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Where the manual is kept, from this crate.
+    const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CLI.md");
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn visit(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:"), "`{}` shows no example", path.trim());
+            command.get_subcommands().for_each(|inner| visit(inner, &path));
+        }
+        visit(&Cli::command(), "");
+    }
+
+    /// The committed manual is what `--help` prints; `make docs` writes it anew.
+    #[test]
+    fn the_manual_is_what_help_prints() {
+        let manual = manual();
+        if std::env::var_os("LEADSCORE_WRITE_DOCS").is_some() {
+            std::fs::write(MANUAL, &manual).unwrap();
+        }
+        let committed = std::fs::read_to_string(MANUAL).unwrap();
+        assert!(committed == manual, "docs/CLI.md is not what --help prints; run `make docs` and commit it");
+    }
+
+    fn manual() -> String {
+        let mut text = String::from(
+            "# Command line\n\nWhat `leadscore COMMAND --help` prints; written by `make docs`.\n\
+             Results go to standard output, everything else to standard error.\n",
+        );
+        let mut root = Cli::command().term_width(100);
+        root.build();
+        section(&mut root, "", &mut text);
+        text
+    }
+
+    fn section(command: &mut clap::Command, path: &str, text: &mut String) {
+        let path = format!("{path} {}", command.get_name()).trim().to_owned();
+        let help = command.render_help().to_string();
+        let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+        write!(text, "\n## `{path}`\n\n```text\n{}\n```\n", help.join("\n").trim_end()).unwrap();
+        for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+            section(inner, &path, text);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `leadscore export`: scores, leads or events, a line each.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use leadscore_domain::LeadId;
+use serde_json::{Map, Value, json};
+
+use crate::{context::Context, folder::Folder, progress};
+
+/// Leads that are read at a time.
+const PAGE_LEADS: usize = 1_000;
+
+/// What can be asked of it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  leadscore export scores --format csv --out scores.csv
+  leadscore export leads | jq .lead_id
+  leadscore export events --out events.jsonl
+
+Leads and events hold personal data, in the clear.")]
+pub struct Options {
+    /// What to export
+    what: What,
+    /// Form of the lines
+    #[arg(long, default_value = "jsonl")]
+    format: Format,
+    /// File to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What can be exported.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    /// The latest score of each lead
+    Scores,
+    /// Each lead with its name and handles
+    Leads,
+    /// Every event of every lead
+    Events,
+}
+
+/// Forms of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A JSON object a line
+    Jsonl,
+    /// Comma-separated values; what is nested stands in its cell as JSON
+    Csv,
+}
+
+/// Runs the command.
+pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
+    let folder = Folder::open(context).await?;
+    let exported = export(&options, &folder, context).await;
+    folder.store.close().await;
+    let rows = exported?;
+    if let Some(file) = &options.out {
+        let file = file.display().to_string();
+        context.output.result(&json!({ "rows": rows, "file": file }), || format!("{file}: {rows} rows"))?;
+    }
+    Ok(())
+}
+
+async fn export(options: &Options, folder: &Folder, context: &Context) -> anyhow::Result<u64> {
+    let sink: Box<dyn Write> = match &options.out {
+        Some(path) => Box::new(File::create(path).with_context(|| format!("writing {}", path.display()))?),
+        None => Box::new(io::stdout()),
+    };
+    let mut lines = Lines::new(sink, options.format);
+    let leads = folder.store.counts().await?.leads;
+    let bar = progress::bar(context.output, "exporting", Some(leads).filter(|_| options.out.is_some()));
+    let mut after = None;
+    loop {
+        let page = folder.store.leads_page(after, PAGE_LEADS).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(*last);
+        for row in rows(options.what, &page, folder).await? {
+            lines.write(row)?;
+        }
+        bar.inc(page.len() as u64);
+    }
+    bar.finish_and_clear();
+    lines.finish()
+}
+
+/// The rows of a page of leads, in the leads' order.
+async fn rows(what: What, page: &[LeadId], folder: &Folder) -> anyhow::Result<Vec<Value>> {
+    let store = &folder.store;
+    Ok(match what {
+        What::Scores => {
+            let mut scores = store.latest_scores(page).await?;
+            let found = page.iter().filter_map(|id| scores.remove(id));
+            found.map(|stored| serde_json::to_value(stored.score)).collect::<Result<_, _>>()?
+        }
+        What::Events => {
+            let mut events = store.events_of(page).await?;
+            let found = page.iter().filter_map(|id| events.remove(id)).flatten();
+            found.map(serde_json::to_value).collect::<Result<_, _>>()?
+        }
+        What::Leads => {
+            let mut leads = Vec::with_capacity(page.len());
+            for &id in page {
+                leads.extend(store.lead(id).await?.map(|lead| {
+                    json!({
+                        "lead_id": lead.id, "created_at": lead.created_at, "name": lead.name,
+                        "identities": lead.identities,
+                    })
+                }));
+            }
+            leads
+        }
+    })
+}
+
+/// Writes rows in the form that was asked for. The columns of CSV are those of the first row.
+struct Lines {
+    sink: BufWriter<Box<dyn Write>>,
+    format: Format,
+    columns: Vec<String>,
+    rows: u64,
+}
+
+impl Lines {
+    fn new(sink: Box<dyn Write>, format: Format) -> Self {
+        Self { sink: BufWriter::new(sink), format, columns: Vec::new(), rows: 0 }
+    }
+
+    fn write(&mut self, row: Value) -> io::Result<()> {
+        self.rows += 1;
+        if self.format == Format::Jsonl {
+            serde_json::to_writer(&mut self.sink, &row)?;
+            return writeln!(self.sink);
+        }
+        let row = flat(row);
+        if self.columns.is_empty() {
+            self.columns = row.keys().cloned().collect();
+            let heads: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+            writeln!(self.sink, "{}", heads.join(","))?;
+        }
+        let cells: Vec<String> = self.columns.iter().map(|name| row.get(name).map(cell).unwrap_or_default()).collect();
+        writeln!(self.sink, "{}", cells.join(","))
+    }
+
+    fn finish(mut self) -> anyhow::Result<u64> {
+        self.sink.flush()?;
+        Ok(self.rows)
+    }
+}
+
+/// The fields of a row; those of an object within it under `outer.inner`, one level deep.
+fn flat(row: Value) -> Map<String, Value> {
+    let Value::Object(fields) = row else { return Map::new() };
+    let mut flat = Map::new();
+    for (name, value) in fields {
+        match value {
+            Value::Object(inner) if name != "data" => {
+                flat.extend(inner.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                flat.insert(name, value);
+            }
+        }
+    }
+    flat
+}
+
+/// A value as a cell (RFC 4180). A cell that a spreadsheet would take for a formula begins with an apostrophe.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return String::new(),
+        Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{text}"),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_no_formulas() {
+        assert_eq!(cell(&json!("a, \"b\"")), "\"a, \"\"b\"\"\"");
+        assert_eq!(cell(&json!("=HYPERLINK(1)")), "'=HYPERLINK(1)");
+        assert_eq!(cell(&json!(-3)), "-3");
+        assert_eq!(cell(&Value::Null), "");
+    }
+
+    #[test]
+    fn objects_are_flattened_one_level_and_data_is_kept_whole() {
+        let row = flat(json!({"a": 1, "b": {"c": 2, "d": {"e": 3}}, "data": {"f": 4}}));
+        let names: Vec<&str> = row.keys().map(String::as_str).collect();
+        assert_eq!(names, ["a", "b.c", "b.d", "data"]);
+    }
+}

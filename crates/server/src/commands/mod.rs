@@ -1,0 +1,48 @@
+//! The commands, one a file: each parses its options, calls what does the work, and prints the result.
+
+use std::process::ExitCode;
+
+use crate::{
+    cli::{Cli, Command},
+    context::Context,
+};
+
+pub mod completions;
+pub mod demo;
+pub mod doctor;
+pub mod evaluate;
+pub mod export;
+pub mod import;
+pub mod init;
+pub mod models;
+pub mod score;
+pub mod serve;
+pub mod simulate;
+pub mod train;
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// What the command failed with.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let global = cli.global;
+    let context = |serves| Context::new(global.clone(), serves);
+    match cli.command {
+        Command::Init(options) => init::run(options, &context(false)?).await,
+        Command::Demo(options) => demo::run(options, &context(true)?).await,
+        Command::Serve(options) => serve::run(options, &context(true)?).await,
+        Command::Simulate(options) => simulate::run(&options, &context(false)?),
+        Command::Import(command) => import::run(command, &context(false)?).await,
+        Command::Train(options) => train::run(options, &context(false)?).await,
+        Command::Evaluate(options) => evaluate::run(options, &context(false)?).await,
+        Command::Models(command) => models::run(command, &context(false)?).await,
+        Command::Score(options) => score::run(options, &context(false)?).await,
+        Command::Export(options) => export::run(options, &context(false)?).await,
+        Command::Doctor(options) => return doctor::run(&options, &global).await,
+        Command::Completions(options) => {
+            completions::run(&options);
+            Ok(())
+        }
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,153 @@
+//! `leadscore models`: which models there are, and which one scores.
+
+use clap::{Args, Subcommand};
+use leadscore_engine::models::Bundle;
+use leadscore_pipeline::scorer::CHAMPION;
+use leadscore_store::{AliasChange, Registry};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{context::Context, folder::Folder, output::Table};
+
+/// What can be asked of it.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  leadscore models list
+  leadscore models show v2
+  leadscore models promote v2 --reason \"better on the spring leads\"
+  leadscore models rollback")]
+pub enum Command {
+    /// List every version, and which one scores
+    #[command(after_help = "Examples:\n  leadscore models list\n  leadscore models list --json")]
+    List,
+    /// Show what a version was trained on and how it did
+    #[command(after_help = "Examples:\n  leadscore models show v2\n  leadscore models show --json")]
+    Show(Show),
+    /// Let a version score from now on; a running server follows within seconds
+    #[command(after_help = "Examples:\n  leadscore models promote v2 --reason \"better on the spring leads\"")]
+    Promote(Promote),
+    /// Go back to the version that scored before
+    #[command(after_help = "Examples:\n  leadscore models rollback")]
+    Rollback,
+}
+
+/// Which version to show.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The version, such as v2 [default: the one that scores]
+    version: Option<String>,
+}
+
+/// Which version to promote, and why.
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// The version, such as v2
+    version: String,
+    /// Why; kept in the history
+    #[arg(long, default_value = "promoted by hand")]
+    reason: String,
+}
+
+/// Runs the command.
+pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
+    let folder = Folder::open(context).await?;
+    let done = match command {
+        Command::List => list(&folder.registry, context),
+        Command::Show(options) => show(&folder.registry, options, context),
+        Command::Promote(options) => promote(&folder.registry, &options, context),
+        Command::Rollback => rollback(&folder.registry, context),
+    };
+    folder.store.close().await;
+    done
+}
+
+#[derive(Serialize)]
+struct Listed {
+    version: String,
+    champion: bool,
+    since: Option<String>,
+    reason: Option<String>,
+}
+
+fn list(registry: &Registry, context: &Context) -> anyhow::Result<()> {
+    let champion = registry.alias(CHAMPION)?;
+    let history = registry.history()?;
+    let versions: Vec<Listed> = registry
+        .list()?
+        .into_iter()
+        .map(|version| {
+            let last = history.iter().rev().find(|change| change.alias == CHAMPION && change.version == version);
+            Listed {
+                champion: champion.as_deref() == Some(&version),
+                since: last.map(|change: &AliasChange| change.at.to_string()),
+                reason: last.map(|change| change.reason.clone()),
+                version,
+            }
+        })
+        .collect();
+    context.output.result(&json!({ "models": versions }), || table(&versions))?;
+    Ok(())
+}
+
+fn table(versions: &[Listed]) -> String {
+    if versions.is_empty() {
+        return "no models yet; scores come from the points scorecard (see `leadscore train`)".to_owned();
+    }
+    let mut table = Table::new(["model", "scores now", "promoted", "reason"]);
+    for Listed { version, champion, since, reason } in versions {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        table.row([version.clone(), if *champion { "yes" } else { "" }.to_owned(), text(since), text(reason)]);
+    }
+    table.render()
+}
+
+fn show(registry: &Registry, options: Show, context: &Context) -> anyhow::Result<()> {
+    let version = match options.version {
+        Some(version) => version,
+        None => registry.alias(CHAMPION)?.ok_or_else(|| anyhow::anyhow!("no model scores yet; run `leadscore train`"))?,
+    };
+    let bundle = Bundle::from_files(&registry.files(&version)?)?;
+    let manifest = serde_json::to_value(bundle.manifest())?;
+    let shown = json!({ "version": version, "manifest": manifest });
+    context.output.result(&shown, || format!("{version}\n{}", outline(&manifest, 1)))?;
+    Ok(())
+}
+
+/// JSON as an indented outline, which reads like the manifest's table of contents.
+fn outline(value: &Value, depth: usize) -> String {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, inner)| match inner {
+                Value::Object(_) | Value::Array(_) => format!("{indent}{name}\n{}", outline(inner, depth + 1)),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                    format!("{indent}{name:<24} {}\n", plain(inner))
+                }
+            })
+            .collect(),
+        Value::Array(items) => items.iter().map(|item| outline(item, depth)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => format!("{indent}{}\n", plain(value)),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn promote(registry: &Registry, options: &Promote, context: &Context) -> anyhow::Result<()> {
+    let before = registry.alias(CHAMPION)?;
+    registry.set_alias(CHAMPION, &options.version, &options.reason)?;
+    let changed = json!({ "champion": options.version, "before": before });
+    context.output.result(&changed, || format!("{} scores from now on", options.version))?;
+    Ok(())
+}
+
+fn rollback(registry: &Registry, context: &Context) -> anyhow::Result<()> {
+    let before = registry.alias(CHAMPION)?;
+    let version = registry.rollback(CHAMPION)?;
+    let changed = json!({ "champion": version, "before": before });
+    context.output.result(&changed, || format!("{version} scores again"))?;
+    Ok(())
+}

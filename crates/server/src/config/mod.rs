@@ -1,0 +1,238 @@
+//! The configuration: a TOML file, overridden by the environment, over the defaults that ship in the binary.
+//!
+//! Owns: names, shapes and defaults of every setting. `default.toml` is the manual and the defaults at once.
+//! Invariant: an unknown key is refused with its name. Deliberately absent: secrets; they live in files of their own.
+
+use std::{collections::HashMap, net::SocketAddr, path::Path, time::Duration};
+
+use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
+use jiff::tz::TimeZone;
+use leadscore_domain::{Invalid, Region, time::HOUR_US};
+use leadscore_engine::score::ScoringPolicy;
+use serde::Deserialize;
+
+use crate::{failure::bad_input, telemetry::LogFormat};
+
+/// The defaults, with comments that explain them: `leadscore init` writes this file.
+pub const DEFAULT_FILE: &str = include_str!("default.toml");
+
+/// What variables of the environment begin with.
+const PREFIX: &str = "LEADSCORE_";
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub server: Server,
+    pub store: Store,
+    pub import: Import,
+    pub scoring: Scoring,
+    pub training: Training,
+    pub log: Log,
+    pub demo: Demo,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub listen: SocketAddr,
+    drain_timeout_s: u64,
+}
+
+impl Server {
+    /// How long a stopping server may take to drain.
+    pub const fn drain_timeout(&self) -> Duration {
+        Duration::from_secs(self.drain_timeout_s)
+    }
+}
+
+/// What is kept, and how much of it in memory.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub cached_scores: u64,
+}
+
+/// Files that are read in.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    region: String,
+    pub batch_rows: usize,
+}
+
+impl Import {
+    /// The country whose telephone numbers may be written without a prefix.
+    ///
+    /// # Errors
+    /// Where it is no country.
+    pub fn region(&self) -> Result<Region, Invalid> {
+        self.region.parse::<Region>().map_err(|e| e.within("import"))
+    }
+}
+
+/// What the brokerage decides about scoring.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scoring {
+    profile_without_statement: bool,
+    default_zone: String,
+    lifetime_h: u32,
+}
+
+impl Scoring {
+    /// The policy that the scorer takes.
+    ///
+    /// # Errors
+    /// Where the time zone is unknown.
+    pub fn policy(&self) -> Result<ScoringPolicy, Invalid> {
+        let default_zone = TimeZone::get(&self.default_zone)
+            .map_err(|_| Invalid::new("scoring.default_zone", "is no time zone", "use an IANA name, such as UTC"))?;
+        Ok(ScoringPolicy {
+            profile_without_statement: self.profile_without_statement,
+            default_zone,
+            lifetime_us: i64::from(self.lifetime_h) * HOUR_US,
+        })
+    }
+}
+
+/// How models are trained.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    pub seed: u64,
+    pub examples_per_lead: usize,
+    pub threads: usize,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+/// The simulated brokerage.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Demo {
+    pub events_per_second: f64,
+}
+
+impl Config {
+    /// The defaults, overridden by `file` where it exists and by the process's environment.
+    ///
+    /// # Errors
+    /// Bad input that names the file, the key and what is wrong with it.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let source = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+        Self::from_layers(file, environment.collect())
+            .map_err(|e| bad_input(format_args!("configuration ({source}): {e}")))
+    }
+
+    fn from_layers(file: Option<&Path>, environment: HashMap<String, String>) -> Result<Self, ConfigError> {
+        let mut layers = Layers::builder().add_source(File::from_str(DEFAULT_FILE, FileFormat::Toml));
+        if let Some(file) = file {
+            layers = layers.add_source(File::from(file).format(FileFormat::Toml));
+        }
+        let config: Self = layers.add_source(environment_layer(environment)).build()?.try_deserialize()?;
+        config.check()
+    }
+
+    fn check(self) -> Result<Self, ConfigError> {
+        let refuse = |key: &str, problem: &str| Err(ConfigError::Message(format!("{key}: {problem}")));
+        if !(0.0..=1000.0).contains(&self.demo.events_per_second) {
+            return refuse("demo.events_per_second", "must be from 0 to 1000");
+        }
+        if !(1..=64).contains(&self.training.examples_per_lead) {
+            return refuse("training.examples_per_lead", "must be from 1 to 64");
+        }
+        if !(1..=600).contains(&self.server.drain_timeout_s) {
+            return refuse("server.drain_timeout_s", "must be from 1 to 600");
+        }
+        if !(1..=4000).contains(&self.import.batch_rows) {
+            return refuse("import.batch_rows", "must be from 1 to 4000");
+        }
+        if !(1..=8_760).contains(&self.scoring.lifetime_h) {
+            return refuse("scoring.lifetime_h", "must be from 1 to 8760");
+        }
+        self.import.region().map_err(|e| ConfigError::Message(e.to_string()))?;
+        self.scoring.policy().map_err(|e| ConfigError::Message(e.to_string()))?;
+        Ok(self)
+    }
+}
+
+/// The settings among the variables. Names without two underscores are not settings, except the short form.
+fn environment_layer(variables: HashMap<String, String>) -> Environment {
+    let settings = variables
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .map(|(name, value)| match name.as_str() {
+            "LEADSCORE_LISTEN" => ("LEADSCORE_SERVER__LISTEN".to_owned(), value),
+            _ => (name, value),
+        })
+        .filter(|(name, _)| name.contains("__"))
+        .collect();
+    Environment::with_prefix("LEADSCORE")
+        .prefix_separator("_")
+        .separator("__")
+        .try_parsing(true)
+        .source(Some(settings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str) -> Result<Config, ConfigError> {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Config::from_layers(Some(file.path()), HashMap::new())
+    }
+
+    fn with_environment(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::from_layers(None, variables)
+    }
+
+    #[test]
+    fn unknown_keys_and_sections_are_refused_by_name() {
+        let error = with_file("[server]\nlisten_address = \"127.0.0.1:1\"").unwrap_err().to_string();
+        assert!(error.contains("listen_address"), "{error}");
+        let error = with_file("[sever]\nlisten = \"127.0.0.1:1\"").unwrap_err().to_string();
+        assert!(error.contains("sever"), "{error}");
+        let error = with_environment(&[("LEADSCORE_SERVER__LISTEM", "127.0.0.1:1")]).unwrap_err().to_string();
+        assert!(error.contains("listem"), "{error}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_with_the_key() {
+        let error = with_file("[demo]\nevents_per_second = -1.0").unwrap_err().to_string();
+        assert!(error.contains("demo.events_per_second"), "{error}");
+        let error = with_file("[server]\nlisten = \"everywhere\"").unwrap_err().to_string();
+        assert!(error.contains("listen"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_other_variables_are_left_alone() {
+        let config = with_environment(&[
+            ("LEADSCORE_LISTEN", "127.0.0.1:9"),
+            ("LEADSCORE_TRAINING__SEED", "11"),
+            ("LEADSCORE_DATA", "/somewhere"),
+            ("LEADSCORE_DATA_DIR", "/elsewhere"),
+        ])
+        .unwrap();
+        assert_eq!(config.server.listen.port(), 9);
+        assert_eq!(config.training.seed, 11);
+    }
+
+    #[test]
+    fn the_default_file_is_complete() {
+        assert_eq!(with_environment(&[]).unwrap().server.listen.port(), 7878);
+    }
+}

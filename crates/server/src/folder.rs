@@ -1,0 +1,84 @@
+//! The data folder: how it is recognised, opened and closed.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use leadscore_store::{Registry, Store, StoreOptions};
+
+use crate::{context::Context, failure::bad_input};
+
+/// The database, by which a folder is recognised.
+const DATABASE_FILE: &str = "leadscore.db";
+/// Model bundles.
+const MODELS_FOLDER: &str = "models";
+
+/// An open data folder.
+pub struct Folder {
+    pub store: Store,
+    pub registry: Registry,
+}
+
+impl Folder {
+    /// Opens a folder that `init` or `demo` made.
+    ///
+    /// # Errors
+    /// Bad input where there is none; where it cannot be opened.
+    pub async fn open(context: &Context) -> anyhow::Result<Self> {
+        let data = context.data.display();
+        if !exists(&context.data) {
+            return Err(bad_input(format_args!(
+                "no leadscore data in {data}; run `leadscore init --data {data}`, or name another folder with --data"
+            )));
+        }
+        Self::open_or_create(context).await
+    }
+
+    /// Opens the folder, making it where it is missing.
+    ///
+    /// # Errors
+    /// Where it cannot be made or opened.
+    pub async fn open_or_create(context: &Context) -> anyhow::Result<Self> {
+        let store = Store::open(StoreOptions::new(&context.data, context.clock.clone()))
+            .await
+            .with_context(|| format!("opening the data folder {}", context.data.display()))?;
+        let registry = Registry::open(&context.data.join(MODELS_FOLDER), context.clock.clone())?;
+        Ok(Self { store, registry })
+    }
+}
+
+/// Whether the folder holds a database.
+pub fn exists(data: &Path) -> bool {
+    data.join(DATABASE_FILE).exists()
+}
+
+/// Makes the folder, which only its owner may look into; an existing one is left as it is.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn make(data: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("making the data folder {}", data.display()))
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn replace(path: &Path, contents: &str) -> anyhow::Result<()> {
+    let draft = path.with_extension("new");
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        file.write_all(contents.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&draft, path)
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}

@@ -1,0 +1,164 @@
+//! The serving process: one listener, one pipeline, one store, stopped in the order that loses nothing.
+
+use std::{
+    future::{Future, IntoFuture as _},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use leadscore_api::{AppState, Limits};
+use leadscore_pipeline::topology::{Health, Pipeline, PipelineOptions};
+use leadscore_store::ScoreCache;
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    context::Context,
+    folder::Folder,
+    lifecycle::StopSignals,
+};
+
+/// Scores that a slow watcher may lag behind before it misses some.
+const WATCHER_LAG_MAX: usize = 4_096;
+
+/// Opens the port.
+///
+/// # Errors
+/// Where somebody else has it, with what to do.
+pub async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen).await.map_err(|e| match e.kind() {
+        io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{listen} is in use by another process; stop it, or take a free port: --listen {}:0",
+            listen.ip()
+        ),
+        io::ErrorKind::PermissionDenied => {
+            anyhow::anyhow!("{listen}: ports below 1024 need root; take another one with --listen")
+        }
+        io::ErrorKind::AddrNotAvailable => anyhow::anyhow!("{listen} is no address of this machine"),
+        _ => anyhow::Error::new(e).context(format!("cannot listen on {listen}")),
+    })
+}
+
+/// Serves until a signal stops it; `beside` runs meanwhile and ends when its token is cancelled.
+///
+/// # Errors
+/// Where serving fails, or a second signal ends it before it has drained.
+pub async fn serve<F>(
+    context: &Context,
+    folder: Folder,
+    listener: TcpListener,
+    signals: StopSignals,
+    beside: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let stop = CancellationToken::new();
+    tokio::select! {
+        served = until_drained(context, folder, listener, stop.clone(), beside(stop.clone())) => served,
+        () = signals.insisted(stop) => {
+            anyhow::bail!("stopped before everything was drained; nothing that was acknowledged is lost")
+        }
+    }
+}
+
+async fn until_drained(
+    context: &Context,
+    folder: Folder,
+    listener: TcpListener,
+    stop: CancellationToken,
+    beside: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let Folder { store, registry } = folder;
+    let cache = ScoreCache::new(context.config.store.cached_scores, WATCHER_LAG_MAX);
+    let tracker = TaskTracker::new();
+    let pipeline = Pipeline::start(PipelineOptions {
+        store: store.clone(),
+        registry: registry.clone(),
+        cache: cache.clone(),
+        clock: context.clock.clone(),
+        tracker: tracker.clone(),
+        shutdown: stop.child_token(),
+        policy: context.config.scoring.policy()?,
+    })
+    .await
+    .context("starting the pipeline")?;
+    let router = leadscore_api::router(AppState {
+        store: store.clone(),
+        cache,
+        scorer: pipeline.scorer(),
+        registry,
+        clock: context.clock.clone(),
+        region: context.config.import.region()?,
+        limits: Limits::default(),
+    });
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "serving");
+    let http = answer(listener, router, stop.clone(), context.config.server.drain_timeout());
+    let scores = until_scores_fail(pipeline.health(), stop.clone());
+    // The failure of one ends the others: a server whose scores stand still must not look alive.
+    let ended = tokio::try_join!(stop_after(http, &stop), stop_after(scores, &stop), stop_after(beside, &stop));
+    stop.cancel();
+    drain(pipeline, &tracker, context.config.server.drain_timeout()).await;
+    store.close().await;
+    tracing::info!("stopped");
+    ended.map(|_| ())
+}
+
+/// Runs something and cancels `stop` when it fails.
+async fn stop_after(work: impl Future<Output = anyhow::Result<()>>, stop: &CancellationToken) -> anyhow::Result<()> {
+    let done = work.await;
+    if done.is_err() {
+        stop.cancel();
+    }
+    done
+}
+
+/// Waits until the pipeline fails, or `stop`.
+async fn until_scores_fail(mut health: watch::Receiver<Health>, stop: CancellationToken) -> anyhow::Result<()> {
+    let failed = health.wait_for(|health| matches!(health, Health::Failed(_)));
+    tokio::select! {
+        health = failed => match health.as_deref() {
+            Ok(Health::Failed(reason)) => anyhow::bail!("scores are no longer kept up to date: {reason}"),
+            Ok(Health::Running | Health::Stopped) | Err(_) => Ok(()),
+        },
+        () = stop.cancelled() => Ok(()),
+    }
+}
+
+/// Answers requests until `stop`, and those that have begun for `grace` longer.
+async fn answer(
+    listener: TcpListener,
+    router: axum::Router,
+    stop: CancellationToken,
+    grace: Duration,
+) -> anyhow::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let too_long = async {
+        stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        served = server.into_future() => served.context("serving HTTP"),
+        () = too_long => {
+            tracing::warn!("some requests were cut off: they took longer than server.drain_timeout_s");
+            Ok(())
+        }
+    }
+}
+
+/// Lets the pipeline finish what it has begun, within `grace`. What is left over is in the log and scored next time.
+async fn drain(pipeline: Pipeline, tracker: &TaskTracker, grace: Duration) {
+    let drained = timeout(grace, async {
+        pipeline.drain().await;
+        tracker.close();
+        tracker.wait().await;
+    });
+    if drained.await.is_err() {
+        tracing::warn!("the scorer did not finish within server.drain_timeout_s; it goes on at the next start");
+    }
+}

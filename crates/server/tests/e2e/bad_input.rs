@@ -1,0 +1,93 @@
+//! What a person gets who mistypes: one line, exit code 2, nothing changed.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::{Folder, arg, describe};
+
+/// Exit code 2, one line on standard error that names each of `words`, nothing on standard output.
+fn refused(output: &Output, words: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{}", describe(output));
+    assert_eq!(stderr.trim_end().lines().count(), 1, "not one line: {}", describe(output));
+    assert!(output.stdout.is_empty(), "{}", describe(output));
+    for word in words {
+        assert!(stderr.contains(word), "`{word}` is not named: {}", describe(output));
+    }
+}
+
+#[test]
+fn command_lines_that_make_no_sense() {
+    let folder = Folder::new();
+    refused(&folder.run(&["sing"]), &["sing"]);
+    refused(&folder.run(&["serve", "--listen", "everywhere"]), &["everywhere"]);
+    refused(&folder.run(&["import", "leads"]), &["<FILE>"]);
+    refused(&folder.run(&["simulate", "--out", "x", "--leads", "0"]), &["--leads"]);
+    refused(&folder.run(&["train", "-q", "-v"]), &["--quiet"]);
+    refused(&folder.run(&["evaluate", "--split", "thirds"]), &["thirds"]);
+}
+
+#[test]
+fn a_folder_that_was_never_made() {
+    let folder = Folder::new();
+    let events = folder.write("events.jsonl", "");
+    for command in [&["serve"][..], &["train"], &["score", "anna"], &["models", "list"], &["export", "leads"]] {
+        refused(&folder.run(command), &["leadscore init"]);
+    }
+    refused(&folder.run(&["import", "events", arg(&events)]), &["leadscore init"]);
+    assert!(!folder.data().exists(), "a refused command must not make the folder");
+}
+
+#[test]
+fn a_configuration_with_a_typing_error() {
+    let (folder, _) = Folder::initialised();
+    std::fs::write(folder.data().join("config.toml"), "[server]\nlissten = \"127.0.0.1:1\"\n").unwrap();
+    refused(&folder.run(&["models", "list"]), &["config.toml", "lissten"]);
+    let output = folder.command(&["models", "list"]).env("LEADSCORE_TRAINING__SEEED", "1").output().unwrap();
+    refused(&output, &["see"]);
+    let doctor = folder.run(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(1), "{}", describe(&doctor));
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("lissten"), "{}", describe(&doctor));
+}
+
+#[test]
+fn files_mappings_models_and_leads_that_are_not_there() {
+    let (folder, _) = Folder::initialised();
+    refused(&folder.run(&["import", "inspect", "absent.csv"]), &["absent.csv"]);
+    refused(&folder.run(&["import", "events", "absent.jsonl"]), &["absent.jsonl"]);
+    let leads = folder.write("leads.csv", "id,email\n1,ann@example.com\n");
+    refused(&folder.run(&["import", "leads", arg(&leads), "--mapping", "absent.toml"]), &["absent.toml"]);
+    let mapping = folder.write("bad.toml", "kind = \"leads\"\nsauce = \"crm\"\n");
+    refused(&folder.run(&["import", "leads", arg(&leads), "--mapping", arg(&mapping)]), &["bad.toml", "sauce"]);
+    refused(&folder.run(&["models", "promote", "v7"]), &["v7"]);
+    refused(&folder.run(&["models", "show", "v7"]), &["v7"]);
+    refused(&folder.run(&["models", "rollback"]), &["champion"]);
+    refused(&folder.run(&["score", "nobody@example.com"]), &["nobody@example.com"]);
+    refused(&folder.run(&["init"]), &["already"]);
+}
+
+#[test]
+fn errors_are_json_where_json_was_asked_for() {
+    let (folder, _) = Folder::initialised();
+    for (command, code) in [(&["models", "promote", "v7", "--json"][..], 2), (&["sing", "--json"], 2)] {
+        let output = folder.run(command);
+        assert_eq!(output.status.code(), Some(code), "{}", describe(&output));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["error"]["kind"], "bad_input", "{document}");
+        assert!(document["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{document}");
+    }
+}
+
+#[test]
+fn a_truncated_gzip_says_how_far_it_was_read() {
+    let (folder, _) = Folder::initialised();
+    let simulated = folder.path("files");
+    folder.json(&["simulate", "--out", arg(&simulated), "--leads", "20", "--days", "60"]);
+    let whole = std::process::Command::new("gzip").arg("-c").arg(simulated.join("events.jsonl")).output().unwrap().stdout;
+    let file = folder.write("events.jsonl.gz", &whole[..whole.len() / 2]);
+    refused(&folder.run(&["import", "events", arg(&file)]), &["events.jsonl.gz", "breaks off after row"]);
+    let file = folder.write("events.jsonl.gz", whole);
+    let summary = folder.json(&["import", "events", arg(&file)]);
+    assert!(summary["imported"].as_u64().unwrap() > 0, "{summary}");
+}

@@ -1,0 +1,11 @@
+//! The product from the outside: real processes, real files, real sockets.
+//!
+//! Owns: a new user's path, bad input, crashes, shutdown. Invariant: every test has a folder and a port of its own, and
+//! waits for conditions, never for time. Deliberately absent: what the crates test at their own boundaries.
+
+mod bad_input;
+mod crash;
+mod demo;
+mod journey;
+mod serving;
+mod support;

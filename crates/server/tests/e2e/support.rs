@@ -1,0 +1,221 @@
+//! Commands, servers and requests.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take, on a slow machine that does something else at the same time.
+const DEADLINE: Duration = Duration::from_secs(240);
+
+/// A data folder that goes away with the test.
+pub struct Folder {
+    folder: TempDir,
+}
+
+impl Folder {
+    /// An empty place.
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// An initialised data folder, and an API key for it.
+    pub fn initialised() -> (Self, String) {
+        let folder = Self::new();
+        let made = folder.json(&["init"]);
+        (folder, made["api_key"].as_str().unwrap().to_owned())
+    }
+
+    /// A file or folder beside the data.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// Writes a file beside the data.
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    /// A command on the data folder, with nothing of the tester's own environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leadscore"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("LEADSCORE_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(arguments).arg("--data").arg(self.data()).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; what it prints as JSON.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", describe(&output));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {}", describe(&output)))
+    }
+
+    /// Runs an export that must succeed; its lines.
+    pub fn export(&self, what: &str) -> Vec<Value> {
+        let output = self.run(&["export", what]);
+        assert!(output.status.success(), "{}", describe(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Starts a server on a free port.
+    pub fn serve(&self) -> Server {
+        Server::start(self.command(&["serve", "--listen", "127.0.0.1:0", "--json"]))
+    }
+}
+
+/// What a command printed.
+pub fn describe(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}\nstdout: {}\nstderr: {}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+/// A path as an argument.
+pub fn arg(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A running server; killed with the test.
+pub struct Server {
+    child: Child,
+    /// What it printed as JSON when it began to serve.
+    pub started: Value,
+    pub address: String,
+}
+
+impl Server {
+    /// Starts a command that prints one JSON document with its `address` when it serves.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        drain(child.stderr.take().unwrap());
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut text = String::new();
+        let started: Value = loop {
+            let read = stdout.read_line(&mut text).unwrap();
+            assert!(read > 0, "the server ended before it served: {:?}: {text}", child.wait());
+            if let Ok(document) = serde_json::from_str(&text) {
+                break document;
+            }
+        };
+        drain(stdout.into_inner());
+        let address = started["address"].as_str().unwrap().to_owned();
+        Self { child, started, address }
+    }
+
+    /// Requests with this key.
+    pub fn client(&self, key: &str) -> Client {
+        Client { http: reqwest::Client::new(), address: self.address.clone(), key: key.to_owned() }
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and how the process ended.
+    pub fn terminate(mut self) -> ExitStatus {
+        signal(self.child.id(), "TERM");
+        wait(&mut self.child)
+    }
+
+    /// Waits until everything that was imported is scored.
+    pub async fn ready(&self) {
+        let client = self.client("none");
+        eventually("the server is ready", async || client.get("/readyz").await.0 == 200).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads and forgets, so that the writer never waits.
+fn drain(mut from: impl std::io::Read + Send + 'static) {
+    std::thread::spawn(move || {
+        let mut sink = [0; 8192];
+        while matches!(from.read(&mut sink), Ok(read) if read > 0) {}
+    });
+}
+
+/// Sends a signal by name; the shell's own `kill`, which every machine has.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status().unwrap();
+    assert!(status.success());
+}
+
+/// Waits for a process to end by itself.
+pub fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "the process does not end");
+        std::thread::yield_now();
+    }
+}
+
+/// Asks until the answer is yes.
+pub async fn eventually(what: &str, ask: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !ask().await {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Requests to a server with a key. Clones share connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    address: String,
+    key: String,
+}
+
+impl Client {
+    /// Status and body; null where that is no JSON.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let request = self.http.get(format!("{}{path}", self.address)).bearer_auth(&self.key);
+        answer(request).await.unwrap()
+    }
+
+    /// Status and body; an error where the connection broke.
+    pub async fn post(&self, path: &str, body: &Value) -> reqwest::Result<(u16, Value)> {
+        answer(self.http.post(format!("{}{path}", self.address)).bearer_auth(&self.key).json(body)).await
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<(u16, Value)> {
+    let response = request.send().await?;
+    let status = response.status().as_u16();
+    let bytes = response.bytes().await?;
+    Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+}
