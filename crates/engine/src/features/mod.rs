@@ -5,12 +5,26 @@
 //! serving call the same [`compute`]. Deliberately absent: a clock (the instant is handed in), I/O, anything that a
 //! person's name, home, language, school or other protected characteristic could enter by.
 
+mod attributes;
 mod catalogue;
+mod compute;
+mod document;
+mod fold;
+mod lexicon;
 mod market;
+mod registers;
+mod signal;
 mod state;
+mod talk;
 mod view;
+mod zone;
 
-pub use catalogue::{Column, ColumnKind, FEATURES, FeatureSpec, Group, compute};
-pub use market::Market;
+pub use catalogue::{FEATURES, Feature, FeatureSpec, Group};
+pub use compute::compute;
+pub use document::document;
+pub use market::{Conditions, Market};
+pub(crate) use registers::mix;
+pub use signal::Signal;
 pub use state::{HourOfWeek, LeadState, StateError};
-pub use view::{FeatureView, MAX_WIDTH, schema_hash};
+pub(crate) use view::CHANNEL;
+pub use view::{Column, ColumnKind, FeatureView, MAX_ATTRIBUTE_COLUMNS, MAX_WIDTH, ViewError, schema_hash};
