@@ -30,7 +30,14 @@ Exit codes: 0 done; 1 failed; 2 bad input or command line.";
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Folder that holds everything: database, keys, models, configuration
-    #[arg(long, global = true, env = "LEADSCORE_DATA", value_name = "DIR", default_value = "leadscore-data", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "LEADSCORE_DATA",
+        value_name = "DIR",
+        default_value = "leadscore-data",
+        hide_env_values = true
+    )]
     pub data: PathBuf,
     /// Configuration file [default: config.toml in the data folder]
     #[arg(long, global = true, env = "LEADSCORE_CONFIG", value_name = "FILE", hide_env_values = true)]

@@ -4,13 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use leadscore_domain::Clock;
 
-use crate::{
-    cli::Global,
-    clock::SystemClock,
-    config::Config,
-    output::Output,
-    telemetry,
-};
+use crate::{cli::Global, clock::SystemClock, config::Config, output::Output, telemetry};
 
 /// Name of the configuration file in the data folder.
 pub const CONFIG_FILE: &str = "config.toml";

@@ -15,11 +15,7 @@ use leadscore_store::ScoreCache;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    context::Context,
-    folder::Folder,
-    lifecycle::StopSignals,
-};
+use crate::{context::Context, folder::Folder, lifecycle::StopSignals};
 
 /// Scores that a slow watcher may lag behind before it misses some.
 const WATCHER_LAG_MAX: usize = 4_096;

@@ -24,7 +24,8 @@ pub struct Brokerage {
 pub fn measure(folder: &Path, report: &mut Report) -> Brokerage {
     let data = folder.join("data");
     let files = folder.join("files");
-    let (simulated, _) = run(leadscore(&data).args(["simulate", "--leads", &LEADS.to_string()]).arg("--out").arg(&files));
+    let (simulated, _) =
+        run(leadscore(&data).args(["simulate", "--leads", &LEADS.to_string()]).arg("--out").arg(&files));
     report.figure("50,000 leads: simulated and written", simulated.seconds, "s");
 
     let (_, created) = run(leadscore(&data).arg("init"));

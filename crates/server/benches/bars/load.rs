@@ -81,7 +81,13 @@ pub fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
 }
 
 /// Asks `requests` in turn over each of `connections` kept-alive connections, for `duration` after a warm-up.
-pub async fn run(address: &str, requests: &[Vec<u8>], connections: usize, warm_up: Duration, duration: Duration) -> Load {
+pub async fn run(
+    address: &str,
+    requests: &[Vec<u8>],
+    connections: usize,
+    warm_up: Duration,
+    duration: Duration,
+) -> Load {
     let started = Instant::now();
     let mut tasks = JoinSet::new();
     for offset in 0..connections {

@@ -98,7 +98,11 @@ async fn one_score(server: &Server, brokerage: &Brokerage, leads: &[String], rep
     report.figure("GET score: p50", median(ours.iter().map(|run| run.percentile_ms(0.5)).collect()), "ms");
     report.figure("GET score: throughput", median(ours.iter().map(|run| run.requests_per_second).collect()), "1/s");
     report.figure("trivial axum server: p99", p99(&theirs), "ms");
-    report.figure("trivial axum server: throughput", median(theirs.iter().map(|run| run.requests_per_second).collect()), "1/s");
+    report.figure(
+        "trivial axum server: throughput",
+        median(theirs.iter().map(|run| run.requests_per_second).collect()),
+        "1/s",
+    );
     report.figure("GET score: throughput, ours / trivial", ratio(|run| run.requests_per_second), "ratio");
     report.figure("GET score: p99, ours / trivial", ratio(|run| run.percentile_ms(0.99)), "ratio");
 }

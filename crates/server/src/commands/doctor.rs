@@ -91,7 +91,11 @@ async fn examine(options: &Options, global: &Global, findings: &mut Findings) {
     let context = match Context::new(global.clone(), false) {
         Ok(context) => context,
         Err(error) => {
-            return findings.wrong("configuration", format!("{error:#}"), "correct the key, or delete it to take the default");
+            return findings.wrong(
+                "configuration",
+                format!("{error:#}"),
+                "correct the key, or delete it to take the default",
+            );
         }
     };
     findings.good("configuration", file);
@@ -104,12 +108,18 @@ async fn examine(options: &Options, global: &Global, findings: &mut Findings) {
     match Folder::open(&context).await {
         Ok(folder) => {
             if let Err(error) = database(options, &folder.store, findings).await {
-                findings.wrong("database", error, "look at the disk; restore the folder from a backup if it is damaged");
+                findings.wrong(
+                    "database",
+                    error,
+                    "look at the disk; restore the folder from a backup if it is damaged",
+                );
             }
             model(&folder.registry, findings);
             folder.store.close().await;
         }
-        Err(error) => findings.wrong("database", format!("{error:#}"), "restore the folder, master.key included, from a backup"),
+        Err(error) => {
+            findings.wrong("database", format!("{error:#}"), "restore the folder, master.key included, from a backup")
+        }
     }
 }
 
@@ -209,7 +219,11 @@ fn backlog(health: &Health, findings: &mut Findings) {
         })
         .sum();
     if behind > 0 {
-        findings.note("scores", format!("{behind} events are not scored yet"), "a running server scores them: leadscore serve");
+        findings.note(
+            "scores",
+            format!("{behind} events are not scored yet"),
+            "a running server scores them: leadscore serve",
+        );
     } else {
         findings.good("scores", "up to date");
     }
@@ -219,7 +233,11 @@ fn model(registry: &Registry, findings: &mut Findings) {
     let champion = match registry.alias(CHAMPION) {
         Ok(Some(champion)) => champion,
         Ok(None) => {
-            return findings.note("model", "none: scores come from the points scorecard", "with 40 outcomes of either kind: leadscore train");
+            return findings.note(
+                "model",
+                "none: scores come from the points scorecard",
+                "with 40 outcomes of either kind: leadscore train",
+            );
         }
         Err(error) => return findings.wrong("model", error, "restore the models folder from a backup"),
     };

@@ -93,9 +93,7 @@ fn measured(evaluation: &Evaluation, options: &Options, context: &Context) -> an
         "optimum": backtest.truth,
         "report": files(&written),
     });
-    context.output.result(&document, || {
-        format!("{}\nreport: {}", table(backtest), written.html.display())
-    })?;
+    context.output.result(&document, || format!("{}\nreport: {}", table(backtest), written.html.display()))?;
     Ok(())
 }
 
@@ -115,7 +113,8 @@ fn table(backtest: &Backtest) -> String {
     let mut columns: Vec<(&str, &Metrics)> =
         vec![("model", &backtest.model), ("logistic", &backtest.logistic), ("majority", &backtest.majority)];
     columns.extend(backtest.truth.as_ref().map(|truth| ("optimum", truth)));
-    let mut table = Table::new(["", "AUC", "avg. precision", "log-loss", "Brier", "ECE", "accuracy", "F1", "lift at 10 %"]);
+    let mut table =
+        Table::new(["", "AUC", "avg. precision", "log-loss", "Brier", "ECE", "accuracy", "F1", "lift at 10 %"]);
     for (name, metrics) in columns {
         let Metrics { auc, average_precision, log_loss, brier, ece, accuracy, f1, lift_at_10, .. } = *metrics;
         let figures = [auc, average_precision, log_loss, brier, ece, accuracy, f1, lift_at_10].map(figure);

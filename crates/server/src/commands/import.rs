@@ -25,16 +25,22 @@ pub enum Command {
     /// Draft a mapping from a file, and say what in it to look at
     Inspect(Inspect),
     /// Import leads, one a row, perhaps with their outcomes
-    #[command(after_help = "Examples:\n  leadscore import leads leads.csv --mapping mapping.toml --rejects bad-rows.csv")]
+    #[command(
+        after_help = "Examples:\n  leadscore import leads leads.csv --mapping mapping.toml --rejects bad-rows.csv"
+    )]
     Leads(Import),
     /// Import events, one a row
-    #[command(after_help = "Examples:\n  leadscore import events brokerage/events.jsonl\n  leadscore import events calls.csv.gz --mapping calls.toml")]
+    #[command(
+        after_help = "Examples:\n  leadscore import events brokerage/events.jsonl\n  leadscore import events calls.csv.gz --mapping calls.toml"
+    )]
     Events(Import),
     /// Import outcomes of leads that are known, one a row
     #[command(after_help = "Examples:\n  leadscore import outcomes deals.csv --mapping deals.toml")]
     Outcomes(Import),
     /// Import supply and demand of homes by area and month
-    #[command(after_help = "Examples:\n  leadscore import market brokerage/market.jsonl\n  leadscore import market redfin.tsv.gz --mapping market.toml")]
+    #[command(
+        after_help = "Examples:\n  leadscore import market brokerage/market.jsonl\n  leadscore import market redfin.tsv.gz --mapping market.toml"
+    )]
     Market(Import),
 }
 

@@ -105,7 +105,9 @@ fn table(versions: &[Listed]) -> String {
 fn show(registry: &Registry, options: Show, context: &Context) -> anyhow::Result<()> {
     let version = match options.version {
         Some(version) => version,
-        None => registry.alias(CHAMPION)?.ok_or_else(|| anyhow::anyhow!("no model scores yet; run `leadscore train`"))?,
+        None => {
+            registry.alias(CHAMPION)?.ok_or_else(|| anyhow::anyhow!("no model scores yet; run `leadscore train`"))?
+        }
     };
     let bundle = Bundle::from_files(&registry.files(&version)?)?;
     let manifest = serde_json::to_value(bundle.manifest())?;

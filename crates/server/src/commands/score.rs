@@ -68,7 +68,8 @@ fn fold(events: &[Event]) -> LeadState {
 
 /// The lead that a word names: an id, an address, a number, or a CRM's id.
 async fn find(store: &Store, word: &str, region: Region) -> anyhow::Result<LeadId> {
-    let unknown = || bad_input(format_args!("no lead is known as `{word}`; use an id, e-mail, telephone number or CRM id"));
+    let unknown =
+        || bad_input(format_args!("no lead is known as `{word}`; use an id, e-mail, telephone number or CRM id"));
     if let Ok(id) = word.parse::<LeadId>() {
         let lead = store.lead(id).await?.ok_or_else(unknown)?;
         return Ok(lead.merged_into.unwrap_or(lead.id));
@@ -89,11 +90,21 @@ fn readings(word: &str, region: Region) -> impl Iterator<Item = Identity> {
 }
 
 fn table(scored: &[Scored]) -> String {
-    let mut table = Table::new(["lead", "score", "grade", "30-day chance", "90 % interval", "call at", "approach", "model"]);
+    let mut table =
+        Table::new(["lead", "score", "grade", "30-day chance", "90 % interval", "call at", "approach", "model"]);
     for Scored { lead, score, withheld } in scored {
         let Some(score) = score else {
             let reason = withheld.clone().unwrap_or_default();
-            table.row([lead.clone(), "-".into(), "-".into(), reason, String::new(), String::new(), String::new(), String::new()]);
+            table.row([
+                lead.clone(),
+                "-".into(),
+                "-".into(),
+                reason,
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+            ]);
             continue;
         };
         table.row([

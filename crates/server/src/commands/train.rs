@@ -80,7 +80,8 @@ pub fn progress_of(context: &Context) -> (ProgressFn, indicatif::ProgressBar) {
 fn document(outcome: &TrainingOutcome) -> Value {
     match outcome {
         TrainingOutcome::Trained(trained) => {
-            let Trained { version, promoted, backtest, metrics, examples, positives, leads, events, withheld } = &**trained;
+            let Trained { version, promoted, backtest, metrics, examples, positives, leads, events, withheld } =
+                &**trained;
             json!({
                 "version": version, "promoted": promoted, "examples": examples, "positives": positives,
                 "leads": leads, "events": events, "withheld": withheld, "metrics": metrics,
@@ -110,7 +111,9 @@ fn text(outcome: &TrainingOutcome) -> String {
         return text + "too few outcomes for a back test\n";
     };
     let mut table = Table::new(["on later leads", "AUC", "average precision", "Brier", "lift at 10 %"]);
-    for (name, metrics) in [("this model", &backtest.model), ("logistic", &backtest.logistic), ("majority", &backtest.majority)] {
+    for (name, metrics) in
+        [("this model", &backtest.model), ("logistic", &backtest.logistic), ("majority", &backtest.majority)]
+    {
         table.row([
             name.to_owned(),
             figure(metrics.auc),

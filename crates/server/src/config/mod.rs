@@ -127,9 +127,8 @@ impl Config {
     /// # Errors
     /// Bad input that names the file, the key and what is wrong with it.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let environment = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let source = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
         Self::from_layers(file, environment.collect())
             .map_err(|e| bad_input(format_args!("configuration ({source}): {e}")))
@@ -178,11 +177,7 @@ fn environment_layer(variables: HashMap<String, String>) -> Environment {
         })
         .filter(|(name, _)| name.contains("__"))
         .collect();
-    Environment::with_prefix("LEADSCORE")
-        .prefix_separator("_")
-        .separator("__")
-        .try_parsing(true)
-        .source(Some(settings))
+    Environment::with_prefix("LEADSCORE").prefix_separator("_").separator("__").try_parsing(true).source(Some(settings))
 }
 
 #[cfg(test)]

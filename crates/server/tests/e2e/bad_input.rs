@@ -84,7 +84,8 @@ fn a_truncated_gzip_says_how_far_it_was_read() {
     let (folder, _) = Folder::initialised();
     let simulated = folder.path("files");
     folder.json(&["simulate", "--out", arg(&simulated), "--leads", "20", "--days", "60"]);
-    let whole = std::process::Command::new("gzip").arg("-c").arg(simulated.join("events.jsonl")).output().unwrap().stdout;
+    let whole =
+        std::process::Command::new("gzip").arg("-c").arg(simulated.join("events.jsonl")).output().unwrap().stdout;
     let file = folder.write("events.jsonl.gz", &whole[..whole.len() / 2]);
     refused(&folder.run(&["import", "events", arg(&file)]), &["events.jsonl.gz", "breaks off after row"]);
     let file = folder.write("events.jsonl.gz", whole);

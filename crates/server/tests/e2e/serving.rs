@@ -62,7 +62,9 @@ async fn a_terminated_server_answers_what_it_began_and_keeps_what_it_took() {
 async fn post_leads(client: Client, worker: u32, acknowledged: Arc<AtomicU32>) -> Vec<String> {
     let mut taken = Vec::new();
     for number in 0.. {
-        let Ok((status, created)) = client.post("/api/v1/leads", &lead(&format!("{worker}-{number}"))).await else { break };
+        let Ok((status, created)) = client.post("/api/v1/leads", &lead(&format!("{worker}-{number}"))).await else {
+            break;
+        };
         if status == 503 {
             break;
         }

@@ -145,7 +145,11 @@ impl Server {
     /// Waits until everything that was imported is scored.
     pub async fn ready(&self) {
         let client = self.client("none");
-        eventually("the server is ready", async || client.get("/readyz").await.0 == 200).await;
+        let all_scored = async || {
+            let (status, answer) = client.get("/readyz").await;
+            status == 200 && answer["scorer_lag"] == 0
+        };
+        eventually("the server has scored everything", all_scored).await;
     }
 }
 

@@ -158,7 +158,8 @@ fn announce(address: &str, credentials: &Credentials, best: &Score, context: &Co
         format!("curl -s {key} {json} -d '{event}' {address}/api/v1/events"),
         format!("curl -s {key} {json} -d '{}' {address}/api/v1/leads/batch-score", json!({ "lead_ids": [lead] })),
     ];
-    let document = json!({ "address": address, "email": email, "password": password, "api_key": api_key, "curl": curl });
+    let document =
+        json!({ "address": address, "email": email, "password": password, "api_key": api_key, "curl": curl });
     context.output.result(&document, || {
         format!(
             "leadscore serves {address}\n  API page   {address}/docs\n  log-in     {email}  {password}\n\n\
