@@ -185,3 +185,73 @@ impl Scorer {
 fn confidence(prediction: &Prediction) -> f64 {
     (1.0 - (prediction.upper - prediction.lower)).clamp(0.0, 1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use leadscore_domain::{
+        Consent, Event, EventBody, EventId, LegalBasis,
+        event::{LeadCreated, Showing, ShowingAction},
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    const LEAD: LeadId = LeadId(Uuid::from_u128(1));
+
+    fn at() -> Timestamp {
+        "2026-03-01T17:30:00Z".parse().unwrap()
+    }
+
+    fn event(id: &str, occurred_at: Timestamp, body: EventBody) -> Event {
+        let id = EventId::derive("test", id);
+        Event { id, lead_id: LEAD, source: "test".into(), occurred_at, received_at: occurred_at, body }
+    }
+
+    fn statement(state: ConsentState) -> Consent {
+        Consent { purpose: Purpose::Profiling, state, basis: LegalBasis::Consent, evidence: "form 7".into() }
+    }
+
+    fn created(consents: Vec<Consent>) -> LeadState {
+        let mut state = LeadState::default();
+        state.apply(&event("1", at(), EventBody::LeadCreated(LeadCreated { consents, ..LeadCreated::default() })));
+        state
+    }
+
+    fn scorer(policy: ScoringPolicy) -> Scorer {
+        let model = Arc::new(Model::Scorecard(Scorecard));
+        Scorer::new(model, "scorecard-1".into(), Arc::new(Market::empty()), policy)
+    }
+
+    #[test]
+    fn a_lead_without_events_or_lawful_basis_has_no_score() {
+        let strict = scorer(ScoringPolicy::default());
+        assert_eq!(strict.score(LEAD, &LeadState::default(), at(), 0).unwrap_err(), Withheld::Empty);
+        assert_eq!(strict.score(LEAD, &created(vec![]), at(), 1).unwrap_err(), Withheld::NoProfilingConsent);
+        assert!(strict.score(LEAD, &created(vec![statement(ConsentState::Granted)]), at(), 1).is_ok());
+    }
+
+    #[test]
+    fn a_withdrawal_stops_the_score_whatever_the_policy() {
+        let lenient = scorer(ScoringPolicy { profile_without_statement: true, ..ScoringPolicy::default() });
+        assert!(lenient.score(LEAD, &created(vec![]), at(), 1).is_ok());
+        let mut state = created(vec![statement(ConsentState::Granted)]);
+        let later = at().plus_micros(HOUR_US);
+        state.apply(&event("2", later, EventBody::Consent(statement(ConsentState::Withdrawn))));
+        assert_eq!(lenient.score(LEAD, &state, later, 2).unwrap_err(), Withheld::NoProfilingConsent);
+    }
+
+    #[test]
+    fn a_kept_showing_raises_the_score_and_the_score_names_what_it_stands_on() {
+        let scorer = scorer(ScoringPolicy::default());
+        let mut state = created(vec![statement(ConsentState::Granted)]);
+        let before = scorer.score(LEAD, &state, at(), 1).unwrap();
+        let held = Showing { action: ShowingAction::Held, listing_key: None, price: None, scheduled_for: None };
+        state.apply(&event("2", at(), EventBody::Showing(held)));
+        let after = scorer.score(LEAD, &state, at(), 2).unwrap();
+        assert!(after.score > before.score && after.probability > before.probability);
+        assert_eq!((after.model_version.as_str(), after.log_position), ("scorecard-1", 2));
+        assert_eq!(after.schema_hash, scorer.model().schema_hash());
+        assert_eq!(after.expires_at.since(after.calculated_at), ScoringPolicy::default().lifetime_us);
+        assert!((after.confidence - (1.0 - (after.upper - after.lower))).abs() < 1e-12);
+    }
+}
