@@ -15,6 +15,8 @@ step() {
 licences() {
   local deny
   deny=$(scripts/cargo-tool cargo-deny 0.20.2) || return 1
+  # Everything that deny reads is then here, and nothing else is asked for.
+  cargo fetch --quiet --locked || return 1
   "$deny" --offline check --hide-inclusion-graph bans licenses sources
 }
 
