@@ -1,10 +1,34 @@
 //! People who log in and tokens of programs.
+//!
+//! Passwords are kept as Argon2id hashes (RFC 9106), tokens as SHA-256 of 256 random bits. Deliberately absent:
+//! sessions, lock-out after failures.
 
-use leadscore_domain::Timestamp;
+use std::sync::OnceLock;
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+use leadscore_domain::{IdentityKind, Invalid, RawIdentity, Region, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use sqlx::Row as _;
 use uuid::Uuid;
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    db::{After, Row},
+    keyring::{hex, random, timed_id},
+    leads::{timestamp, uuid},
+    scores::{from_word, word},
+};
+
+/// Shortest and longest password.
+const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
+/// Longest name of a token.
+const TOKEN_NAME_MAX_BYTES: usize = 128;
+/// How tokens begin, so that scanners for leaked secrets find them.
+const TOKEN_PREFIX: &str = "lsk_";
 
 /// What a user or token may do; a later role may do all that an earlier one may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,8 +75,37 @@ impl Store {
     /// [`StoreError::Invalid`] for an address that is none or a password under 8 or over 256 bytes; where the
     /// database fails.
     pub async fn create_user(&self, email: &str, password: &str, role: Role) -> Result<Principal, StoreError> {
-        let _ = (email, password, role);
-        todo!()
+        let email = normalise(email)?;
+        if !PASSWORD_BYTES.contains(&password.len()) {
+            let remedy = format!("choose {} to {} bytes", PASSWORD_BYTES.start(), PASSWORD_BYTES.end());
+            return Err(Invalid::new("password", "is too short or too long", remedy).into());
+        }
+        let password = password.to_owned();
+        let hash = hashing(move || hash_password(&password)).await?;
+        let lookup = self.keyring().account_lookup(&email);
+        let sealed = self.keyring().accounts().seal(&lookup, email.as_bytes());
+        let now = self.now();
+        let id = self
+            .write(1, After::Nothing, move |conn| {
+                Box::pin(async move {
+                    let row = sqlx::query(
+                        "INSERT INTO users (id, email_lookup, email, password_hash, role, created_at) \
+                         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email_lookup) DO UPDATE \
+                         SET password_hash = excluded.password_hash, role = excluded.role RETURNING id",
+                    )
+                    .bind(timed_id(now).as_bytes().to_vec())
+                    .bind(lookup.as_slice())
+                    .bind(sealed)
+                    .bind(hash)
+                    .bind(word(&role))
+                    .bind(now.as_micros())
+                    .fetch_one(conn)
+                    .await?;
+                    uuid(row.try_get(0)?)
+                })
+            })
+            .await?;
+        Ok(Principal { id, name: email, role })
     }
 
     /// The user, where the password is right. A wrong address takes as long as a wrong password.
@@ -60,8 +113,20 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn verify_password(&self, email: &str, password: &str) -> Result<Option<Principal>, StoreError> {
-        let _ = (email, password);
-        todo!()
+        // Whatever is no address is nobody's address, and takes as long.
+        let email = normalise(email).unwrap_or_default();
+        let lookup = self.keyring().account_lookup(&email);
+        let row = sqlx::query("SELECT id, role, password_hash FROM users WHERE email_lookup = $1")
+            .bind(lookup.as_slice())
+            .fetch_optional(&mut *self.reader().await?)
+            .await?;
+        let stored: Option<String> = row.as_ref().map(|row| row.try_get(2)).transpose()?;
+        let password = password.to_owned();
+        let right = hashing(move || Ok(verify(&password, stored.as_deref()))).await?;
+        match row {
+            Some(row) if right => Ok(Some(Principal { id: uuid(row.try_get(0)?)?, name: email, role: role(&row, 1)? })),
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// Makes a token and answers with it, `lsk_` and 64 hexadecimal digits; it is kept as a hash and cannot be shown
@@ -75,8 +140,35 @@ impl Store {
         role: Role,
         expires_at: Option<Timestamp>,
     ) -> Result<String, StoreError> {
-        let _ = (name, role, expires_at);
-        todo!()
+        let name = name.trim().to_owned();
+        if name.is_empty() || name.len() > TOKEN_NAME_MAX_BYTES {
+            let remedy = format!("choose 1 to {TOKEN_NAME_MAX_BYTES} bytes");
+            return Err(Invalid::new("name", "is empty or too long", remedy).into());
+        }
+        let mut secret = [0; 32];
+        random::fill(&mut secret);
+        let token = format!("{TOKEN_PREFIX}{}", hex(&secret));
+        let hash = Sha256::digest(token.as_bytes()).to_vec();
+        let now = self.now();
+        self.write(1, After::Nothing, move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6)",
+                )
+                .bind(timed_id(now).as_bytes().to_vec())
+                .bind(hash)
+                .bind(name)
+                .bind(word(&role))
+                .bind(now.as_micros())
+                .bind(expires_at.map(Timestamp::as_micros))
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await?;
+        Ok(token)
     }
 
     /// Who holds this token, where it is known and not expired.
@@ -84,16 +176,38 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn token(&self, plaintext: &str) -> Result<Option<Principal>, StoreError> {
-        let _ = plaintext;
-        todo!()
+        // The hash is looked up, not the token: how long the search takes says nothing about a secret.
+        let row = sqlx::query(
+            "SELECT id, name, role FROM tokens WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)",
+        )
+        .bind(Sha256::digest(plaintext.as_bytes()).to_vec())
+        .bind(self.now().as_micros())
+        .fetch_optional(&mut *self.reader().await?)
+        .await?;
+        row.map(|row| Ok(Principal { id: uuid(row.try_get(0)?)?, name: row.try_get(1)?, role: role(&row, 2)? }))
+            .transpose()
     }
 
-    /// Every token, the newest first.
+    /// Every token, also the expired ones, the newest first.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
-        todo!()
+        let rows =
+            sqlx::query("SELECT id, name, role, created_at, expires_at FROM tokens ORDER BY created_at DESC, id DESC")
+                .fetch_all(&mut *self.reader().await?)
+                .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(TokenRecord {
+                    id: uuid(row.try_get(0)?)?,
+                    name: row.try_get(1)?,
+                    role: role(row, 2)?,
+                    created_at: timestamp(row.try_get(3)?)?,
+                    expires_at: row.try_get::<Option<i64>, _>(4)?.map(timestamp).transpose()?,
+                })
+            })
+            .collect()
     }
 
     /// Ends a token; whether there was one.
@@ -101,7 +215,51 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn revoke_token(&self, id: Uuid) -> Result<bool, StoreError> {
-        let _ = id;
-        todo!()
+        self.write(1, After::Nothing, move |conn| {
+            Box::pin(async move {
+                let done = sqlx::query("DELETE FROM tokens WHERE id = $1")
+                    .bind(id.as_bytes().as_slice())
+                    .execute(conn)
+                    .await?;
+                Ok(done.rows_affected() > 0)
+            })
+        })
+        .await
     }
+}
+
+fn normalise(email: &str) -> Result<String, Invalid> {
+    let raw = RawIdentity { kind: IdentityKind::Email, value: email.to_owned() };
+    let identity = raw.normalise(Region::default()).map_err(|e| Invalid::new("email", e.problem, e.remedy))?;
+    Ok(identity.value().to_owned())
+}
+
+fn role(row: &Row, column: usize) -> Result<Role, StoreError> {
+    from_word(row.try_get(column)?).ok_or_else(|| StoreError::Corrupt("a role".to_owned()))
+}
+
+/// Hashing takes tens of milliseconds: it must not hold up a thread that serves others.
+async fn hashing<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    // A task that was dropped at shutdown has no result.
+    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
+}
+
+fn hash_password(password: &str) -> Result<String, StoreError> {
+    let mut salt = [0; 16];
+    random::fill(&mut salt);
+    let hash: PasswordHash = Argon2::default()
+        .hash_password_with_salt(password.as_bytes(), &salt)
+        .map_err(|e| StoreError::Invalid(Invalid::new("password", e, "choose another one")))?;
+    Ok(hash.to_string())
+}
+
+/// Compares with `stored`, or with the hash of a password that nobody has: both take equally long.
+fn verify(password: &str, stored: Option<&str>) -> bool {
+    static NOBODY: OnceLock<Option<String>> = OnceLock::new();
+    let nobody = NOBODY.get_or_init(|| hash_password("nobody's password").ok());
+    let Some(Ok(hash)) = stored.or(nobody.as_deref()).map(PasswordHash::new) else { return false };
+    let right = Argon2::default().verify_password(password.as_bytes(), &hash).is_ok();
+    right && stored.is_some()
 }

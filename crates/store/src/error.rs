@@ -1,11 +1,11 @@
 //! The one error of the store's boundary, by what the caller can do about it.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use leadscore_domain::Invalid;
 
 /// Why the store did not do what was asked. Never carries personal data.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Another process holds the database, or the queue of writes is full: try again later.
     #[error("the database is busy; try again")]
@@ -49,11 +49,11 @@ pub enum StoreError {
         path: PathBuf,
         /// What it said.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The database refused for another reason.
-    #[error("the database failed")]
-    Db(#[source] sqlx::Error),
+    #[error("the database failed: {0}")]
+    Db(#[source] Arc<sqlx::Error>),
 }
 
 /// Primary result codes of SQLite (<https://www.sqlite.org/rescode.html>); extended codes keep them in the low byte.
@@ -74,7 +74,7 @@ impl From<sqlx::Error> for StoreError {
         match code.map(|code| code & 0xff) {
             Some(SQLITE_BUSY | SQLITE_LOCKED) => Self::Busy,
             Some(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Corrupt("the database file".to_owned()),
-            Some(_) | None => Self::Db(error),
+            Some(_) | None => Self::Db(Arc::new(error)),
         }
     }
 }
@@ -82,5 +82,5 @@ impl From<sqlx::Error> for StoreError {
 /// Names the path in an I/O error.
 pub(crate) fn io_at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.into();
-    move |source| StoreError::Io { path, source }
+    move |source| StoreError::Io { path, source: Arc::new(source) }
 }

@@ -1,6 +1,14 @@
 //! Whether the store works, and how much it holds.
 
-use crate::{Store, StoreError};
+use std::path::Path;
+
+use sqlx::Row as _;
+
+use crate::{
+    Store, StoreError,
+    db::{After, schema_version},
+    error::io_at,
+};
 
 /// How much the store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,7 +71,28 @@ impl Store {
     /// # Errors
     /// Where the database cannot even be read.
     pub async fn health(&self) -> Result<Health, StoreError> {
-        todo!()
+        let writable = self.probe().await.is_ok();
+        let mut reader = self.reader().await?;
+        let schema = schema_version(&mut reader).await?;
+        let mut heads = vec![0; usize::from(self.partitions())];
+        for row in sqlx::query("SELECT partition, head FROM log_heads").fetch_all(&mut *reader).await? {
+            if let Some(head) = heads.get_mut(usize::from(row.try_get::<u16, _>(0)?)) {
+                *head = row.try_get(1)?;
+            }
+        }
+        let groups =
+            sqlx::query("SELECT group_name, partition, position FROM group_positions ORDER BY group_name, partition")
+                .fetch_all(&mut *reader)
+                .await?;
+        let groups = groups
+            .iter()
+            .map(|row| {
+                let partition: u16 = row.try_get(1)?;
+                let head = heads.get(usize::from(partition)).copied().unwrap_or(0);
+                Ok(GroupLag { group: row.try_get(0)?, partition, position: row.try_get(2)?, head })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Health { writable, schema, size_bytes: size_bytes(self.path())?, heads, groups })
     }
 
     /// Reads the whole database and checks its structure; an empty answer is a sound database.
@@ -71,7 +100,24 @@ impl Store {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn integrity_problems(&self) -> Result<Vec<String>, StoreError> {
-        todo!()
+        let mut reader = self.reader().await?;
+        let mut problems = Vec::new();
+        for row in sqlx::query("PRAGMA quick_check").fetch_all(&mut *reader).await? {
+            let line: String = row.try_get(0)?;
+            if line != "ok" {
+                problems.push(line);
+            }
+        }
+        let gaps = sqlx::query(
+            "SELECT h.partition FROM log_heads h WHERE h.head <> \
+             (SELECT COUNT(*) FROM events e WHERE e.partition = h.partition)",
+        )
+        .fetch_all(&mut *reader)
+        .await?;
+        for row in gaps {
+            problems.push(format!("partition {} of the log has gaps", row.try_get::<u16, _>(0)?));
+        }
+        Ok(problems)
     }
 
     /// How much the store holds.
@@ -79,6 +125,55 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        todo!()
+        let row = sqlx::query(
+            "SELECT \
+             (SELECT COUNT(*) FROM leads WHERE merged_into IS NULL AND erased_at IS NULL), \
+             (SELECT COUNT(*) FROM leads WHERE merged_into IS NOT NULL AND erased_at IS NULL), \
+             (SELECT COUNT(*) FROM leads WHERE erased_at IS NOT NULL), \
+             (SELECT CAST(COALESCE(SUM(head), 0) AS BIGINT) FROM log_heads), \
+             (SELECT COUNT(*) FROM latest_scores), \
+             (SELECT COUNT(*) FROM dead_letters), \
+             (SELECT COUNT(*) FROM market_snapshots)",
+        )
+        .fetch_one(&mut *self.reader().await?)
+        .await?;
+        let count = |index: usize| -> Result<u64, StoreError> {
+            Ok(u64::try_from(row.try_get::<i64, _>(index)?).unwrap_or(0))
+        };
+        Ok(Counts {
+            leads: count(0)?,
+            absorbed: count(1)?,
+            erased: count(2)?,
+            events: count(3)?,
+            scores: count(4)?,
+            dead: count(5)?,
+            market: count(6)?,
+        })
     }
+
+    /// A small durable write.
+    async fn probe(&self) -> Result<(), StoreError> {
+        let now = self.now().to_string();
+        self.write(1, After::Nothing, move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO meta (name, value) VALUES ('probed_at', $1) \
+                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                )
+                .bind(now)
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+/// Size of the database file with its write-ahead log.
+fn size_bytes(path: &Path) -> Result<u64, StoreError> {
+    let database = std::fs::metadata(path).map_err(io_at(path))?.len();
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Ok(database + std::fs::metadata(log).map_or(0, |file| file.len()))
 }

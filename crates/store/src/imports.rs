@@ -1,6 +1,9 @@
 //! How far an import got, committed with the rows that it counts.
 
-use crate::{Store, StoreError};
+use leadscore_domain::Timestamp;
+use sqlx::Row as _;
+
+use crate::{Store, StoreError, db::Conn};
 
 /// How far an import of one file got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +28,44 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn import_checkpoint(&self, key: &str) -> Result<Option<Checkpoint>, StoreError> {
-        let _ = key;
-        todo!()
+        let row =
+            sqlx::query("SELECT key, rows_read, imported, duplicates, rejected, done FROM imports WHERE key = $1")
+                .bind(key)
+                .fetch_optional(&mut *self.reader().await?)
+                .await?;
+        let Some(row) = row else { return Ok(None) };
+        let count = |index: usize| -> Result<u64, StoreError> {
+            u64::try_from(row.try_get::<i64, _>(index)?)
+                .map_err(|_| StoreError::Corrupt("the checkpoint of an import".to_owned()))
+        };
+        Ok(Some(Checkpoint {
+            key: row.try_get(0)?,
+            row: count(1)?,
+            imported: count(2)?,
+            duplicates: count(3)?,
+            rejected: count(4)?,
+            done: row.try_get::<i64, _>(5)? != 0,
+        }))
     }
+}
+
+/// Keeps a checkpoint in the transaction of its rows.
+pub(crate) async fn save(conn: &mut Conn, checkpoint: &Checkpoint, now: Timestamp) -> Result<(), StoreError> {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    sqlx::query(
+        "INSERT INTO imports (key, rows_read, imported, duplicates, rejected, done, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key) DO UPDATE SET rows_read = excluded.rows_read, \
+         imported = excluded.imported, duplicates = excluded.duplicates, rejected = excluded.rejected, \
+         done = excluded.done, updated_at = excluded.updated_at",
+    )
+    .bind(&checkpoint.key)
+    .bind(number(checkpoint.row))
+    .bind(number(checkpoint.imported))
+    .bind(number(checkpoint.duplicates))
+    .bind(number(checkpoint.rejected))
+    .bind(i64::from(checkpoint.done))
+    .bind(now.as_micros())
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -1,12 +1,17 @@
 //! Market data by area, month and day of publication.
 
 use leadscore_domain::MarketSnapshot;
+use sqlx::Row as _;
 
-use crate::{Checkpoint, Store, StoreError};
+use crate::{
+    Checkpoint, Store, StoreError,
+    db::{After, insert},
+    imports,
+};
 
 impl Store {
-    /// Keeps snapshots; one of the same area, month and publication replaces what was there. The checkpoint is
-    /// committed in the same transaction.
+    /// Keeps snapshots; one of the same area (compared without case), month and publication replaces what was there.
+    /// The checkpoint is committed in the same transaction.
     ///
     /// # Errors
     /// Where the database fails: then none of them was kept.
@@ -15,8 +20,27 @@ impl Store {
         snapshots: Vec<MarketSnapshot>,
         checkpoint: Option<Checkpoint>,
     ) -> Result<(), StoreError> {
-        let _ = (snapshots, checkpoint);
-        todo!()
+        let now = self.now();
+        let rows = snapshots.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+        self.write(rows.len(), After::Nothing, move |conn| {
+            Box::pin(async move {
+                if let Some(checkpoint) = checkpoint {
+                    imports::save(conn, &checkpoint, now).await?;
+                }
+                insert(
+                    conn,
+                    "INSERT INTO market_snapshots (area, period_start, published_at, snapshot)",
+                    4,
+                    "ON CONFLICT (area, period_start, published_at) DO UPDATE SET snapshot = excluded.snapshot",
+                    &rows,
+                    |bind, (area, period_start, published_at, json)| {
+                        bind.push(area.as_str()).push(*period_start).push(*published_at).push(json.as_str());
+                    },
+                )
+                .await
+            })
+        })
+        .await
     }
 
     /// Every snapshot, in the order of area, month and publication.
@@ -24,6 +48,22 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn market(&self) -> Result<Vec<MarketSnapshot>, StoreError> {
-        todo!()
+        let rows = sqlx::query("SELECT snapshot FROM market_snapshots ORDER BY area, period_start, published_at")
+            .fetch_all(&mut *self.reader().await?)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let json: &str = row.try_get(0)?;
+                serde_json::from_str(json).map_err(|_| StoreError::Corrupt("a market snapshot".to_owned()))
+            })
+            .collect()
     }
+}
+
+/// Area in lower case, month, publication, JSON.
+fn row(snapshot: &MarketSnapshot) -> Result<(String, i64, i64, String), StoreError> {
+    snapshot.validate()?;
+    let json = serde_json::to_string(snapshot).expect("snapshots are plain data with string keys");
+    let area = snapshot.area.trim().to_lowercase();
+    Ok((area, snapshot.period_start.as_micros(), snapshot.published_at.as_micros(), json))
 }

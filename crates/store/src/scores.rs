@@ -1,10 +1,23 @@
 //! Scores: every one that was calculated, and the latest of each lead.
+//!
+//! Invariant: a lead's latest score never goes back to an earlier position of the log.
 
 use std::collections::HashMap;
 
-use leadscore_domain::{LeadId, Score, Timestamp};
+use leadscore_domain::{Breakdown, LeadId, Score, Timestamp};
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::Row as _;
+use uuid::Uuid;
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    db::{Conn, Row, insert, select_in},
+    keyring::timed_id,
+    leads::{lead_id, timestamp},
+};
+
+/// Most scores of one page.
+const PAGE_MAX: usize = 10_000;
 
 /// A committed score and the partition that its position counts in.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +34,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn latest_score(&self, id: LeadId) -> Result<Option<StoredScore>, StoreError> {
-        let _ = id;
-        todo!()
+        Ok(self.latest_scores(&[id]).await?.remove(&id))
     }
 
     /// The latest scores of those of `ids` that have one.
@@ -30,25 +42,153 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn latest_scores(&self, ids: &[LeadId]) -> Result<HashMap<LeadId, StoredScore>, StoreError> {
-        let _ = ids;
-        todo!()
+        let keys: Vec<_> = ids.iter().map(|id| *id.0.as_bytes()).collect();
+        let query = "SELECT s.lead_id, s.score, s.confidence_score, s.probability, s.lower_probability, \
+                     s.upper_probability, s.behavioral_score, s.engagement_score, s.market_fit_score, s.timing_score, \
+                     s.optimal_contact_time, s.recommended_approach, s.model_version, s.schema_hash, s.partition, \
+                     s.log_position, s.calculated_at, s.expires_at \
+                     FROM latest_scores l JOIN lead_scores s ON s.id = l.score_id WHERE l.lead_id IN";
+        let rows = select_in(&mut *self.reader().await?, query, &keys, "").await?;
+        rows.iter().map(|row| read(row).map(|stored| (stored.score.lead_id, stored))).collect()
     }
 
-    /// Scores of a lead, the newest first, up to `limit`.
+    /// Scores of a lead, the newest first, up to `limit` (at most 10,000).
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn score_history(&self, id: LeadId, limit: usize) -> Result<Vec<StoredScore>, StoreError> {
-        let _ = (id, limit);
-        todo!()
+        let rows = sqlx::query(
+            "SELECT lead_id, score, confidence_score, probability, lower_probability, upper_probability, \
+             behavioral_score, engagement_score, market_fit_score, timing_score, optimal_contact_time, \
+             recommended_approach, model_version, schema_hash, partition, log_position, calculated_at, expires_at \
+             FROM lead_scores WHERE lead_id = $1 ORDER BY calculated_at DESC, log_position DESC LIMIT $2",
+        )
+        .bind(id.0.as_bytes().as_slice())
+        .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
+        .fetch_all(&mut *self.reader().await?)
+        .await?;
+        rows.iter().map(read).collect()
     }
 
-    /// Leads whose latest score expires at `at` or before, the longest expired first, up to `limit`.
+    /// Leads whose latest score expires at `at` or before, the longest expired first, up to `limit` (at most 10,000).
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn expired(&self, at: Timestamp, limit: usize) -> Result<Vec<LeadId>, StoreError> {
-        let _ = (at, limit);
-        todo!()
+        let rows = sqlx::query("SELECT lead_id FROM latest_scores WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2")
+            .bind(at.as_micros())
+            .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
+            .fetch_all(&mut *self.reader().await?)
+            .await?;
+        rows.iter().map(|row| lead_id(row.try_get(0)?)).collect()
     }
+}
+
+/// Keeps scores of living leads, and makes them the latest unless a newer one is.
+pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> Result<(), StoreError> {
+    let rows: Vec<(Uuid, &Score)> = scores.iter().map(|score| (timed_id(score.calculated_at), score)).collect();
+    insert(
+        conn,
+        "INSERT INTO lead_scores (id, lead_id, score, grade, confidence_score, probability, lower_probability, \
+         upper_probability, behavioral_score, engagement_score, market_fit_score, timing_score, \
+         optimal_contact_time, recommended_approach, model_version, schema_hash, partition, log_position, \
+         calculated_at, expires_at)",
+        20,
+        "",
+        &rows,
+        |bind, (id, score)| {
+            bind.push(id.as_bytes().as_slice())
+                .push(score.lead_id.0.as_bytes().as_slice())
+                .push(i64::from(score.score))
+                .push(word(&score.grade))
+                .push(score.confidence)
+                .push(score.probability)
+                .push(score.lower)
+                .push(score.upper)
+                .push(i64::from(score.breakdown.behavioral))
+                .push(i64::from(score.breakdown.engagement))
+                .push(i64::from(score.breakdown.market_fit))
+                .push(i64::from(score.breakdown.timing))
+                .push(score.optimal_contact_time.map(Timestamp::as_micros))
+                .push(word(&score.recommended_approach))
+                .push(score.model_version.as_str())
+                .push(score.schema_hash.as_str())
+                .push(i64::from(partition))
+                .push(score.log_position)
+                .push(score.calculated_at.as_micros())
+                .push(score.expires_at.as_micros());
+        },
+    )
+    .await?;
+    insert(
+        conn,
+        "INSERT INTO latest_scores (lead_id, score_id, log_position, calculated_at, expires_at)",
+        5,
+        "ON CONFLICT (lead_id) DO UPDATE SET score_id = excluded.score_id, log_position = excluded.log_position, \
+         calculated_at = excluded.calculated_at, expires_at = excluded.expires_at \
+         WHERE excluded.log_position > latest_scores.log_position \
+         OR (excluded.log_position = latest_scores.log_position \
+         AND excluded.calculated_at >= latest_scores.calculated_at)",
+        &rows,
+        |bind, (id, score)| {
+            bind.push(score.lead_id.0.as_bytes().as_slice())
+                .push(id.as_bytes().as_slice())
+                .push(score.log_position)
+                .push(score.calculated_at.as_micros())
+                .push(score.expires_at.as_micros());
+        },
+    )
+    .await
+}
+
+/// Takes the latest score from leads that must not have one; the history stays.
+pub(crate) async fn withhold(conn: &mut Conn, leads: &[LeadId]) -> Result<(), StoreError> {
+    let keys: Vec<_> = leads.iter().map(|id| *id.0.as_bytes()).collect();
+    select_in(conn, "DELETE FROM latest_scores WHERE lead_id IN", &keys, "").await?;
+    Ok(())
+}
+
+/// Columns as the two queries above name them.
+fn read(row: &Row) -> Result<StoredScore, StoreError> {
+    let damaged = || StoreError::Corrupt("a score".to_owned());
+    let score: u8 = row.try_get(1)?;
+    let contact: Option<i64> = row.try_get(10)?;
+    Ok(StoredScore {
+        partition: row.try_get(14)?,
+        score: Score {
+            lead_id: lead_id(row.try_get(0)?)?,
+            score,
+            grade: score.into(),
+            confidence: row.try_get(2)?,
+            probability: row.try_get(3)?,
+            lower: row.try_get(4)?,
+            upper: row.try_get(5)?,
+            breakdown: Breakdown {
+                behavioral: row.try_get(6)?,
+                engagement: row.try_get(7)?,
+                market_fit: row.try_get(8)?,
+                timing: row.try_get(9)?,
+            },
+            optimal_contact_time: contact.map(timestamp).transpose()?,
+            recommended_approach: from_word(row.try_get(11)?).ok_or_else(damaged)?,
+            model_version: row.try_get(12)?,
+            schema_hash: row.try_get(13)?,
+            log_position: row.try_get(15)?,
+            calculated_at: timestamp(row.try_get(16)?)?,
+            expires_at: timestamp(row.try_get(17)?)?,
+        },
+    })
+}
+
+/// The word of a plain enum as JSON names it.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(_) | Err(_) => unreachable!("plain enums are words in JSON"),
+    }
+}
+
+/// The plain enum whose word this is.
+pub(crate) fn from_word<T: DeserializeOwned>(word: &str) -> Option<T> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
 }

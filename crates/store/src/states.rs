@@ -1,10 +1,20 @@
 //! What readers of the log derived, committed together with how far they read.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use leadscore_domain::{EventId, LeadId, Score, Timestamp};
+use leadscore_domain::{EventId, Invalid, LeadId, Score, Timestamp};
+use sqlx::Row as _;
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    db::{After, Conn, insert, select_in},
+    keyring::{DataKey, Keyring},
+    leads::{event_id, lead_id, timestamp},
+    scores,
+};
+
+/// Most dead letters of one page.
+const PAGE_MAX: usize = 10_000;
 
 /// A lead's state as it was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +78,20 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] where a state is damaged; where the database fails.
     pub async fn states(&self, ids: &[LeadId]) -> Result<HashMap<LeadId, StoredState>, StoreError> {
-        let _ = ids;
-        todo!()
+        let keys: Vec<_> = ids.iter().map(|id| *id.0.as_bytes()).collect();
+        let query = "SELECT s.lead_id, s.state, s.log_position, l.data_key FROM lead_states s \
+                     JOIN leads l ON l.id = s.lead_id WHERE l.data_key IS NOT NULL AND s.lead_id IN";
+        let rows = select_in(&mut *self.reader().await?, query, &keys, "").await?;
+        rows.iter()
+            .map(|row| {
+                let id = lead_id(row.try_get(0)?)?;
+                let key = self.keyring().unwrap(id, row.try_get(3)?)?;
+                let bytes = key
+                    .open(id.0.as_bytes(), row.try_get(1)?)
+                    .ok_or_else(|| StoreError::Corrupt(format!("the state of lead {id}")))?;
+                Ok((id, StoredState { bytes, log_position: row.try_get(2)? }))
+            })
+            .collect()
     }
 
     /// Commits what was derived and the position that it was derived from, in one transaction. A latest score is
@@ -77,11 +99,16 @@ impl Store {
     /// leads get neither state nor score.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] where the group does not stand at `from`; where the database fails. Then nothing was
-    /// committed.
+    /// [`StoreError::Fenced`] where the group does not stand at `from`; [`StoreError::Invalid`] where `to` lies
+    /// before `from`; where the database fails. Then nothing was committed.
     pub async fn commit(&self, derived: Derived) -> Result<(), StoreError> {
-        let _ = derived;
-        todo!()
+        if derived.to < derived.from || derived.from < 0 {
+            return Err(Invalid::new("to", "lies before from", "commit forward").into());
+        }
+        let rows = 1 + derived.states.len() + 2 * derived.scores.len() + derived.withheld.len() + derived.dead.len();
+        let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
+        self.write(rows, After::Nothing, move |conn| Box::pin(async move { commit(conn, &keyring, now, derived).await }))
+            .await
     }
 
     /// Where a group of readers stands; 0 at the start.
@@ -89,16 +116,132 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn position(&self, group: &str, partition: u16) -> Result<i64, StoreError> {
-        let _ = (group, partition);
-        todo!()
+        position(&mut *self.reader().await?, group, partition).await
     }
 
-    /// The newest dead letters, up to `limit`.
+    /// The newest dead letters, up to `limit` (at most 10,000).
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadRecord>, StoreError> {
-        let _ = limit;
-        todo!()
+        let rows = sqlx::query(
+            "SELECT group_name, partition, position, event_id, lead_id, reason, recorded_at FROM dead_letters \
+             ORDER BY recorded_at DESC, group_name, partition, position DESC LIMIT $1",
+        )
+        .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
+        .fetch_all(&mut *self.reader().await?)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let letter = DeadLetter {
+                    position: row.try_get(2)?,
+                    event_id: event_id(row.try_get(3)?)?,
+                    lead_id: lead_id(row.try_get(4)?)?,
+                    reason: row.try_get(5)?,
+                };
+                let recorded_at = timestamp(row.try_get(6)?)?;
+                Ok(DeadRecord { group: row.try_get(0)?, partition: row.try_get(1)?, letter, recorded_at })
+            })
+            .collect()
     }
+}
+
+async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, StoreError> {
+    let row = sqlx::query("SELECT position FROM group_positions WHERE group_name = $1 AND partition = $2")
+        .bind(group)
+        .bind(i64::from(partition))
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+}
+
+async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Derived) -> Result<(), StoreError> {
+    let Derived { group, partition, from, to, states, mut scores, withheld, dead } = derived;
+    // The write lock is held: nobody moves the position between this look and the update.
+    let found = position(conn, &group, partition).await?;
+    if found != from {
+        return Err(StoreError::Fenced { group, partition, expected: from, found });
+    }
+    if to != from {
+        move_position(conn, &group, partition, to).await?;
+    }
+    let living = living(conn, keyring, states.iter().map(|(id, _)| *id).chain(scores.iter().map(|s| s.lead_id))).await?;
+    let states: Vec<(LeadId, Vec<u8>)> = states
+        .into_iter()
+        .filter_map(|(id, bytes)| Some((id, living.get(&id)?.seal(id.0.as_bytes(), &bytes))))
+        .collect();
+    insert(
+        conn,
+        "INSERT INTO lead_states (lead_id, state, log_position)",
+        3,
+        "ON CONFLICT (lead_id) DO UPDATE SET state = excluded.state, log_position = excluded.log_position",
+        &states,
+        |bind, (id, sealed)| {
+            bind.push(id.0.as_bytes().as_slice()).push(sealed.as_slice()).push(to);
+        },
+    )
+    .await?;
+    scores.retain(|score| living.contains_key(&score.lead_id));
+    scores::save(conn, partition, &scores).await?;
+    scores::withhold(conn, &withheld).await?;
+    bury(conn, &group, partition, now, &dead).await
+}
+
+async fn move_position(conn: &mut Conn, group: &str, partition: u16, to: i64) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO group_positions (group_name, partition, position) VALUES ($1, $2, $3) \
+         ON CONFLICT (group_name, partition) DO UPDATE SET position = excluded.position",
+    )
+    .bind(group)
+    .bind(i64::from(partition))
+    .bind(to)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Data keys of those leads that are neither absorbed nor erased.
+async fn living(
+    conn: &mut Conn,
+    keyring: &Keyring,
+    ids: impl Iterator<Item = LeadId>,
+) -> Result<HashMap<LeadId, Arc<DataKey>>, StoreError> {
+    let mut keys: Vec<_> = ids.map(|id| *id.0.as_bytes()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let query = "SELECT id, data_key FROM leads WHERE merged_into IS NULL AND data_key IS NOT NULL AND id IN";
+    let rows = select_in(conn, query, &keys, "").await?;
+    rows.iter()
+        .map(|row| {
+            let id = lead_id(row.try_get(0)?)?;
+            Ok((id, keyring.unwrap(id, row.try_get(1)?)?))
+        })
+        .collect()
+}
+
+async fn bury(
+    conn: &mut Conn,
+    group: &str,
+    partition: u16,
+    now: Timestamp,
+    dead: &[DeadLetter],
+) -> Result<(), StoreError> {
+    insert(
+        conn,
+        "INSERT INTO dead_letters (group_name, partition, position, event_id, lead_id, reason, recorded_at)",
+        7,
+        "ON CONFLICT (group_name, partition, position) DO UPDATE SET reason = excluded.reason, \
+         recorded_at = excluded.recorded_at",
+        dead,
+        |bind, letter| {
+            bind.push(group)
+                .push(i64::from(partition))
+                .push(letter.position)
+                .push(letter.event_id.0.as_bytes().as_slice())
+                .push(letter.lead_id.0.as_bytes().as_slice())
+                .push(letter.reason.as_str())
+                .push(now.as_micros());
+        },
+    )
+    .await
 }

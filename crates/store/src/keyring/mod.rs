@@ -1,25 +1,133 @@
-//! Keys.
+//! Keys: one master key, sub-keys derived from it, and one data key per lead that seals all that is personal.
+//!
+//! Invariant: whoever has the database without the master key has no personal data; whoever destroys a lead's wrapped
+//! key has destroyed what it sealed. Sub-keys: HKDF-SHA-256 (RFC 5869) with one label each. Sealing:
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) with random nonces of 24 bytes. Handles are looked up by HMAC-SHA-256
+//! of their normal form. Deliberately absent: rotation of the master key.
 
-use std::{fmt, str::FromStr};
+mod data_key;
+mod master;
+pub(crate) mod random;
 
-use leadscore_domain::Invalid;
+use std::sync::Arc;
 
-/// The key that everything else hangs on: 32 bytes, written as 64 hexadecimal digits.
-#[derive(Clone)]
-pub struct MasterKey([u8; 32]);
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use leadscore_domain::{Identity, LeadId};
+use moka::sync::Cache;
+use sha2::Sha256;
+use uuid::Uuid;
 
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey")
+pub(crate) use self::data_key::DataKey;
+pub use self::master::MasterKey;
+use crate::StoreError;
+
+/// Most unwrapped data keys held in memory.
+const KEYS_MAX: u64 = 65_536;
+
+/// What a handle is looked up by.
+pub(crate) type Lookup = [u8; 32];
+
+/// Everything that is derived from the master key.
+pub(crate) struct Keyring {
+    wrapping: DataKey,
+    accounts: DataKey,
+    lookup: Hmac<Sha256>,
+    check: [u8; 32],
+    keys: Cache<LeadId, Arc<DataKey>>,
+}
+
+impl Keyring {
+    pub(crate) fn new(master: &MasterKey) -> Self {
+        let derive = |label: &str| {
+            let mut key = [0; 32];
+            Hkdf::<Sha256>::new(Some(b"leadscore"), master.bytes())
+                .expand(label.as_bytes(), &mut key)
+                .expect("32 bytes are a valid length for HKDF-SHA-256");
+            key
+        };
+        Self {
+            wrapping: DataKey::new(&derive("wrapping of data keys")),
+            accounts: DataKey::new(&derive("accounts")),
+            lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
+            check: derive("check value"),
+            keys: Cache::new(KEYS_MAX),
+        }
+    }
+
+    /// Tells whether a master key is the right one, and nothing else about it.
+    pub(crate) fn check_value(&self) -> String {
+        hex(&self.check)
+    }
+
+    /// What a handle is looked up by; equal for equal handles, and meaningless without the master key.
+    pub(crate) fn lookup(&self, identity: &Identity) -> Lookup {
+        self.keyed_hash(identity.kind().as_str(), identity.value())
+    }
+
+    /// What an account is looked up by; never equal to that of a lead's handle.
+    pub(crate) fn account_lookup(&self, email: &str) -> Lookup {
+        self.keyed_hash("account", email)
+    }
+
+    /// Seals and opens what belongs to an account.
+    pub(crate) fn accounts(&self) -> &DataKey {
+        &self.accounts
+    }
+
+    /// A new data key for a new lead, and its wrapped form for the database.
+    pub(crate) fn create(&self, lead: LeadId) -> (Arc<DataKey>, Vec<u8>) {
+        let mut bytes = [0; 32];
+        random::fill(&mut bytes);
+        let key = Arc::new(DataKey::new(&bytes));
+        self.keys.insert(lead, Arc::clone(&key));
+        (key, self.wrapping.seal(lead.0.as_bytes(), &bytes))
+    }
+
+    /// The data key of a lead from its wrapped form.
+    pub(crate) fn unwrap(&self, lead: LeadId, wrapped: &[u8]) -> Result<Arc<DataKey>, StoreError> {
+        if let Some(key) = self.keys.get(&lead) {
+            return Ok(key);
+        }
+        let damaged = || StoreError::Corrupt(format!("the data key of lead {lead}"));
+        let bytes = self.wrapping.open(lead.0.as_bytes(), wrapped).ok_or_else(damaged)?;
+        let key = Arc::new(DataKey::new(&<[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| damaged())?));
+        self.keys.insert(lead, Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// Forgets the data key of an erased lead.
+    pub(crate) fn forget(&self, lead: LeadId) {
+        self.keys.invalidate(&lead);
+    }
+
+    fn keyed_hash(&self, kind: &str, value: &str) -> Lookup {
+        let mut mac = self.lookup.clone();
+        mac.update(kind.as_bytes());
+        mac.update(&[0]);
+        mac.update(value.as_bytes());
+        mac.finalize().into_bytes().into()
     }
 }
 
-impl FromStr for MasterKey {
-    type Err = Invalid;
+/// What a lead's name is bound to, so that no other sealed value of the lead passes for it.
+pub(crate) fn name_binding(lead: LeadId) -> Vec<u8> {
+    [lead.0.as_bytes(), b"name".as_slice()].concat()
+}
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let _ = text;
-        let _ = Self([0; 32]).0;
-        todo!()
-    }
+/// A new id that sorts by its time (UUID version 7, RFC 9562).
+pub(crate) fn timed_id(now: leadscore_domain::Timestamp) -> Uuid {
+    let mut bytes = [0; 10];
+    random::fill(&mut bytes);
+    let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+        text
+    })
 }

@@ -1,11 +1,14 @@
 //! The event log: partitioned by lead, dense positions from 1, never altered.
 
-use std::collections::HashMap;
+mod append;
+mod book;
+mod merge;
+mod read;
 
-use leadscore_domain::{Event, EventId, Invalid, LeadId, PendingEvent};
+use leadscore_domain::{Event, EventId, Invalid, LeadId};
 use tokio::sync::watch;
 
-use crate::{Checkpoint, Store, StoreError};
+use crate::Store;
 
 /// Most events in one call of [`Store::append`].
 pub const APPEND_MAX_EVENTS: usize = 10_000;
@@ -64,69 +67,45 @@ pub struct LogRecord {
 }
 
 impl Store {
-    /// Puts events into the log in one durable transaction, shared with others that wait: finds or creates each
-    /// event's lead, joins handles, merges leads that turn out to be one, drops duplicates. Answers in the order of
-    /// `events`. The checkpoint is committed in the same transaction.
-    ///
-    /// # Errors
-    /// More than [`APPEND_MAX_EVENTS`] events; where the database fails: then none of them was applied.
-    pub async fn append(
-        &self,
-        events: Vec<PendingEvent>,
-        checkpoint: Option<Checkpoint>,
-    ) -> Result<Vec<Appended>, StoreError> {
-        let _ = (events, checkpoint);
-        todo!()
-    }
-
-    /// Up to `limit` records of a partition after position `after`, in order and without gaps.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn read_log(&self, partition: u16, after: i64, limit: usize) -> Result<Vec<LogRecord>, StoreError> {
-        let _ = (partition, after, limit);
-        todo!()
-    }
-
-    /// The last position of a partition; 0 where it is empty.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn head(&self, partition: u16) -> Result<i64, StoreError> {
-        let _ = partition;
-        todo!()
-    }
-
-    /// All readable events of leads, each with those of the leads that it absorbed, in the order of their receipt.
-    /// Leads without readable events are missing.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] where an event is damaged; where the database fails.
-    pub async fn events_of(&self, ids: &[LeadId]) -> Result<HashMap<LeadId, Vec<Event>>, StoreError> {
-        let _ = ids;
-        todo!()
-    }
-
-    /// As [`Self::events_of`], with the place of each event, and with those that cannot be read.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn records_of(&self, ids: &[LeadId]) -> Result<HashMap<LeadId, Vec<LogRecord>>, StoreError> {
-        let _ = ids;
-        todo!()
-    }
-
     /// Changes after each append by this handle and its clones. Appends of other processes are found by polling
     /// [`Self::head`].
     #[must_use]
     pub fn appended(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.appends().subscribe()
     }
 
     /// The partition of a lead's events.
     #[must_use]
     pub fn partition_of(&self, lead: LeadId) -> u16 {
-        let _ = lead;
-        todo!()
+        partition_of(lead, self.partitions())
+    }
+}
+
+/// FNV-1a of 64 bits (draft-eastlake-fnv) over the id, folded to 32 bits: the same on every machine, for ever.
+fn partition_of(lead: LeadId, partitions: u16) -> u16 {
+    let hash = lead
+        .0
+        .as_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let partition = ((hash >> 32) ^ hash) % u64::from(partitions.max(1));
+    u16::try_from(partition).expect("less than the number of partitions")
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn partitions_never_change_and_are_evenly_filled() {
+        let known: Vec<u16> = (0..8).map(|i| partition_of(LeadId(Uuid::from_u128(i)), 8)).collect();
+        assert_eq!(known, [0; 8], "the log of existing folders depends on it");
+        let mut counts = [0; 8];
+        for i in 0..8_000 {
+            counts[usize::from(partition_of(LeadId(Uuid::from_u128(i << 40 | 0x7)), 8))] += 1;
+        }
+        assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
     }
 }

@@ -1,0 +1,176 @@
+//! The one task that writes: it drains what waits into one immediate transaction (group commit).
+//!
+//! Invariant: a job is answered only after the transaction that holds it is durable. Each job runs under its own
+//! savepoint, so that a failing one undoes itself alone.
+
+use std::{future::Future, pin::Pin};
+
+use sqlx::Connection as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Conn, Work};
+use crate::StoreError;
+
+/// Most jobs that wait; further callers wait to hand theirs in.
+pub(super) const QUEUE_JOBS_MAX: usize = 256;
+/// Rows from which on a transaction takes no further job.
+const GROUP_ROWS_MAX: usize = 20_000;
+/// How often a transaction is begun anew while another process holds the lock (each try waits the busy timeout).
+const BEGIN_ATTEMPTS: u32 = 6;
+
+/// What follows the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Nothing.
+    Nothing,
+    /// The write-ahead log is emptied, so that what was deleted is gone from the disk.
+    Scrub,
+}
+
+/// A piece of work with its caller.
+pub(super) trait Job: Send {
+    fn rows(&self) -> usize;
+    fn after(&self) -> After;
+    /// Does the work; whether it succeeded.
+    fn run<'c>(&'c mut self, conn: &'c mut Conn) -> Pin<Box<dyn Future<Output = bool> + Send + 'c>>;
+    /// Answers the caller: with the work's result, or with why the transaction failed.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Pending<T, F> {
+    rows: usize,
+    after: After,
+    work: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    caller: oneshot::Sender<Result<T, StoreError>>,
+}
+
+pub(super) fn job<T, F>(
+    rows: usize,
+    after: After,
+    work: F,
+) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+where
+    T: Send + 'static,
+    F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
+{
+    let (caller, answer) = oneshot::channel();
+    (Box::new(Pending { rows, after, work: Some(work), result: None, caller }), answer)
+}
+
+impl<T, F> Job for Pending<T, F>
+where
+    T: Send,
+    F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send,
+{
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn after(&self) -> After {
+        self.after
+    }
+
+    fn run<'c>(&'c mut self, conn: &'c mut Conn) -> Pin<Box<dyn Future<Output = bool> + Send + 'c>> {
+        Box::pin(async move {
+            let work = self.work.take().expect("a job runs once");
+            let result = work(conn).await;
+            let ok = result.is_ok();
+            self.result = Some(result);
+            ok
+        })
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match (self.result, committed) {
+            // The work's own error says more than that of the transaction.
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(StoreError::Closed),
+        };
+        // The caller may have gone; the work is durable all the same.
+        self.caller.send(answer).ok();
+    }
+}
+
+/// Writes until `closing`, then what still waits.
+pub(super) async fn run(mut conn: Conn, mut queue: mpsc::Receiver<Box<dyn Job>>, closing: CancellationToken) {
+    loop {
+        let job = tokio::select! {
+            biased;
+            () = closing.cancelled(), if !queue.is_closed() => {
+                queue.close();
+                continue;
+            }
+            job = queue.recv() => job,
+        };
+        let Some(first) = job else { break };
+        let mut group = drain(first, &mut queue);
+        let committed = commit(&mut conn, &mut group).await;
+        let scrub = committed.is_ok() && group.iter().any(|job| job.after() == After::Scrub);
+        if scrub && let Err(error) = scrub_log(&mut conn).await {
+            tracing::warn!(%error, "the write-ahead log could not be emptied after an erasure");
+        }
+        for job in group {
+            job.answer(committed.clone());
+        }
+    }
+    if let Err(error) = conn.close().await {
+        tracing::warn!(%error, "the database did not close cleanly");
+    }
+}
+
+fn drain(first: Box<dyn Job>, queue: &mut mpsc::Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+    let mut rows = first.rows();
+    let mut group = vec![first];
+    while rows < GROUP_ROWS_MAX
+        && group.len() < QUEUE_JOBS_MAX
+        && let Ok(job) = queue.try_recv()
+    {
+        rows += job.rows();
+        group.push(job);
+    }
+    group
+}
+
+async fn commit(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    begin(conn).await?;
+    let done = run_all(conn, group).await;
+    if done.is_err() {
+        // The database may have rolled back by itself; then there is nothing left to undo.
+        execute(conn, "ROLLBACK").await.ok();
+    }
+    done
+}
+
+async fn run_all(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    for job in group {
+        execute(conn, "SAVEPOINT job").await?;
+        if !job.run(conn).await {
+            execute(conn, "ROLLBACK TO job").await?;
+        }
+        execute(conn, "RELEASE job").await?;
+    }
+    execute(conn, "COMMIT").await
+}
+
+async fn begin(conn: &mut Conn) -> Result<(), StoreError> {
+    let mut attempt = 1;
+    loop {
+        match execute(conn, "BEGIN IMMEDIATE").await {
+            Err(StoreError::Busy) if attempt < BEGIN_ATTEMPTS => attempt += 1,
+            result => return result,
+        }
+    }
+}
+
+async fn execute(conn: &mut Conn, sql: &'static str) -> Result<(), StoreError> {
+    sqlx::query(sql).execute(conn).await?;
+    Ok(())
+}
+
+async fn scrub_log(conn: &mut Conn) -> Result<(), StoreError> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! What every backend of the store must do, run over each backend by its constructor.
+//!
+//! A backend is a [`Backend`]: a place that can be opened again and again, also twice at the same time.
+
+mod accounts;
+mod append;
+mod cache;
+mod commit;
+mod concurrency;
+mod erasure;
+mod joins;
+mod opening;
+mod registry;
+mod support;
+
+/// Runs a contract over the embedded database in a folder of its own.
+macro_rules! contracts {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    crate::$module::$name(&crate::support::Embedded::new()).await;
+                }
+            )*
+        }
+    };
+}
+
+contracts! {
+    append::events_get_dense_positions_from_one_in_each_partition,
+    append::the_same_event_has_one_effect_however_often_it_arrives,
+    append::unknown_leads_reserved_sources_and_nobody_are_refused_and_the_rest_goes_on,
+    append::too_many_events_are_refused_whole,
+    append::what_was_read_equals_what_was_appended,
+    append::the_latest_name_counts_whatever_the_order,
+    append::readers_are_woken,
+    append::checkpoints_are_committed_with_their_rows,
+    append::market_data_of_the_same_month_is_replaced,
+    joins::handles_of_two_leads_merge_them_into_the_older,
+    joins::merges_are_transitive_and_happen_once,
+    joins::a_merge_within_one_batch_equals_one_across_batches,
+    joins::a_source_can_say_which_lead_absorbs_which,
+    joins::the_absorbed_lead_loses_state_and_score,
+    commit::a_reader_from_another_position_is_fenced_and_changes_nothing,
+    commit::the_latest_score_never_goes_backwards,
+    commit::withheld_leads_have_no_latest_score_and_keep_their_history,
+    commit::states_and_scores_survive_unchanged,
+    commit::absorbed_erased_and_unknown_leads_get_neither_state_nor_score,
+    commit::dead_letters_and_lag_are_reported,
+    commit::expired_scores_are_found_oldest_first,
+    commit::performance_of_models_is_kept,
+    erasure::an_erased_lead_is_gone_and_its_events_stay_unreadable,
+    erasure::a_merged_family_is_erased_together_from_any_member,
+    erasure::personal_data_is_never_on_the_disk_in_the_clear,
+    concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
+    concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
+    concurrency::closing_writes_what_waits,
+    accounts::passwords_are_checked_and_replaced,
+    accounts::unknown_addresses_take_as_long_as_wrong_passwords,
+    accounts::tokens_are_shown_once_expire_and_can_be_revoked,
+    opening::everything_is_there_after_reopening,
+    opening::the_number_of_partitions_stays,
+}

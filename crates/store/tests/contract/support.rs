@@ -1,0 +1,136 @@
+//! A backend in a temporary folder, and short ways to write events and scores.
+
+use std::{path::Path, sync::Arc};
+
+use leadscore_domain::{
+    Approach, Breakdown, Email, EmailAction, EventBody, EventId, Identity, IdentityKind, LeadCreated, LeadId,
+    ManualClock, PendingEvent, Score, Timestamp, event,
+};
+use leadscore_store::{Appended, Derived, Store, StoreOptions};
+
+/// A place where a store lives.
+pub trait Backend {
+    /// Opens it; again and again, also twice at the same time.
+    async fn open(&self) -> Store;
+    /// The clock of every store that is opened here.
+    fn clock(&self) -> &ManualClock;
+    /// Where its files are.
+    fn folder(&self) -> &Path;
+}
+
+/// The embedded database.
+pub struct Embedded {
+    folder: tempfile::TempDir,
+    clock: ManualClock,
+}
+
+impl Embedded {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::new(at(0)) }
+    }
+
+    pub fn options(&self) -> StoreOptions {
+        StoreOptions::new(self.folder.path().join("data"), Arc::new(self.clock.clone()))
+    }
+}
+
+impl Backend for Embedded {
+    async fn open(&self) -> Store {
+        Store::open(self.options()).await.unwrap()
+    }
+
+    fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// `seconds` after 2026-03-01T12:00:00Z.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_772_366_400_000_000 + seconds * 1_000_000).unwrap()
+}
+
+pub fn email(name: &str) -> Identity {
+    Identity::from_stored(IdentityKind::Email, format!("{name}@example.com"))
+}
+
+pub fn crm(id: &str) -> Identity {
+    Identity::from_stored(IdentityKind::Crm, id.to_owned())
+}
+
+/// An event of the lead with these handles, received `seconds` after the start.
+pub fn event(id: &str, identities: &[Identity], seconds: i64) -> PendingEvent {
+    let body = EventBody::Email(Email { action: EmailAction::Opened, message_id: Some(format!("message {id}")) });
+    of(id, None, identities, seconds, body)
+}
+
+/// The arrival of a lead with a name.
+pub fn arrival(id: &str, identities: &[Identity], seconds: i64, name: &str) -> PendingEvent {
+    let data = LeadCreated { name: Some(name.to_owned()), ..LeadCreated::default() };
+    of(id, None, identities, seconds, EventBody::LeadCreated(data))
+}
+
+pub fn of(
+    id: &str,
+    lead_id: Option<LeadId>,
+    identities: &[Identity],
+    seconds: i64,
+    body: EventBody,
+) -> PendingEvent {
+    PendingEvent {
+        id: EventId::derive("test", id),
+        lead_id,
+        identities: identities.to_vec(),
+        source: "test".to_owned(),
+        source_event_id: id.to_owned(),
+        occurred_at: at(seconds),
+        received_at: at(seconds),
+        body,
+    }
+}
+
+/// What a source says when two of its leads are one.
+pub fn merged(absorbed: LeadId) -> EventBody {
+    EventBody::LeadMerged(event::LeadMerged { absorbed })
+}
+
+/// Appends one event that must be applied; its lead.
+pub async fn append_one(store: &Store, event: PendingEvent) -> LeadId {
+    match store.append(vec![event], None).await.unwrap().remove(0) {
+        Appended::Applied { lead_id, .. } => lead_id,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn score(lead_id: LeadId, log_position: i64, calculated: i64, value: u8) -> Score {
+    Score {
+        lead_id,
+        score: value,
+        grade: value.into(),
+        confidence: 0.875,
+        probability: f64::from(value) / 101.0,
+        lower: 0.01,
+        upper: 0.99,
+        breakdown: Breakdown { behavioral: 82, engagement: 91, market_fit: 0, timing: 100 },
+        optimal_contact_time: (value % 2 == 0).then(|| at(90_000)),
+        recommended_approach: Approach::OfferShowing,
+        model_version: "v3".to_owned(),
+        schema_hash: "ab".repeat(32),
+        log_position,
+        calculated_at: at(calculated),
+        expires_at: at(calculated + 3_600),
+    }
+}
+
+/// A commit of the group `scorer` that derives nothing yet.
+pub fn derived(partition: u16, from: i64, to: i64) -> Derived {
+    Derived { group: "scorer".to_owned(), partition, from, to, ..Derived::default() }
+}
+
+/// The number of living leads, and of handles that each has.
+pub async fn living(store: &Store) -> Vec<LeadId> {
+    store.leads_page(None, 1_000).await.unwrap()
+}
