@@ -51,8 +51,10 @@ coverage: deps ## Measure the tests' line coverage against its bar
 	@scripts/coverage.sh
 
 .PHONY: docs
-docs: ## Write anew what is generated from the code: the command line's manual
-	@LEADSCORE_WRITE_DOCS=1 cargo test --locked -p leadscore-server --bin leadscore manual
+docs: ## Write anew what is generated from the code: the manuals of features, API and command line
+	@UPDATE_DOCS=1 cargo test --locked -p leadscore-engine --test features
+	@UPDATE_DOCS=1 cargo test --locked -p leadscore-api --lib the_committed_documents_are_current
+	@UPDATE_DOCS=1 cargo test --locked -p leadscore-server --bin leadscore the_manual_is_what_help_prints
 
 .PHONY: fmt
 fmt: ## Format the code

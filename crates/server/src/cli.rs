@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn the_manual_is_what_help_prints() {
         let manual = manual();
-        if std::env::var_os("LEADSCORE_WRITE_DOCS").is_some() {
+        if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(MANUAL, &manual).unwrap();
         }
         let committed = std::fs::read_to_string(MANUAL).unwrap();
@@ -133,6 +133,18 @@ mod tests {
         let mut root = Cli::command().term_width(100);
         root.build();
         section(&mut root, "", &mut text);
+        let defaults = crate::config::DEFAULT_FILE.trim_end();
+        write!(
+            text,
+            "\n## Configuration\n\n`config.toml` in the data folder, or the file that `--config` names. \
+             `leadscore init` writes it like this:\n\n```toml\n{defaults}\n```\n\n\
+             | variable | what |\n|---|---|\n\
+             | `LEADSCORE_DATA` | the data folder, as `--data` |\n\
+             | `LEADSCORE_CONFIG` | the configuration file, as `--config` |\n\
+             | `LEADSCORE_LISTEN` | `server.listen` |\n\
+             | `LEADSCORE_SECTION__KEY` | any other key |\n"
+        )
+        .unwrap();
         text
     }
 
