@@ -19,7 +19,7 @@ mod visible;
 use leadscore_domain::{EventEnvelope, MarketSnapshot, Timestamp, event::OutcomeResult};
 
 pub use crate::{
-    files::{FILE_NAMES, Written, WriteProgress},
+    files::{FILE_NAMES, WriteProgress, Written},
     live::LiveEvents,
     options::{LEADS_MAX, SimulationError, SimulationOptions},
     person::Intent,
@@ -150,8 +150,7 @@ impl World {
     }
 
     fn person(&self, number: u64) -> Option<Person> {
-        (number < self.total_leads())
-            .then(|| Person::draw(&self.options, number))
+        (number < self.total_leads()).then(|| Person::draw(&self.options, number))
     }
 
     fn life(&self, number: u64) -> Option<Life> {

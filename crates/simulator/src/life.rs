@@ -62,8 +62,7 @@ impl Life {
         if !known {
             return None;
         }
-        let chain =
-            Chain { person: &self.person, agent: &world.agents[self.person.agent], market: &world.market };
+        let chain = Chain { person: &self.person, agent: &world.agents[self.person.agent], market: &world.market };
         let present = self.diary.partition_point(|step| step.at <= at).saturating_sub(1).min(self.states.len() - 1);
         let until = at.plus_micros(HORIZON_US);
         let mut mass = [0.0; STATES];
@@ -139,11 +138,11 @@ fn diary_minute(draw: &mut Draw) -> f64 {
 /// How often a lead is looked after, per day, as it grows old.
 fn cadence(day: f64) -> f64 {
     match day {
-        day if day <= 3.0 => 0.45,
-        day if day <= 10.0 => 0.2,
-        day if day <= 30.0 => 0.07,
-        day if day <= 120.0 => 0.028,
-        _ => 0.012,
+        day if day <= 3.0 => 0.4,
+        day if day <= 10.0 => 0.17,
+        day if day <= 30.0 => 0.055,
+        day if day <= 120.0 => 0.022,
+        _ => 0.01,
     }
 }
 

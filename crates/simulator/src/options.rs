@@ -38,8 +38,9 @@ impl Default for SimulationOptions {
 
 impl SimulationOptions {
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
-        let refuse =
-            |field: &str, least: u64, most: u64| Invalid::new(field, "is out of range", format_args!("use {least} to {most}"));
+        let refuse = |field: &str, least: u64, most: u64| {
+            Invalid::new(field, "is out of range", format_args!("use {least} to {most}"))
+        };
         if !(1..=LEADS_MAX).contains(&self.leads) {
             return Err(refuse("leads", 1, LEADS_MAX));
         }

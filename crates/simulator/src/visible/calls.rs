@@ -30,7 +30,7 @@ impl Conversations {
     /// The contact at the start of the segment, and what goes with it.
     pub(crate) fn at_step(&mut self, recorder: &mut Recorder<'_>, segment: &Segment<'_>) {
         let at = segment.from;
-        let by_phone = recorder.handles.has_phone() && recorder.draw.chance(0.9);
+        let by_phone = recorder.handles.has_phone() && recorder.draw.chance(0.93);
         match segment.contact {
             Contact::None => return,
             Contact::Unanswered => {
@@ -42,7 +42,11 @@ impl Conversations {
             Contact::Inbound => {}
         }
         self.answered += 1;
-        if by_phone { conversation(recorder, segment) } else { exchange(recorder, segment) }
+        if by_phone {
+            conversation(recorder, segment)
+        } else {
+            exchange(recorder, segment)
+        }
         if segment.contact != Contact::Bad {
             follow_up(recorder, segment);
         }
@@ -62,7 +66,7 @@ impl Conversations {
             let done = at.plus_micros(i64::from(rings_ms) * 1_000);
             recorder.send_done(Source::Voice, at, done, EventBody::VoiceCall(call));
         }
-        if !by_phone || recorder.draw.chance(0.12) {
+        if !by_phone || recorder.draw.chance(0.08) {
             let written = at.plus_micros(minutes_us(recorder.draw.between(0.7, 6.0)));
             let text = Some(talk::reminder(recorder));
             recorder.send(Source::Voice, written, message(Direction::Outbound, text));

@@ -3,7 +3,8 @@
 use leadscore_domain::{
     AttributeValue, Attributes, Consent, ConsentState, EventBody, LegalBasis, Purpose, Timestamp,
     event::{
-        AgentAction, AgentActionKind, CrmUpdated, LeadCreated, Outcome, OutcomeResult, ShowingAction, Stage, StageChanged,
+        AgentAction, AgentActionKind, CrmUpdated, LeadCreated, Outcome, OutcomeResult, ShowingAction, Stage,
+        StageChanged,
     },
     time::{DAY_US, HOUR_US},
 };
@@ -71,7 +72,7 @@ impl Pipeline {
         // Forms and portals are read at once; a late creation would leave its other events without a lead.
         let received_at = at.plus_micros(minutes_us(recorder.draw.exponential(0.5).min(10.0)));
         recorder.send_at(Source::Crm, lead, at, received_at, EventBody::LeadCreated(created));
-        if recorder.draw.chance(0.6) {
+        if recorder.draw.chance(0.4) {
             let assigned = at.plus_micros(minutes_us(recorder.draw.exponential(10.0) + 0.2));
             let action = AgentActionKind::Assigned;
             let agent_id = Some(recorder.agent.id.clone());
@@ -80,7 +81,13 @@ impl Pipeline {
     }
 
     /// A viewing's result, at `at`.
-    pub(crate) fn viewing(&mut self, recorder: &mut Recorder<'_>, at: Timestamp, action: ShowingAction, body: EventBody) {
+    pub(crate) fn viewing(
+        &mut self,
+        recorder: &mut Recorder<'_>,
+        at: Timestamp,
+        action: ShowingAction,
+        body: EventBody,
+    ) {
         recorder.send(Source::Showings, at, body);
         if action == ShowingAction::Held {
             self.viewing = Some(at);
@@ -153,7 +160,8 @@ impl Pipeline {
         self.was_gone = gone;
         let found_out = self.finds_out.filter(|at| gone && (segment.from..segment.to).contains(at));
         if let Some(at) = found_out {
-            const REASONS: [&str; 5] = ["other_agent", "bought_elsewhere", "plans_changed", "financing", "unresponsive"];
+            const REASONS: [&str; 5] =
+                ["other_agent", "bought_elsewhere", "plans_changed", "financing", "unresponsive"];
             let reason = *recorder.draw.pick(&REASONS);
             self.lost(recorder, at, OutcomeResult::Lost, reason);
         } else if calls.answered == 0 && calls.attempts >= GIVES_UP_AFTER && recorder.count(segment, 0.02) > 0 {
@@ -202,10 +210,8 @@ impl Pipeline {
             return;
         }
         self.joined = true;
-        let attributes = Attributes::from([(
-            "email_confirmed".parse().expect("a short name"),
-            Some(AttributeValue::Boolean(true)),
-        )]);
+        let attributes =
+            Attributes::from([("email_confirmed".parse().expect("a short name"), Some(AttributeValue::Boolean(true)))]);
         let lead = recorder.handles.joining();
         recorder.send_as(Source::Crm, lead, at, at, EventBody::CrmUpdated(CrmUpdated { attributes }));
     }
@@ -260,8 +266,17 @@ fn category(text: &str) -> Option<AttributeValue> {
 
 /// What the lead came with. Some of it tells something, some nothing; each may be missing.
 fn attributes(recorder: &mut Recorder<'_>) -> Attributes {
-    const CAMPAIGNS: [&str; 9] =
-        ["spring-open", "new-build", "retarget-a", "retarget-b", "brand", "valuation", "lookalike-2", "partner", "none"];
+    const CAMPAIGNS: [&str; 9] = [
+        "spring-open",
+        "new-build",
+        "retarget-a",
+        "retarget-b",
+        "brand",
+        "valuation",
+        "lookalike-2",
+        "partner",
+        "none",
+    ];
     const WISHES: [&str; 4] = ["buy", "sell", "invest", "rent"];
     let person = recorder.person;
     let online = !matches!(CHANNELS[person.channel].0, "referral" | "open_house" | "sign_call");
@@ -275,7 +290,8 @@ fn attributes(recorder: &mut Recorder<'_>) -> Attributes {
         found.push(("timeframe", category(timeframe(recorder, 0.0, 0.7))));
     }
     if recorder.draw.chance(0.55) {
-        let approved = sigmoid(-2.2 + 2.6 * person.seriousness + if person.intent == Intent::Investor { 0.5 } else { 0.0 });
+        let approved =
+            sigmoid(-2.2 + 2.6 * person.seriousness + if person.intent == Intent::Investor { 0.5 } else { 0.0 });
         found.push(("preapproved", Some(AttributeValue::Boolean(recorder.draw.chance(approved)))));
     }
     if recorder.draw.chance(0.85) {

@@ -28,9 +28,8 @@ impl Handles {
     pub(crate) fn new(person: &Person, draw: &mut Draw) -> Self {
         let number = person.number;
         let (first, last) = (*draw.pick(&phrases::FIRST_NAMES), *draw.pick(&phrases::LAST_NAMES));
-        let email = draw.chance(0.9).then(|| {
-            format!("{}.{}.{number}@example.com", first.to_lowercase(), last.to_lowercase())
-        });
+        let email =
+            draw.chance(0.9).then(|| format!("{}.{}.{number}@example.com", first.to_lowercase(), last.to_lowercase()));
         // The 555 exchange of every area code is fictional; ten thousand leads share an area code.
         let (code, line) = (200 + number / 10_000, number % 10_000);
         let phone = (email.is_none() || draw.chance(0.88)).then(|| match draw.index(4) {

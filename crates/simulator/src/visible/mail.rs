@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// Days after the creation of the first letters; then one every seven weeks or so.
+/// Days after the creation of the first letters; then one every ten weeks or so.
 const LETTERS: [f64; 3] = [0.1, 4.0, 14.0];
 /// Days between the later letters.
-const LATER: f64 = 50.0;
+const LATER: f64 = 75.0;
 
 /// What the mailer knows of one lead.
 pub(crate) struct Subscription {
@@ -31,7 +31,7 @@ pub(crate) struct Subscription {
 impl Subscription {
     pub(crate) fn new(recorder: &mut Recorder<'_>) -> Self {
         let draw = &mut recorder.draw;
-        let (wanted, by_proxy) = (draw.chance(0.85), draw.chance(0.25));
+        let (wanted, by_proxy) = (draw.chance(0.85), draw.chance(0.2));
         Self { active: wanted && recorder.handles.has_email(), by_proxy, sent: 0 }
     }
 

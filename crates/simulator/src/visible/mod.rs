@@ -52,7 +52,13 @@ pub(crate) fn history(life: &Life, world: &World) -> LeadHistory {
     let web = web::Visitor::new(&mut recorder);
     for (n, (&state, &contact)) in life.states.iter().zip(&life.contacts).enumerate() {
         let ends = life.converted_at.filter(|_| n + 1 == life.states.len()).unwrap_or(stop);
-        let segment = Segment { step: &life.diary[n], state, contact, from: life.diary[n].at, to: life.diary[n + 1].at.min(ends) };
+        let segment = Segment {
+            step: &life.diary[n],
+            state,
+            contact,
+            from: life.diary[n].at,
+            to: life.diary[n + 1].at.min(ends),
+        };
         web.visits(&mut recorder, &segment);
         if !segment.step.open {
             continue;

@@ -9,13 +9,30 @@ pub(crate) const LAST_NAMES: [&str; 20] = [
     "Forest", "Rivers", "Meadows", "Shore", "Cliff", "Dale", "Grove",
 ];
 pub(crate) const WHENS: [&str; 12] = [
-    "this weekend", "on Saturday", "tomorrow after work", "next week", "Thursday evening", "any day after five",
-    "the end of the month", "around lunch on Friday", "Sunday afternoon", "in the next few days", "Monday morning",
+    "this weekend",
+    "on Saturday",
+    "tomorrow after work",
+    "next week",
+    "Thursday evening",
+    "any day after five",
+    "the end of the month",
+    "around lunch on Friday",
+    "Sunday afternoon",
+    "in the next few days",
+    "Monday morning",
     "once I am back in town",
 ];
 pub(crate) const HOMES: [&str; 10] = [
-    "the one with the porch", "a three bedroom", "the brick one", "something with a yard", "the corner unit",
-    "a place with a garage", "the one on your site", "a townhouse", "something smaller", "the new build",
+    "the one with the porch",
+    "a three bedroom",
+    "the brick one",
+    "something with a yard",
+    "the corner unit",
+    "a place with a garage",
+    "the one on your site",
+    "a townhouse",
+    "something smaller",
+    "the new build",
 ];
 pub(crate) const GREETINGS: [&str; 9] = [
     "Hi, this is {agent} from the brokerage, is this {name}?",
@@ -29,16 +46,35 @@ pub(crate) const GREETINGS: [&str; 9] = [
     "Hello {name}, is now an okay time?",
 ];
 pub(crate) const ANSWERS: [&str; 12] = [
-    "Yes, speaking.", "Hi, yeah, this is me.", "Hello?", "Oh hi, yes.", "Yeah, who is this again?",
-    "Hi {agent}, good to hear from you.", "Yes, what's this about?", "Hey. I'm at work but go ahead.",
-    "Sure, I have a minute.", "Hi, sorry, it's loud here.", "Yep.", "Oh right, the house thing.",
+    "Yes, speaking.",
+    "Hi, yeah, this is me.",
+    "Hello?",
+    "Oh hi, yes.",
+    "Yeah, who is this again?",
+    "Hi {agent}, good to hear from you.",
+    "Yes, what's this about?",
+    "Hey. I'm at work but go ahead.",
+    "Sure, I have a minute.",
+    "Hi, sorry, it's loud here.",
+    "Yep.",
+    "Oh right, the house thing.",
 ];
 pub(crate) const QUESTIONS: [&str; 16] = [
-    "What are you looking for right now?", "How soon would you like to move?", "Do you have a price range in mind?",
-    "Have you talked to a lender yet?", "Which parts of {area} do you like?", "Would you like to see {home}?",
-    "Are you working with anybody at the moment?", "How did you like what I sent?", "Is there anything that worries you?",
-    "Do you own a home now?", "What would make this easy for you?", "Did you see the one near {price}?",
-    "Can I set something up {when}?", "Okay, and what else matters to you?", "I see. Tell me a little more.",
+    "What are you looking for right now?",
+    "How soon would you like to move?",
+    "Do you have a price range in mind?",
+    "Have you talked to a lender yet?",
+    "Which parts of {area} do you like?",
+    "Would you like to see {home}?",
+    "Are you working with anybody at the moment?",
+    "How did you like what I sent?",
+    "Is there anything that worries you?",
+    "Do you own a home now?",
+    "What would make this easy for you?",
+    "Did you see the one near {price}?",
+    "Can I set something up {when}?",
+    "Okay, and what else matters to you?",
+    "I see. Tell me a little more.",
     "Got it. What's the next step for you?",
 ];
 pub(crate) const EAGER: [&str; 12] = [
@@ -214,14 +250,20 @@ pub(crate) const CLOSINGS: [&str; 8] = [
     "I'll e-mail you the details.",
 ];
 pub(crate) const GOODBYES: [&str; 9] = [
-    "Thanks, bye.", "Okay, talk soon.", "Thank you so much.", "Bye.", "Alright.", "Sounds good, bye.", "Yeah, okay, bye.",
-    "Thanks for calling.", "See you then.",
+    "Thanks, bye.",
+    "Okay, talk soon.",
+    "Thank you so much.",
+    "Bye.",
+    "Alright.",
+    "Sounds good, bye.",
+    "Yeah, okay, bye.",
+    "Thanks for calling.",
+    "See you then.",
 ];
 pub(crate) const FILLERS: [&str; 10] =
     ["Um,", "Well,", "So,", "You know,", "Honestly,", "Look,", "Right,", "Uh,", "Let me think,", "I mean,"];
-pub(crate) const TAILS: [&str; 8] = [
-    "if that's okay.", "you know?", "I guess.", "please.", "or something like that.", "right?", "thanks.", "sorry.",
-];
+pub(crate) const TAILS: [&str; 8] =
+    ["if that's okay.", "you know?", "I guess.", "please.", "or something like that.", "right?", "thanks.", "sorry."];
 pub(crate) const REMINDERS: [&str; 8] = [
     "Hi {name}, {agent} here, I just tried to call you. When is a good time?",
     "Hello {name}, are you still looking in {area}?",

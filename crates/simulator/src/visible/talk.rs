@@ -57,7 +57,9 @@ fn weights(state: State, intent: Intent, mood: f64) -> [f64; 14] {
         Phase::Deciding => [1.4, 0.8, 0.4, 0.1, 1.0, 1.2, 0.2, 1.2, 0.8, 0.5, 1.1, 0.7, 0.2, 0.7],
         Phase::Gone => [0.2, 0.7, 1.4, 1.3, 0.3, 0.2, 0.8, 0.2, 0.7, 1.3, 0.1, 0.3, 0.2, 0.9],
     };
-    for (weight, slope) in weights.iter_mut().zip([1.2, 0.2, -1.2, -1.6, 0.0, 0.4, -0.2, 0.2, -0.7, -0.6, 0.6, 0.2, 0.0, 0.0]) {
+    for (weight, slope) in
+        weights.iter_mut().zip([1.2, 0.2, -1.2, -1.6, 0.0, 0.4, -0.2, 0.2, -0.7, -0.6, 0.6, 0.2, 0.0, 0.0])
+    {
         *weight *= (slope * mood).exp();
     }
     if intent == Intent::Seller {

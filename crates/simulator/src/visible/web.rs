@@ -44,9 +44,9 @@ impl Visitor {
     pub(crate) fn visits(&self, recorder: &mut Recorder<'_>, segment: &Segment<'_>) {
         let per_day = match segment.state.phase {
             Phase::Idle => 0.008,
-            Phase::Looking => 0.055,
-            Phase::Active => 0.11,
-            Phase::Deciding => 0.12,
+            Phase::Looking => 0.045,
+            Phase::Active => 0.09,
+            Phase::Deciding => 0.10,
             Phase::Gone => 0.007,
         };
         // Before the creation a visit is what makes the life begin.
@@ -75,11 +75,9 @@ impl Visitor {
         let session = WebSession { duration_ms: (done.since(at) / 1_000) as u32, page_count: pages, download_count };
         recorder.send_done(Source::Website, at, done, EventBody::WebSession(session));
         if self.tracked {
-            for _ in 0..pages.min(1 + u32::from(recorder.draw.chance(0.3))) {
-                let view = page(recorder, segment.state);
-                let share = recorder.draw.unit();
-                recorder.send(Source::Website, inside(share), EventBody::PageView(view));
-            }
+            let view = page(recorder, segment.state);
+            let share = recorder.draw.unit();
+            recorder.send(Source::Website, inside(share), EventBody::PageView(view));
         }
         self.looks(recorder, segment.state, &inside);
         if recorder.draw.chance(0.015) {
@@ -96,7 +94,7 @@ impl Visitor {
 
     /// Searches and saved listings of one visit.
     fn looks(&self, recorder: &mut Recorder<'_>, state: State, inside: &impl Fn(f64) -> Timestamp) {
-        let searches = if recorder.person.intent == Intent::Seller { 0.12 } else { 0.45 };
+        let searches = if recorder.person.intent == Intent::Seller { 0.10 } else { 0.38 };
         if recorder.draw.chance(searches) {
             let search = self.search(recorder, state);
             let share = recorder.draw.unit();

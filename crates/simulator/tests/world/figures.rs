@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use leadscore_domain::event::{EventBody, OutcomeResult};
 
-use crate::{Instant, instants, world};
+use crate::{Instant, instants, slots, world};
 
 /// Area under the ROC curve by ranks (Mann and Whitney 1947), ties counted half.
 pub fn auc(scored: &[Instant]) -> f64 {
@@ -40,6 +40,9 @@ fn share(scored: &[Instant], of: impl Fn(&Instant) -> bool) -> f64 {
 #[test]
 fn the_optimum_is_within_its_documented_bounds() {
     let world = world(12_000, 7);
+    let at_creation: Vec<_> =
+        (0..12_000).filter_map(|n| slots(&world, &world.lead(n)?).into_iter().next().flatten()).collect();
+    println!("at the creation alone: {} instants, AUC {:.4}", at_creation.len(), auc(&at_creation));
     let histories: Vec<_> = (0..12_000).filter_map(|n| world.lead(n)).collect();
     let scored: Vec<_> = histories.iter().flat_map(|lead| instants(&world, lead)).collect();
     let auc = auc(&scored);
@@ -47,12 +50,16 @@ fn the_optimum_is_within_its_documented_bounds() {
     let base = share(&scored, |i| i.converted);
     let loss = log_loss(&scored, |p| p);
     let majority = log_loss(&scored, |_| base);
-    let brier = scored.iter().map(|i| (i.truth - f64::from(u8::from(i.converted))).powi(2)).sum::<f64>() / scored.len() as f64;
-    let converted = histories.iter().filter(|lead| lead.converted_at.is_some_and(|at| at < world.options().end)).count();
+    let brier =
+        scored.iter().map(|i| (i.truth - f64::from(u8::from(i.converted))).powi(2)).sum::<f64>() / scored.len() as f64;
+    let converted =
+        histories.iter().filter(|lead| lead.converted_at.is_some_and(|at| at < world.options().end)).count();
     let of_leads = converted as f64 / histories.len() as f64;
     let events: usize = histories.iter().map(|lead| lead.events.len()).sum();
     println!("instants {}, base rate {base:.4}, leads converted {of_leads:.4}", scored.len());
-    println!("optimum: AUC {auc:.4}, accuracy {accuracy:.4}, log-loss {loss:.4} (base {majority:.4}), Brier {brier:.4}");
+    println!(
+        "optimum: AUC {auc:.4}, accuracy {accuracy:.4}, log-loss {loss:.4} (base {majority:.4}), Brier {brier:.4}"
+    );
     println!("events per lead {:.1}", events as f64 / histories.len() as f64);
     let mut kinds = BTreeMap::new();
     for event in histories.iter().flat_map(|lead| &lead.events) {
@@ -77,9 +84,9 @@ fn many_leads_never_get_an_outcome() {
             Some(OutcomeResult::Won) => won += 1,
             Some(OutcomeResult::Lost | OutcomeResult::NoAnswer) => lost += 1,
         }
-        let deals = lead.events.iter().filter(|event| {
-            matches!(&event.envelope.body, EventBody::Outcome(outcome) if outcome.result == OutcomeResult::Won)
-        });
+        let deals = lead.events.iter().filter(
+            |event| matches!(&event.envelope.body, EventBody::Outcome(outcome) if outcome.result == OutcomeResult::Won),
+        );
         assert_eq!(deals.count() > 0, lead.converted_at.is_some(), "lead {}", lead.number);
     }
     println!("outcomes: none {none}, won {won}, lost {lost}");

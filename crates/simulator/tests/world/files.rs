@@ -8,12 +8,13 @@ use leadscore_simulator::{FILE_NAMES, SimulationError, SimulationOptions, World}
 use crate::world;
 
 fn read(folder: &Path) -> Vec<Vec<u8>> {
-    FILE_NAMES.map(|name| fs::read(folder.join(name)).unwrap()).to_vec()
+    FILE_NAMES.map(|name| fs::read(folder.join(name)).expect("the world was written")).to_vec()
 }
 
 fn write_with(threads: usize, options: &SimulationOptions, folder: &Path) {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    pool.install(|| World::new(options.clone()).unwrap().write(folder, &|_| ()).unwrap());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
+    let world = World::new(options.clone()).expect("the options are in range");
+    pool.install(|| world.write(folder, &|_| ())).expect("the folder can be written");
 }
 
 #[test]

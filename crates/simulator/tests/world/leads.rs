@@ -66,19 +66,16 @@ fn nothing_tells_of_the_deal_before_it() {
     for lead in (0..2_000).filter_map(|n| world.lead(n)) {
         let mut outcome_arrived = None;
         for event in &lead.events {
-            match &event.envelope.body {
-                EventBody::Outcome(outcome) if outcome.result == OutcomeResult::Won => {
-                    assert!(event.received_at >= lead.converted_at.unwrap());
-                    assert_eq!(event.envelope.occurred_at, lead.converted_at.unwrap());
-                    outcome_arrived.get_or_insert(event.received_at);
-                }
-                EventBody::StageChanged(change) if change.stage == Stage::Won => {
-                    assert!(outcome_arrived.is_some_and(|at| at < event.received_at), "lead {}", lead.number);
-                }
-                _ => {
-                    let before = lead.converted_at.is_none_or(|at| event.envelope.occurred_at < at);
-                    assert!(before, "lead {}: {event:?}", lead.number);
-                }
+            let body = &event.envelope.body;
+            if matches!(body, EventBody::Outcome(outcome) if outcome.result == OutcomeResult::Won) {
+                assert!(event.received_at >= lead.converted_at.unwrap());
+                assert_eq!(event.envelope.occurred_at, lead.converted_at.unwrap());
+                outcome_arrived.get_or_insert(event.received_at);
+            } else if matches!(body, EventBody::StageChanged(change) if change.stage == Stage::Won) {
+                assert!(outcome_arrived.is_some_and(|at| at < event.received_at), "lead {}", lead.number);
+            } else {
+                let before = lead.converted_at.is_none_or(|at| event.envelope.occurred_at < at);
+                assert!(before, "lead {}: {event:?}", lead.number);
             }
         }
     }
@@ -98,11 +95,8 @@ fn feeds_have_their_faults() {
             ahead += u32::from(event.received_at < envelope.occurred_at);
             anonymous += u32::from(envelope.lead.identities.iter().all(|i| i.kind == IdentityKind::Web));
         }
-        unordered += lead
-            .events
-            .windows(2)
-            .filter(|pair| pair[0].envelope.occurred_at > pair[1].envelope.occurred_at)
-            .count();
+        unordered +=
+            lead.events.windows(2).filter(|pair| pair[0].envelope.occurred_at > pair[1].envelope.occurred_at).count();
     }
     println!("{total}: twice {twice}, unordered {unordered}, late {late}, ahead {ahead}, anonymous {anonymous}");
     let share = |count: u32| f64::from(count) / f64::from(total);
@@ -119,15 +113,12 @@ fn attributes_are_gappy_lawful_and_not_hidden_variables() {
     let mut withdrawn = 0;
     for lead in (0..2_000).filter_map(|n| world.lead(n)) {
         for event in &lead.events {
-            match &event.envelope.body {
-                EventBody::LeadCreated(created) => {
-                    for name in created.attributes.keys() {
-                        *seen.entry(name.to_string()).or_default() += 1;
-                    }
+            if let EventBody::LeadCreated(created) = &event.envelope.body {
+                for name in created.attributes.keys() {
+                    *seen.entry(name.to_string()).or_default() += 1;
                 }
-                EventBody::Consent(_) => withdrawn += 1,
-                _ => {}
             }
+            withdrawn += u32::from(matches!(event.envelope.body, EventBody::Consent(_)));
         }
     }
     println!("{seen:?}, consents withdrawn {withdrawn}");

@@ -7,13 +7,13 @@ mod truth;
 
 use leadscore_domain::{
     Timestamp,
-    event::{EventBody, OutcomeResult},
+    event::{EventBody, OutcomeResult, Stage},
     time::DAY_US,
 };
 use leadscore_simulator::{HORIZON_US, LeadHistory, SimulationOptions, World};
 
 fn world(leads: u64, seed: u64) -> World {
-    World::new(SimulationOptions { leads, seed, ..SimulationOptions::default() }).unwrap()
+    World::new(SimulationOptions { leads, seed, ..SimulationOptions::default() }).expect("the options are in range")
 }
 
 /// An instant at which a lead would be scored, the truth then, and what came of it.
@@ -46,7 +46,9 @@ fn slots(world: &World, lead: &LeadHistory) -> Vec<Option<Instant>> {
     chosen
         .into_iter()
         .zip(truths)
-        .map(|(at, truth)| Some(Instant { truth: truth?, converted: converted(at) }).filter(|_| at <= until && is_open(lead, at)))
+        .map(|(at, truth)| {
+            Some(Instant { truth: truth?, converted: converted(at) }).filter(|_| at <= until && is_open(lead, at))
+        })
         .collect()
 }
 
@@ -54,7 +56,10 @@ fn is_open(lead: &LeadHistory, at: Timestamp) -> bool {
     let mut last = None;
     for event in lead.events.iter().take_while(|event| event.received_at <= at) {
         last = Some(event.received_at);
-        if matches!(&event.envelope.body, EventBody::Outcome(outcome) if outcome.result != OutcomeResult::Won) {
+        let body = &event.envelope.body;
+        let lost = matches!(body, EventBody::Outcome(outcome) if outcome.result != OutcomeResult::Won)
+            || matches!(body, EventBody::StageChanged(change) if change.stage == Stage::Lost);
+        if lost {
             return false;
         }
     }
