@@ -221,7 +221,7 @@ catalogue! {
     StageOrdinal "stage_ordinal" Engagement "0 to 5" "latest of new, contacted, engaged, qualified, showing, negotiating; missing in other stages" "life";
     StageNurturing "stage_nurturing" Engagement "0 or 1" "whether the latest open stage is nurturing" "life";
     StageDays "stage_days" Timing "days" "time since the latest open stage began" "life";
-    LeadAgeDays "lead_age_days" Timing "days" "time since the lead's creation or first event" "life";
+    CreatedDays "created_days_since" Timing "days" "time since the lead's creation or first event" "life";
     HourLocal "hour_local" Timing "0 to 23" "hour of the instant in the lead's zone; missing where that is unknown" "instant";
     WeekdayLocal "weekday_local" Timing "0 to 6" "weekday of the instant in the lead's zone, Monday 0" "instant";
     CreatedHourLocal "created_hour_local" Timing "0 to 23" "hour of the lead's creation in its zone" "life";

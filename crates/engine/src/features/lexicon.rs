@@ -301,8 +301,7 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::build);
 
 impl Lexicon {
     fn build() -> Self {
-        let mut lexicon =
-            Self { words: vec![Word::default()], phrases: Vec::new(), slots: vec![(0, 0); SLOTS] };
+        let mut lexicon = Self { words: vec![Word::default()], phrases: Vec::new(), slots: vec![(0, 0); SLOTS] };
         for (weight, words) in WEIGHTS {
             lexicon.each(words, |word| word.weight = *weight);
         }

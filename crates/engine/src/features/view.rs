@@ -119,9 +119,8 @@ impl TryFrom<StoredView> for FeatureView {
         if stored.attributes.len() > MAX_ATTRIBUTE_COLUMNS {
             return Err(ViewError::TooWide(stored.attributes.len()));
         }
-        let place = |name: String| {
-            FEATURES.iter().position(|spec| spec.name == name).ok_or(ViewError::UnknownFeature(name))
-        };
+        let place =
+            |name: String| FEATURES.iter().position(|spec| spec.name == name).ok_or(ViewError::UnknownFeature(name));
         let mut fixed = stored.features.into_iter().map(place).collect::<Result<Vec<_>, _>>()?;
         fixed.sort_unstable();
         fixed.dedup();

@@ -103,7 +103,7 @@ fn stage_and_calendar(state: &LeadState, row: &mut Row<'_>) {
         row.set_days_since(Feature::StageDays, state.open_stage.at());
     }
     let created = state.created_at();
-    row.set_days_since(Feature::LeadAgeDays, created);
+    row.set_days_since(Feature::CreatedDays, created);
     if let Some(zone) = state.zone() {
         let (hour, weekday) = local_hour(zone, row.at);
         row.set(Feature::HourLocal, hour as f64);
