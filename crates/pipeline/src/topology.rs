@@ -1,1 +1,150 @@
-//! Under construction.
+//! The wiring of the flow from the log to published scores, on one screen.
+//!
+//! ```text
+//! Store::append ──▶ log ──▶ ScorerTask ──▶ Store::commit ──▶ Publisher ──▶ ScoreCache, watchers
+//!                             ▲
+//! Registry (champion) ──▶ ModelWatch ──▶ watch<Arc<Scorer>> ──▶ readers that explain
+//! ```
+//!
+//! Owns: which tasks there are, how they start, stop and report. Deliberately absent: what they do.
+
+use std::sync::Arc;
+
+use leadscore_domain::Clock;
+use leadscore_engine::score::{Scorer, ScoringPolicy};
+use leadscore_store::{Registry, ScoreCache, Store};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use crate::scorer::{Health, Tally};
+use crate::{
+    publish::Publisher,
+    scorer::{ModelError, ModelWatch, ScorerError, ScorerTask},
+};
+
+/// What the pipeline stands on.
+#[derive(Clone)]
+pub struct PipelineOptions {
+    /// Log, states, scores, market.
+    pub store: Store,
+    /// Models.
+    pub registry: Registry,
+    /// Where committed scores are published.
+    pub cache: ScoreCache,
+    /// The present instant.
+    pub clock: Arc<dyn Clock>,
+    /// Counts the tasks, so that the process can wait for them.
+    pub tracker: TaskTracker,
+    /// Ends the tasks, after the batch at hand.
+    pub shutdown: CancellationToken,
+    /// Consent, zone and lifetime of scores.
+    pub policy: ScoringPolicy,
+}
+
+/// Why the pipeline did not start or did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The model in use cannot be loaded.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The store failed.
+    #[error(transparent)]
+    Scorer(#[from] ScorerError),
+}
+
+/// The running tasks.
+pub struct Pipeline {
+    scorer: watch::Receiver<Arc<Scorer>>,
+    health: watch::Receiver<Health>,
+    reload: Arc<Notify>,
+    shutdown: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Pipeline {
+    /// Loads the model and starts the tasks.
+    ///
+    /// # Errors
+    /// Where model or positions cannot be read.
+    pub async fn start(options: PipelineOptions) -> Result<Self, PipelineError> {
+        let PipelineOptions { store, registry, cache, clock, tracker, shutdown, policy } = options;
+        let shutdown = shutdown.child_token();
+        let reload = Arc::new(Notify::new());
+        let (models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::clone(&reload)).await?;
+        let task = ScorerTask::open(store, clock, Publisher::new(cache), scorer.clone()).await?;
+        let (report, health) = watch::channel(Health::Running);
+        let tasks = vec![
+            tracker.spawn(models.run(shutdown.clone())),
+            tracker.spawn(keep_scores(task, shutdown.clone(), report)),
+        ];
+        Ok(Self { scorer, health, reload, shutdown, tasks })
+    }
+
+    /// The scorer in use, and every later one.
+    #[must_use]
+    pub fn scorer(&self) -> watch::Receiver<Arc<Scorer>> {
+        self.scorer.clone()
+    }
+
+    /// Whether scores are kept up to date, and every later change of that.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+
+    /// Looks for another champion and another market at once, instead of within a second or half a minute.
+    pub fn reload(&self) {
+        self.reload.notify_one();
+    }
+
+    /// Lets the tasks finish what they are at, and waits for them.
+    pub async fn drain(self) {
+        self.shutdown.cancel();
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(error = %error, "a task of the pipeline panicked");
+            }
+        }
+    }
+}
+
+async fn keep_scores(mut task: ScorerTask, shutdown: CancellationToken, health: watch::Sender<Health>) {
+    let mut report = Report { health, end: Health::Failed("the scorer panicked".to_owned()) };
+    report.end = match task.run(&shutdown).await {
+        Ok(()) => Health::Stopped,
+        Err(error) => {
+            tracing::error!(error = %error, "scores are no longer kept up to date");
+            Health::Failed(error.to_string())
+        }
+    };
+}
+
+/// Says how the scorer ended, also where it ended in a panic.
+struct Report {
+    health: watch::Sender<Health>,
+    end: Health,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        self.health.send_replace(self.end.clone());
+    }
+}
+
+/// Scores everything that the log holds with the present champion, then returns; for commands that run without a
+/// server. Stops early, with what was done, when `options.shutdown` is cancelled.
+///
+/// # Errors
+/// See [`PipelineError`]; what was committed stays.
+pub async fn catch_up(
+    options: PipelineOptions,
+    progress: &(dyn Fn(Tally) + Send + Sync),
+) -> Result<Tally, PipelineError> {
+    let PipelineOptions { store, registry, cache, clock, shutdown, policy, tracker: _ } = options;
+    let (_models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::new(Notify::new())).await?;
+    let mut task = ScorerTask::open(store, clock, Publisher::new(cache), scorer).await?;
+    Ok(task.catch_up(&shutdown, progress).await?)
+}

@@ -1,0 +1,104 @@
+//! From a lead's state and its new events to the next state and score: pure, and parallel where that pays.
+//!
+//! Owns: the computation of a batch. Invariant: a lead's result depends on its own state and events, the scorer and
+//! the instant alone, so that the order and the number of threads do not matter. Deliberately absent: I/O.
+
+use std::sync::Arc;
+
+use leadscore_domain::{Event, LeadId, Score, Timestamp};
+use leadscore_engine::{
+    features::LeadState,
+    score::{Scorer, Withheld},
+};
+use rayon::prelude::*;
+
+/// From this many leads on, a batch is computed on all threads and off the asynchronous ones.
+const PARALLEL_MIN_LEADS: usize = 48;
+
+/// A lead's state before the batch.
+#[derive(Debug)]
+pub(super) enum Base {
+    /// Nothing was known of it.
+    Fresh,
+    /// Committed earlier and still in memory.
+    Live(Box<LeadState>),
+    /// As the database keeps it.
+    Stored(Vec<u8>),
+}
+
+/// One lead's part of a batch.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// Whose.
+    pub lead: LeadId,
+    /// State before.
+    pub base: Base,
+    /// What is new; none where only the score is renewed.
+    pub events: Vec<Event>,
+    /// Whether `base` may differ from what the database keeps, so that it must be written though nothing is new.
+    pub rebuilt: bool,
+    /// Position of the lead's partition that state and score include.
+    pub position: i64,
+}
+
+/// How scores are made: the scorer and the instant.
+#[derive(Debug, Clone)]
+pub(super) struct Judge {
+    /// The model and what belongs to it.
+    pub scorer: Arc<Scorer>,
+    /// The instant that features look back from.
+    pub at: Timestamp,
+}
+
+/// A lead after the batch.
+#[derive(Debug)]
+pub(super) struct Next {
+    /// Whose.
+    pub lead: LeadId,
+    /// The state after.
+    pub state: LeadState,
+    /// The state to be written; `None` where it did not change.
+    pub bytes: Option<Vec<u8>>,
+    /// The score, or why there is none; `None` where scoring was put off.
+    pub verdict: Option<Result<Score, Withheld>>,
+}
+
+/// A lead whose stored state cannot be read and is to be rebuilt from the log.
+#[derive(Debug)]
+pub(super) struct Damaged {
+    /// The work as it was, without a base.
+    pub work: Work,
+}
+
+/// Computes a batch; without a judge states only. The results are in the order of `works`.
+pub(super) async fn derive(works: Vec<Work>, judge: Option<Judge>) -> Vec<Result<Next, Damaged>> {
+    if works.len() < PARALLEL_MIN_LEADS {
+        return works.into_iter().map(|work| derive_one(work, judge.as_ref())).collect();
+    }
+    let computed = tokio::task::spawn_blocking(move || {
+        works.into_par_iter().map(|work| derive_one(work, judge.as_ref())).collect::<Vec<_>>()
+    });
+    match computed.await {
+        Ok(results) => results,
+        // A blocking task is never cancelled once it runs: what is left is a panic, which goes on where it belongs.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn derive_one(work: Work, judge: Option<&Judge>) -> Result<Next, Damaged> {
+    let Work { lead, base, events, rebuilt, position } = work;
+    let mut state = match base {
+        Base::Fresh => LeadState::default(),
+        Base::Live(state) => *state,
+        Base::Stored(bytes) => match LeadState::from_bytes(&bytes) {
+            Ok(state) => state,
+            Err(_) => return Err(Damaged { work: Work { lead, base: Base::Fresh, events, rebuilt, position } }),
+        },
+    };
+    for event in &events {
+        state.apply(event);
+    }
+    let bytes = (rebuilt || !events.is_empty()).then(|| state.to_bytes());
+    let verdict = judge.map(|judge| judge.scorer.score(lead, &state, judge.at, position));
+    Ok(Next { lead, state, bytes, verdict })
+}

@@ -1,0 +1,155 @@
+//! Scores whose time has come though nothing happened to the lead: expired ones, and those of an earlier model.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use leadscore_domain::LeadId;
+use leadscore_store::{StoreError, StoredScore, StoredState};
+use tokio::time::Instant;
+
+use super::{
+    batch::Outcome,
+    derive::{Base, Judge, Work},
+    worker::ScorerTask,
+};
+
+/// Most leads whose scores are renewed between two rounds of events.
+const PAGE_LEADS: usize = 512;
+/// How often the database is asked for expired scores, unless the last answer was a full page.
+const EXPIRY_EVERY: Duration = Duration::from_millis(500);
+
+/// How far the scorer is with renewing scores.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    pass: Pass,
+    /// Whether leads were left without a score since the pass began, so that another one must follow.
+    again: bool,
+    /// The model's version that the last pass began with.
+    version: String,
+    next_expiry: Instant,
+}
+
+/// A pass through all leads in the order of their ids.
+#[derive(Debug, Clone, Copy)]
+enum Pass {
+    /// None is under way.
+    Idle,
+    /// To go on after this lead.
+    After(Option<LeadId>),
+}
+
+impl Sweep {
+    /// At the start of a scorer: the first renewal begins a pass.
+    pub(super) fn start() -> Self {
+        Self { pass: Pass::Idle, again: false, version: String::new(), next_expiry: Instant::now() }
+    }
+
+    /// Asks for a further pass.
+    pub(super) fn again(&mut self) {
+        self.again = true;
+    }
+
+    /// Where the pass goes on, beginning one where it is due.
+    fn next(&mut self, version: &str) -> Pass {
+        if self.version != version {
+            version.clone_into(&mut self.version);
+            self.pass = Pass::After(None);
+            self.again = false;
+        }
+        if let Pass::Idle = self.pass
+            && std::mem::take(&mut self.again)
+        {
+            self.pass = Pass::After(None);
+        }
+        self.pass
+    }
+}
+
+impl ScorerTask {
+    /// Renews a page of scores; returns how much was done.
+    pub(super) async fn renew(&mut self) -> Result<usize, StoreError> {
+        let judge = self.judge();
+        let swept = match self.sweep.next(judge.scorer.version()) {
+            Pass::Idle => 0,
+            Pass::After(lead) => self.sweep_page(lead, &judge).await?,
+        };
+        Ok(swept + self.renew_expired(&judge).await?)
+    }
+
+    /// Scores those of the next leads whose score is missing, of another model, or behind their state.
+    async fn sweep_page(&mut self, after: Option<LeadId>, judge: &Judge) -> Result<usize, StoreError> {
+        let page = self.store.leads_page(after, PAGE_LEADS).await?;
+        let Some(&last) = page.last() else {
+            self.sweep.pass = Pass::Idle;
+            return Ok(0);
+        };
+        let latest = self.store.latest_scores(&page).await?;
+        let (mut states, damaged) = self.stored_states(&page).await?;
+        let version = judge.scorer.version();
+        states.retain(|id, state| {
+            latest
+                .get(id)
+                .is_none_or(|l| l.score.model_version != version || l.score.log_position < state.log_position)
+        });
+        let stale: Vec<LeadId> =
+            page.iter().copied().filter(|id| states.contains_key(id) || damaged.contains(id)).collect();
+        self.rescore(&stale, states, &latest, judge).await?;
+        self.sweep.pass = Pass::After(Some(last));
+        Ok(page.len())
+    }
+
+    async fn renew_expired(&mut self, judge: &Judge) -> Result<usize, StoreError> {
+        if Instant::now() < self.sweep.next_expiry {
+            return Ok(0);
+        }
+        let expired = self.store.expired(judge.at, PAGE_LEADS).await?;
+        if !expired.is_empty() {
+            let latest = self.store.latest_scores(&expired).await?;
+            let (states, _) = self.stored_states(&expired).await?;
+            self.rescore(&expired, states, &latest, judge).await?;
+        }
+        if expired.len() < PAGE_LEADS {
+            self.sweep.next_expiry = Instant::now() + EXPIRY_EVERY;
+        }
+        Ok(expired.len())
+    }
+
+    /// Scores leads as they are at the scorer's position, partition by partition. Those whose state is missing or
+    /// damaged are folded from the log; `latest` says who has a score that could be taken back.
+    async fn rescore(
+        &mut self,
+        leads: &[LeadId],
+        mut states: HashMap<LeadId, StoredState>,
+        latest: &HashMap<LeadId, StoredScore>,
+        judge: &Judge,
+    ) -> Result<(), StoreError> {
+        let mut by_partition: BTreeMap<u16, Vec<Work>> = BTreeMap::new();
+        for &lead in leads {
+            let partition = self.store.partition_of(lead);
+            let position = self.positions[usize::from(partition)];
+            let work = Work { lead, base: Base::Fresh, events: Vec::new(), rebuilt: false, position };
+            let work = match states.remove(&lead) {
+                Some(state) => Work { base: Base::Stored(state.bytes), ..work },
+                None => self.from_log(partition, work).await?,
+            };
+            by_partition.entry(partition).or_default().push(work);
+        }
+        for (partition, works) in by_partition {
+            let mut outcome = Outcome::default();
+            for next in self.derive_all(partition, works, Some(judge.clone())).await? {
+                outcome.add(next);
+            }
+            outcome.withheld.retain(|lead| latest.contains_key(lead));
+            // A pass through all leads would push the busy ones out of memory.
+            outcome.kept.clear();
+            if outcome.is_empty() {
+                continue;
+            }
+            let position = self.positions[usize::from(partition)];
+            self.commit(partition, position, outcome, Vec::new(), Vec::new()).await?;
+        }
+        Ok(())
+    }
+}

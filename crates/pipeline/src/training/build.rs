@@ -1,0 +1,176 @@
+//! Gathering examples: page by page, so that memory holds the examples and one page of events.
+
+use std::{collections::HashMap, sync::Arc};
+
+use leadscore_domain::{Clock, ConsentState, Event, Identity, IdentityKind, LeadId, Purpose, Timestamp};
+use leadscore_engine::{
+    examples::{ExampleOptions, Snapshot, snapshots},
+    features::{HourOfWeek, LeadState, Market},
+    score::ScoringPolicy,
+    timing::ContactPrior,
+};
+use leadscore_store::{Store, StoreError};
+use rayon::prelude::*;
+
+use super::{ProgressFn, TrainingError, TrainingOptions, TrainingProgress, token::TokenKey};
+use crate::scorer::blocking;
+
+/// Leads whose events are in memory at the same time; the next page is read while this one is computed.
+const PAGE_LEADS: usize = 512;
+
+/// Examples of all leads, with what else a model takes from them.
+#[derive(Debug, Default)]
+pub struct TrainingData {
+    /// The examples, by lead in the order of the leads' ids, censored ones too.
+    pub snapshots: Vec<Snapshot>,
+    /// When the population answers calls.
+    pub contact_prior: ContactPrior,
+    /// Leads that were read.
+    pub leads: u64,
+    /// Events that were read.
+    pub events: u64,
+    /// Leads that were left out for want of a lawful basis for profiling.
+    pub withheld: u64,
+    /// Until when outcomes are known.
+    pub known_until: Timestamp,
+    /// Which lead a token stands for: stays in this process, for reports by CRM id.
+    pub(super) leads_by_token: HashMap<u64, LeadId>,
+}
+
+impl TrainingData {
+    /// Examples whose outcome is known, in their order.
+    #[must_use]
+    pub fn labelled(&self) -> Vec<Snapshot> {
+        self.snapshots.iter().filter(|snapshot| snapshot.label.is_some()).cloned().collect()
+    }
+}
+
+/// What one lead adds.
+struct Part {
+    lead: LeadId,
+    token: u64,
+    events: u64,
+    /// `None` where the lead may not be profiled.
+    examples: Option<(Vec<Snapshot>, HourOfWeek)>,
+}
+
+/// How parts are computed; shared by all threads.
+struct Recipe {
+    market: Market,
+    examples: ExampleOptions,
+    policy: ScoringPolicy,
+    key: TokenKey,
+}
+
+/// Reads all leads and draws their examples.
+///
+/// Memory: the examples, and two pages of 512 leads with their events.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn build(
+    store: &Store,
+    clock: &dyn Clock,
+    options: &TrainingOptions,
+    progress: &ProgressFn,
+) -> Result<TrainingData, TrainingError> {
+    let total = store.counts().await?.leads;
+    let known_until = options.known_until.unwrap_or_else(|| clock.now());
+    let recipe = Arc::new(Recipe {
+        market: Market::new(store.market().await?),
+        examples: ExampleOptions {
+            horizon_us: options.horizon_us,
+            known_until,
+            per_lead: options.per_lead,
+            seed: options.seed,
+        },
+        policy: options.policy.clone(),
+        key: TokenKey::new(options.seed),
+    });
+    let mut data = TrainingData { known_until, ..TrainingData::default() };
+    let mut page = read_page(store, None).await?;
+    while let Some(last) = page.last().map(|(lead, _)| *lead) {
+        // The next page is read while this one is computed.
+        let recipe = Arc::clone(&recipe);
+        let compute = blocking(move || page.par_iter().map(|(id, events)| recipe.part(*id, events)).collect::<Vec<_>>());
+        let (parts, next) = tokio::join!(compute, read_page(store, Some(last)));
+        for part in parts {
+            data.add(part);
+        }
+        page = next?;
+        progress(TrainingProgress { step: "reading leads", done: data.leads, total: total.max(data.leads) });
+    }
+    Ok(data)
+}
+
+/// The next leads in the order of their ids, each with its events but for unreadable ones, which are dead letters;
+/// empty at the end.
+async fn read_page(store: &Store, after: Option<LeadId>) -> Result<Vec<(LeadId, Vec<Event>)>, StoreError> {
+    let ids = store.leads_page(after, PAGE_LEADS).await?;
+    let mut records = store.records_of(&ids).await?;
+    let mut events_of = |id| records.remove(&id).unwrap_or_default().into_iter().filter_map(|r| r.event.ok()).collect();
+    Ok(ids.into_iter().map(|id| (id, events_of(id))).collect())
+}
+
+impl Recipe {
+    fn part(&self, lead: LeadId, events: &[Event]) -> Part {
+        let token = self.key.token(lead);
+        let mut state = LeadState::default();
+        for event in events.iter().filter(|event| event.received_at <= self.examples.known_until) {
+            state.apply(event);
+        }
+        let examples = self.may_profile(&state).then(|| {
+            let drawn = snapshots(token, events, &self.market, &self.examples);
+            (drawn, state.hour_of_week().clone())
+        });
+        Part { lead, token, events: events.len() as u64, examples }
+    }
+
+    /// As [`leadscore_engine::score::Scorer`] decides whether there is a score.
+    fn may_profile(&self, state: &LeadState) -> bool {
+        match state.consent(Purpose::Profiling) {
+            Some((ConsentState::Granted, _)) => true,
+            Some((ConsentState::Withdrawn, _)) => false,
+            None => self.policy.profile_without_statement,
+        }
+    }
+}
+
+impl TrainingData {
+    fn add(&mut self, part: Part) {
+        self.leads += 1;
+        self.events += part.events;
+        match part.examples {
+            Some((snapshots, habits)) => {
+                if !snapshots.is_empty() {
+                    self.leads_by_token.insert(part.token, part.lead);
+                }
+                self.snapshots.extend(snapshots);
+                self.contact_prior.add(&habits);
+            }
+            None => self.withheld += 1,
+        }
+    }
+
+    /// The CRM ids of the leads of these tokens, where a lead has one. One query each: for reports, not for training.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub(super) async fn crm_ids(
+        &self,
+        store: &Store,
+        tokens: impl Iterator<Item = u64>,
+    ) -> Result<HashMap<u64, Identity>, StoreError> {
+        let mut found = HashMap::new();
+        for token in tokens {
+            if found.contains_key(&token) {
+                continue;
+            }
+            let Some(&lead) = self.leads_by_token.get(&token) else { continue };
+            let record = store.lead(lead).await?;
+            let crm = record.and_then(|r| r.identities.into_iter().find(|i| i.kind() == IdentityKind::Crm));
+            found.extend(crm.map(|identity| (token, identity)));
+        }
+        Ok(found)
+    }
+}
