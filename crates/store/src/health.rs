@@ -137,9 +137,8 @@ impl Store {
         )
         .fetch_one(&mut *self.reader().await?)
         .await?;
-        let count = |index: usize| -> Result<u64, StoreError> {
-            Ok(u64::try_from(row.try_get::<i64, _>(index)?).unwrap_or(0))
-        };
+        let count =
+            |index: usize| -> Result<u64, StoreError> { Ok(u64::try_from(row.try_get::<i64, _>(index)?).unwrap_or(0)) };
         Ok(Counts {
             leads: count(0)?,
             absorbed: count(1)?,

@@ -4,12 +4,7 @@ use leadscore_domain::Timestamp;
 
 use sqlx::Row as _;
 
-use crate::{
-    Store, StoreError,
-    db::After,
-    keyring::timed_id,
-    leads::timestamp,
-};
+use crate::{Store, StoreError, db::After, keyring::timed_id, leads::timestamp};
 
 /// One test of a model.
 #[derive(Debug, Clone, PartialEq)]

@@ -107,8 +107,10 @@ impl Store {
         }
         let rows = 1 + derived.states.len() + 2 * derived.scores.len() + derived.withheld.len() + derived.dead.len();
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
-        self.write(rows, After::Nothing, move |conn| Box::pin(async move { commit(conn, &keyring, now, derived).await }))
-            .await
+        self.write(rows, After::Nothing, move |conn| {
+            Box::pin(async move { commit(conn, &keyring, now, derived).await })
+        })
+        .await
     }
 
     /// Where a group of readers stands; 0 at the start.
@@ -165,7 +167,8 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
     if to != from {
         move_position(conn, &group, partition, to).await?;
     }
-    let living = living(conn, keyring, states.iter().map(|(id, _)| *id).chain(scores.iter().map(|s| s.lead_id))).await?;
+    let living =
+        living(conn, keyring, states.iter().map(|(id, _)| *id).chain(scores.iter().map(|s| s.lead_id))).await?;
     let states: Vec<(LeadId, Vec<u8>)> = states
         .into_iter()
         .filter_map(|(id, bytes)| Some((id, living.get(&id)?.seal(id.0.as_bytes(), &bytes))))

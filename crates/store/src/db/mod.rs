@@ -97,9 +97,10 @@ impl Store {
 
     /// Writes what waits, then closes. Later calls answer [`StoreError::Closed`].
     pub async fn close(&self) {
+        // The writer goes last: only it can fold the write-ahead log into the database.
+        self.0.readers.close().await;
         self.0.closing.cancel();
         self.0.tasks.wait().await;
-        self.0.readers.close().await;
     }
 
     /// Partitions of the log.

@@ -46,11 +46,7 @@ struct Pending<T, F> {
     caller: oneshot::Sender<Result<T, StoreError>>,
 }
 
-pub(super) fn job<T, F>(
-    rows: usize,
-    after: After,
-    work: F,
-) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+pub(super) fn job<T, F>(rows: usize, after: After, work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
     F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,

@@ -149,13 +149,7 @@ impl Tail {
             sealed: book.key(placed.lead).seal(event.id.0.as_bytes(), &one.data),
         };
         let (partition, position) = self.push(row);
-        Appended::Applied {
-            event_id: event.id,
-            lead_id: placed.lead,
-            partition,
-            position,
-            created: placed.created,
-        }
+        Appended::Applied { event_id: event.id, lead_id: placed.lead, partition, position, created: placed.created }
     }
 
     /// The merge as an event of the survivor. A lead is absorbed once, so its id makes the event's.

@@ -75,8 +75,7 @@ impl<'a> Book<'a> {
     ) -> Result<Self, StoreError> {
         let lookups: BTreeSet<Lookup> = incoming.iter().flat_map(|one| one.lookups.iter().copied()).collect();
         let lookups: Vec<Lookup> = lookups.into_iter().collect();
-        let rows =
-            select_in(conn, "SELECT lookup, lead_id FROM identities WHERE lookup IN", &lookups, "").await?;
+        let rows = select_in(conn, "SELECT lookup, lead_id FROM identities WHERE lookup IN", &lookups, "").await?;
         let mut owners = HashMap::with_capacity(lookups.len());
         for row in &rows {
             let lookup = <&[u8]>::try_into(row.try_get::<&[u8], _>(0)?)
@@ -111,7 +110,8 @@ impl<'a> Book<'a> {
         let query = "SELECT id, created_at, data_key, merged_into FROM leads WHERE id IN";
         for row in select_in(conn, query, &keys, "").await? {
             let id = lead_id(row.try_get(0)?)?;
-            let key = row.try_get::<Option<&[u8]>, _>(2)?.map(|wrapped| self.keyring.unwrap(id, wrapped)).transpose()?;
+            let key =
+                row.try_get::<Option<&[u8]>, _>(2)?.map(|wrapped| self.keyring.unwrap(id, wrapped)).transpose()?;
             let merged_into = row.try_get::<Option<&[u8]>, _>(3)?.map(lead_id).transpose()?;
             self.leads.insert(id, Lead { created_at: row.try_get(1)?, key, merged_into, fresh: None });
         }
@@ -216,11 +216,8 @@ impl<'a> Book<'a> {
 
     /// Writes new leads, new handles and names. Merges are written afterwards.
     pub(super) async fn write(&self, conn: &mut Conn) -> Result<(), StoreError> {
-        let mut fresh: Vec<(LeadId, i64, &[u8])> = self
-            .leads
-            .iter()
-            .filter_map(|(id, lead)| Some((*id, lead.created_at, lead.fresh.as_deref()?)))
-            .collect();
+        let mut fresh: Vec<(LeadId, i64, &[u8])> =
+            self.leads.iter().filter_map(|(id, lead)| Some((*id, lead.created_at, lead.fresh.as_deref()?))).collect();
         fresh.sort_unstable();
         let into = "INSERT INTO leads (id, created_at, data_key, name, name_at)";
         insert(conn, into, 5, "", &fresh, |bind, (id, created_at, wrapped)| {

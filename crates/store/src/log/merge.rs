@@ -6,11 +6,7 @@ use leadscore_domain::LeadId;
 use sqlx::Row as _;
 
 use super::book::{Book, set_name};
-use crate::{
-    StoreError,
-    db::Conn,
-    keyring::name_binding,
-};
+use crate::{StoreError, db::Conn, keyring::name_binding};
 
 pub(super) async fn write(conn: &mut Conn, book: &Book<'_>) -> Result<(), StoreError> {
     for (absorbed, survivor, stored) in book.merges() {

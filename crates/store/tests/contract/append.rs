@@ -120,14 +120,8 @@ pub async fn readers_are_woken(backend: &impl Backend) {
 
 pub async fn checkpoints_are_committed_with_their_rows(backend: &impl Backend) {
     let store = backend.open().await;
-    let checkpoint = |row, done| Checkpoint {
-        key: "k".repeat(64),
-        row,
-        imported: row,
-        duplicates: 1,
-        rejected: 2,
-        done,
-    };
+    let checkpoint =
+        |row, done| Checkpoint { key: "k".repeat(64), row, imported: row, duplicates: 1, rejected: 2, done };
     let key = checkpoint(0, false).key;
     assert_eq!(store.import_checkpoint(&key).await.unwrap(), None);
     store.append(vec![event("1", &[email("ann")], 0)], Some(checkpoint(1, false))).await.unwrap();

@@ -19,9 +19,7 @@ pub async fn a_reader_from_another_position_is_fenced_and_changes_nothing(backen
     let mut late = derived(partition, 0, 1);
     late.states = vec![(lead, b"stale".to_vec())];
     late.scores = vec![score(lead, 1, 1, 10)];
-    let Err(StoreError::Fenced { expected: 0, found: 1, .. }) = store.commit(late).await else {
-        panic!("not fenced")
-    };
+    let Err(StoreError::Fenced { expected: 0, found: 1, .. }) = store.commit(late).await else { panic!("not fenced") };
     assert!(store.states(&[lead]).await.unwrap().is_empty());
     assert_eq!(store.latest_score(lead).await.unwrap(), None);
     assert!(matches!(store.commit(derived(partition, 1, 0)).await, Err(StoreError::Invalid(_))));
@@ -102,12 +100,8 @@ pub async fn dead_letters_and_lag_are_reported(backend: &impl Backend) {
     let (lead, partition) = one_lead(&store).await;
     append_one(&store, event("2", &[email("ann")], 1)).await;
     backend.clock().set(at(77));
-    let letter = DeadLetter {
-        position: 1,
-        event_id: event("1", &[], 0).id,
-        lead_id: lead,
-        reason: "no such thing".to_owned(),
-    };
+    let letter =
+        DeadLetter { position: 1, event_id: event("1", &[], 0).id, lead_id: lead, reason: "no such thing".to_owned() };
     let mut commit = derived(partition, 0, 1);
     commit.dead = vec![letter.clone()];
     store.commit(commit).await.unwrap();

@@ -9,9 +9,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use crate::support::{
-    Backend, Embedded, append_one, arrival, crm, derived, email, event, living, merged, of, score,
-};
+use crate::support::{Backend, Embedded, append_one, arrival, crm, derived, email, event, living, merged, of, score};
 
 pub async fn handles_of_two_leads_merge_them_into_the_older(backend: &impl Backend) {
     let store = backend.open().await;
@@ -39,9 +37,10 @@ pub async fn handles_of_two_leads_merge_them_into_the_older(backend: &impl Backe
     // Whoever still names the absorbed lead means the survivor.
     let later = of("4", Some(younger), &[], 30, event("x", &[], 0).body);
     assert_eq!(append_one(&store, later).await, older);
-    assert_eq!(store.append(vec![event("1", &[email("ann")], 10)], None).await.unwrap(), [
-        Appended::Duplicate { event_id: event("1", &[], 0).id, lead_id: older }
-    ]);
+    assert_eq!(
+        store.append(vec![event("1", &[email("ann")], 10)], None).await.unwrap(),
+        [Appended::Duplicate { event_id: event("1", &[], 0).id, lead_id: older }]
+    );
 }
 
 pub async fn merges_are_transitive_and_happen_once(backend: &impl Backend) {

@@ -3,8 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use leadscore_domain::{
-    Approach, Breakdown, Email, EmailAction, EventBody, EventId, Identity, IdentityKind, LeadCreated, LeadId,
-    ManualClock, PendingEvent, Score, Timestamp, event,
+    Approach, Breakdown, EventBody, EventId, Identity, IdentityKind, LeadId, ManualClock, PendingEvent, Score,
+    Timestamp,
+    event::{Email, EmailAction, LeadCreated, LeadMerged},
 };
 use leadscore_store::{Appended, Derived, Store, StoreOptions};
 
@@ -73,13 +74,7 @@ pub fn arrival(id: &str, identities: &[Identity], seconds: i64, name: &str) -> P
     of(id, None, identities, seconds, EventBody::LeadCreated(data))
 }
 
-pub fn of(
-    id: &str,
-    lead_id: Option<LeadId>,
-    identities: &[Identity],
-    seconds: i64,
-    body: EventBody,
-) -> PendingEvent {
+pub fn of(id: &str, lead_id: Option<LeadId>, identities: &[Identity], seconds: i64, body: EventBody) -> PendingEvent {
     PendingEvent {
         id: EventId::derive("test", id),
         lead_id,
@@ -94,7 +89,7 @@ pub fn of(
 
 /// What a source says when two of its leads are one.
 pub fn merged(absorbed: LeadId) -> EventBody {
-    EventBody::LeadMerged(event::LeadMerged { absorbed })
+    EventBody::LeadMerged(LeadMerged { absorbed })
 }
 
 /// Appends one event that must be applied; its lead.

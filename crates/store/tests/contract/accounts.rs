@@ -1,0 +1,67 @@
+//! Users and tokens.
+
+use std::time::{Duration, Instant};
+
+use leadscore_store::{Role, StoreError};
+
+use crate::support::{Backend, at};
+
+pub async fn passwords_are_checked_and_replaced(backend: &impl Backend) {
+    let store = backend.open().await;
+    for (email, password) in
+        [("nobody", "long enough"), ("a@example.com", "short"), ("a@example.com", &"x".repeat(257))]
+    {
+        assert!(matches!(store.create_user(email, password, Role::Admin).await, Err(StoreError::Invalid(_))));
+    }
+    let user = store.create_user(" Ann@Example.com ", "correct horse", Role::Manager).await.unwrap();
+    assert_eq!((user.name.as_str(), user.role), ("ann@example.com", Role::Manager));
+    assert_eq!(store.verify_password("ann@example.COM", "correct horse").await.unwrap(), Some(user.clone()));
+    assert_eq!(store.verify_password("ann@example.com", "correct horsf").await.unwrap(), None);
+    assert_eq!(store.verify_password("bob@example.com", "correct horse").await.unwrap(), None);
+    assert_eq!(store.verify_password("", "").await.unwrap(), None);
+    assert_eq!(store.verify_password("bob@example.com", "nobody's password").await.unwrap(), None);
+
+    let again = store.create_user("ann@example.com", "battery staple", Role::Agent).await.unwrap();
+    assert_eq!((again.id, again.role), (user.id, Role::Agent));
+    assert_eq!(store.verify_password("ann@example.com", "correct horse").await.unwrap(), None);
+    assert!(store.verify_password("ann@example.com", "battery staple").await.unwrap().is_some());
+    assert!(Role::Agent < Role::Manager && Role::Manager < Role::Admin);
+}
+
+pub async fn unknown_addresses_take_as_long_as_wrong_passwords(backend: &impl Backend) {
+    let store = backend.open().await;
+    store.create_user("ann@example.com", "correct horse", Role::Agent).await.unwrap();
+    let fastest = async |email: &str| {
+        let mut fastest = Duration::MAX;
+        for _ in 0..6 {
+            let start = Instant::now();
+            assert_eq!(store.verify_password(email, "wrong horse").await.unwrap(), None);
+            fastest = fastest.min(start.elapsed());
+        }
+        fastest
+    };
+    // The first of each also warms up.
+    let (known, unknown) = (fastest("ann@example.com").await, fastest("bob@example.com").await);
+    // Without the comparison an unknown address would answer a hundred times faster.
+    assert!(unknown > known / 3 && known > unknown / 3, "{known:?} and {unknown:?}");
+}
+
+pub async fn tokens_are_shown_once_expire_and_can_be_revoked(backend: &impl Backend) {
+    let store = backend.open().await;
+    assert!(matches!(store.create_token(" ", Role::Agent, None).await, Err(StoreError::Invalid(_))));
+    let lasting = store.create_token("crm", Role::Agent, None).await.unwrap();
+    let brief = store.create_token("visit", Role::Admin, Some(at(10))).await.unwrap();
+    assert!(lasting.starts_with("lsk_") && lasting.len() == 68 && lasting != brief);
+    let holder = store.token(&lasting).await.unwrap().unwrap();
+    assert_eq!((holder.name.as_str(), holder.role), ("crm", Role::Agent));
+    assert_eq!(store.token(&brief).await.unwrap().unwrap().role, Role::Admin);
+    assert_eq!(store.token(&lasting[..67]).await.unwrap(), None);
+    assert_eq!(store.token("").await.unwrap(), None);
+    backend.clock().set(at(10));
+    assert_eq!(store.token(&brief).await.unwrap(), None);
+    let tokens = store.tokens().await.unwrap();
+    assert_eq!(tokens.len(), 2);
+    assert!(store.revoke_token(holder.id).await.unwrap());
+    assert!(!store.revoke_token(holder.id).await.unwrap());
+    assert_eq!(store.token(&lasting).await.unwrap(), None);
+}

@@ -1,0 +1,94 @@
+//! Several writers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use leadscore_domain::LeadId;
+use leadscore_store::{Appended, Store, StoreError};
+use tokio::task::JoinSet;
+
+use crate::support::{Backend, append_one, crm, derived, email, event, living};
+
+pub async fn two_handles_on_one_folder_keep_positions_dense_and_leads_single(backend: &impl Backend) {
+    let stores = [backend.open().await, backend.open().await];
+    let mut writers = JoinSet::new();
+    for (who, store) in stores.iter().enumerate() {
+        for task in 0..4 {
+            writers.spawn(write(store.clone(), who, task));
+        }
+    }
+    let mut given: BTreeMap<u16, BTreeSet<i64>> = BTreeMap::new();
+    let mut leads = BTreeSet::new();
+    let mut applied = 0;
+    while let Some(answers) = writers.join_next().await {
+        for answer in answers.unwrap() {
+            let Appended::Applied { lead_id, partition, position, .. } = answer else { panic!("{answer:?}") };
+            applied += 1;
+            leads.insert(lead_id);
+            assert!(given.entry(partition).or_default().insert(position), "a position was given twice");
+        }
+    }
+    assert_eq!((applied, leads.len()), (2 * 4 * 10 * 20, 25));
+    for store in &stores {
+        for (partition, positions) in &given {
+            let head = store.head(*partition).await.unwrap();
+            assert_eq!(positions.iter().copied().collect::<Vec<_>>(), (1..=head).collect::<Vec<_>>());
+        }
+        assert_eq!(living(store).await.len(), 25);
+        assert_eq!(store.integrity_problems().await.unwrap(), Vec::<String>::new());
+    }
+    for store in stores {
+        store.close().await;
+    }
+}
+
+async fn write(store: Store, who: usize, task: usize) -> Vec<Appended> {
+    let mut answers = Vec::new();
+    for batch in 0..10 {
+        let make = |i: usize| event(&format!("{who}/{task}/{batch}/{i}"), &[crm(&format!("{}", (batch + i) % 25))], 0);
+        answers.extend(store.append((0..20).map(make).collect(), None).await.unwrap());
+    }
+    answers
+}
+
+pub async fn a_failing_write_does_not_spoil_those_that_share_its_transaction(backend: &impl Backend) {
+    let store = backend.open().await;
+    let lead = append_one(&store, event("0", &[email("ann")], 0)).await;
+    let partition = store.partition_of(lead);
+    let (first, fenced, second) = tokio::join!(
+        store.append(vec![event("1", &[email("ann")], 1)], None),
+        async {
+            let mut commit = derived(partition, 5, 6);
+            commit.states = vec![(lead, b"stale".to_vec())];
+            store.commit(commit).await
+        },
+        store.append(vec![event("2", &[email("ann")], 2)], None),
+    );
+    assert!(matches!(fenced, Err(StoreError::Fenced { found: 0, .. })));
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(store.head(partition).await.unwrap(), 3);
+    assert!(store.states(&[lead]).await.unwrap().is_empty());
+}
+
+pub async fn closing_writes_what_waits(backend: &impl Backend) {
+    let store = backend.open().await;
+    let mut writers = JoinSet::new();
+    for i in 0..50 {
+        let store = store.clone();
+        writers.spawn(async move { store.append(vec![event(&i.to_string(), &[email("ann")], 0)], None).await });
+    }
+    tokio::task::yield_now().await;
+    store.close().await;
+    let mut durable = 0;
+    while let Some(answer) = writers.join_next().await {
+        match answer.unwrap() {
+            Ok(_) => durable += 1,
+            Err(error) => assert!(matches!(error, StoreError::Closed), "{error:?}"),
+        }
+    }
+    assert!(matches!(store.counts().await, Err(StoreError::Closed)));
+    assert!(matches!(store.append(vec![event("x", &[email("ann")], 0)], None).await, Err(StoreError::Closed)));
+    let again = backend.open().await;
+    assert_eq!(again.counts().await.unwrap().events, durable, "what was acknowledged is there, and nothing else");
+    let leads: Vec<LeadId> = living(&again).await;
+    assert!(leads.len() <= 1);
+}
