@@ -13,6 +13,7 @@ mod inspect;
 mod mapping;
 mod records;
 mod source;
+mod table;
 mod time;
 mod values;
 

@@ -157,12 +157,13 @@ fn open_file(path: &Path) -> Result<(File, u64), ImportError> {
 }
 
 fn plain(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-        io::ErrorKind::UnexpectedEof => "unexpected end of file".to_owned(),
-        _ => error.to_string(),
-    }
+    let known = [
+        (io::ErrorKind::NotFound, "no such file"),
+        (io::ErrorKind::PermissionDenied, "may not be read by this user"),
+        (io::ErrorKind::UnexpectedEof, "unexpected end of file"),
+    ];
+    let found = known.iter().find(|(kind, _)| *kind == error.kind());
+    found.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
 }
 
 fn peek(reader: &mut impl Read, bytes: u64) -> io::Result<Vec<u8>> {

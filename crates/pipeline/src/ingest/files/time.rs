@@ -10,7 +10,7 @@ use jiff::{civil, fmt::strtime, tz::TimeZone};
 use leadscore_domain::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// How a column's instants are written: `rfc3339`, `epoch_s`, `epoch_ms`, `epoch_us`, or a strftime pattern.
+/// How a column's instants are written: `rfc3339`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, or a strftime pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TimeFormat {
     /// With an offset, such as `2026-03-01T17:30:00Z`.
@@ -21,6 +21,8 @@ pub enum TimeFormat {
     EpochMillis,
     /// Microseconds since 1970.
     EpochMicros,
+    /// Nanoseconds since 1970, as Parquet files of data frames hold them.
+    EpochNanos,
     /// A strftime pattern, such as `%d.%m.%Y %H:%M`. Without a day the first is meant, without a time midnight.
     Pattern(String),
 }
@@ -42,6 +44,7 @@ impl TimeFormat {
             Self::EpochSeconds => text.parse::<f64>().map_err(|_| FORM)? * 1e6,
             Self::EpochMillis => text.parse::<f64>().map_err(|_| FORM)? * 1e3,
             Self::EpochMicros => text.parse::<f64>().map_err(|_| FORM)?,
+            Self::EpochNanos => text.parse::<f64>().map_err(|_| FORM)? / 1e3,
             Self::Pattern(pattern) => {
                 let instant = read_pattern(pattern, text, zone).ok_or(FORM)?;
                 return Timestamp::from_jiff(instant).map_err(|_| RANGE);
@@ -57,7 +60,7 @@ impl TimeFormat {
     pub(super) fn is_local(&self) -> bool {
         match self {
             Self::Pattern(pattern) => !pattern.contains("%z") && !pattern.contains("%:z"),
-            Self::Rfc3339 | Self::EpochSeconds | Self::EpochMillis | Self::EpochMicros => false,
+            Self::Rfc3339 | Self::EpochSeconds | Self::EpochMillis | Self::EpochMicros | Self::EpochNanos => false,
         }
     }
 }
@@ -82,6 +85,7 @@ impl fmt::Display for TimeFormat {
             Self::EpochSeconds => "epoch_s",
             Self::EpochMillis => "epoch_ms",
             Self::EpochMicros => "epoch_us",
+            Self::EpochNanos => "epoch_ns",
             Self::Pattern(pattern) => pattern,
         })
     }
@@ -96,10 +100,13 @@ impl FromStr for TimeFormat {
             "epoch_s" => return Ok(Self::EpochSeconds),
             "epoch_ms" => return Ok(Self::EpochMillis),
             "epoch_us" => return Ok(Self::EpochMicros),
+            "epoch_ns" => return Ok(Self::EpochNanos),
             _ => {}
         }
         if !text.contains('%') {
-            return Err("use rfc3339, epoch_s, epoch_ms, epoch_us or a pattern such as %Y-%m-%d %H:%M:%S".to_owned());
+            return Err(
+                "use rfc3339, epoch_s, epoch_ms, epoch_us, epoch_ns or a pattern such as %Y-%m-%d %H:%M:%S".to_owned()
+            );
         }
         // A pattern is sound where it writes an instant that it reads back.
         let instant = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
@@ -164,6 +171,7 @@ const PATTERNS: &[&str] = &[
 ];
 
 /// What a draft found out about a column of times.
+#[derive(Debug)]
 pub(super) struct DetectedTime {
     pub format: TimeFormat,
     /// Another order of day and month reads as many values.
@@ -179,9 +187,9 @@ pub(super) fn detect(values: &[&str], named: bool) -> Option<DetectedTime> {
     if values.is_empty() {
         return None;
     }
-    if values.iter().all(|text| text.trim().bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-')
-        && text.parse::<f64>().is_ok())
-    {
+    if values.iter().all(|text| {
+        text.trim().bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-') && text.parse::<f64>().is_ok()
+    }) {
         return detect_numeric(values, named);
     }
     if fits(&TimeFormat::Rfc3339, values) {
@@ -203,6 +211,8 @@ fn detect_numeric(values: &[&str], named: bool) -> Option<DetectedTime> {
         TimeFormat::EpochMillis
     } else if within(9.4e14, 4.2e15) {
         TimeFormat::EpochMicros
+    } else if within(9.4e17, 4.2e18) {
+        TimeFormat::EpochNanos
     } else if named && within(9.4e8, 4.2e9) {
         TimeFormat::EpochSeconds
     } else if named && within(19_000_101.0, 22_001_231.0) {

@@ -9,10 +9,9 @@ mod write;
 
 use std::collections::BTreeMap;
 
+pub(super) use check::{MARKET_FIELDS, word_of};
 use leadscore_domain::{AttributeName, ConsentState, EventKind, LegalBasis, Purpose, Timestamp};
 use serde::{Deserialize, Serialize};
-
-use super::ImportError;
 
 /// What a file's rows are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -199,7 +198,7 @@ pub struct RowOrderSource {
 pub struct TimeColumn {
     /// The column.
     pub column: String,
-    /// `rfc3339`, `epoch_s`, `epoch_ms`, `epoch_us`, or a pattern such as `%Y-%m-%d %H:%M:%S`.
+    /// `rfc3339`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, or a pattern such as `%Y-%m-%d %H:%M:%S`.
     pub format: super::time::TimeFormat,
     /// Zone of times without an offset, as an IANA name.
     #[serde(default = "utc", skip_serializing_if = "is_utc")]
