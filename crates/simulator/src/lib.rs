@@ -120,7 +120,7 @@ impl World {
     /// The probability that lead `number` converts within the 30 days after `at`, given that it has not by then.
     ///
     /// Conditional on everything hidden and visible up to `at`; see `docs/SIMULATOR.md` for the exact law.
-    /// `None` before the lead is first seen, once it has converted, after the world stops, and for unknown numbers.
+    /// `None` before the lead is first seen (five minutes less: clocks run ahead), once it has converted, after the world stops, and for unknown numbers.
     #[must_use]
     pub fn truth(&self, number: u64, at: Timestamp) -> Option<f64> {
         self.truths(number, &[at]).pop().flatten()

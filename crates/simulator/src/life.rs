@@ -1,7 +1,7 @@
 //! One lead's hidden life: the diary, the states, the conversion; and the truth that follows from them.
 
 use leadscore_domain::{
-    Timestamp,
+    Timestamp, limits,
     time::{DAY_US, HOUR_US},
 };
 
@@ -56,9 +56,10 @@ impl Life {
 
     /// Probability of conversion within a horizon after `at`: see [`World::truth`].
     pub(crate) fn truth(&self, world: &World, at: Timestamp) -> Option<f64> {
-        let known = at >= self.person.first_seen
-            && at <= world.options.stop()
-            && self.converted_at.is_none_or(|converted| converted > at);
+        // The first event may come from a clock that runs ahead: the life begins with it.
+        let since = self.person.first_seen.plus_micros(-limits::CLOCK_SKEW_MAX_US);
+        let known =
+            at >= since && at <= world.options.stop() && self.converted_at.is_none_or(|converted| converted > at);
         if !known {
             return None;
         }
@@ -67,7 +68,7 @@ impl Life {
         let until = at.plus_micros(HORIZON_US);
         let mut mass = [0.0; STATES];
         mass[self.states[present].index()] = 1.0;
-        let mut from = at;
+        let mut from = at.max(self.person.first_seen);
         for pair in self.diary[present..].windows(2) {
             let to = pair[1].at.min(until);
             survive(&chain, &pair[0], to.since(from) as f64 / DAY_US as f64, &mut mass);

@@ -49,6 +49,10 @@ pub(crate) const CHANNELS: [(&str, f64, f64); 7] = [
 
 const TEAM_SIZE: u64 = 24;
 
+/// Longest time from an anonymous visit to the creation, and from there to the join, in days. Twice this and the latest
+/// arrival stay below a horizon, so that a lead whose outcome is known has its CRM id.
+pub(crate) const JOINS_WITHIN_DAYS: f64 = 11.0;
+
 /// An agent of the brokerage.
 #[derive(Debug)]
 pub(crate) struct Agent {
@@ -145,7 +149,7 @@ impl Person {
         let intent = INTENTS[draw.weighted(&INTENTS.map(|(_, share)| share))].0;
         let seriousness = seriousness(channel, intent, draw);
         let seen_before = CHANNELS[channel].0 == "website" && draw.chance(0.35);
-        let lead_time = if seen_before { days_us(draw.exponential(4.0).clamp(0.02, 25.0)) } else { 0 };
+        let lead_time = if seen_before { days_us(draw.exponential(4.0).clamp(0.02, JOINS_WITHIN_DAYS)) } else { 0 };
         let (budget, reach) = budget(area, intent, draw);
         Self {
             number,

@@ -48,7 +48,7 @@ impl Pipeline {
             finds_out: None,
             was_gone: false,
             withdraws: recorder.draw.chance(0.06).then_some((at, purpose)),
-            joined: !recorder.handles.is_split(),
+            joined: false,
             outcome: None,
         }
     }
@@ -203,15 +203,21 @@ impl Pipeline {
         recorder.send(Source::Crm, at, EventBody::Consent(consent));
     }
 
-    /// The CRM learns the address under which the mailer knows the lead.
+    /// The CRM learns under which handles the website and the mailer know the lead.
     fn join(&mut self, recorder: &mut Recorder<'_>, segment: &Segment<'_>) {
         let at = recorder.handles.joins_at;
         if self.joined || at >= segment.to {
             return;
         }
         self.joined = true;
-        let attributes =
-            Attributes::from([("email_confirmed".parse().expect("a short name"), Some(AttributeValue::Boolean(true)))]);
+        if !recorder.apart {
+            return;
+        }
+        recorder.apart = false;
+        let attributes = Attributes::from([(
+            "account_confirmed".parse().expect("a short name"),
+            Some(AttributeValue::Boolean(true)),
+        )]);
         let lead = recorder.handles.joining();
         recorder.send_as(Source::Crm, lead, at, at, EventBody::CrmUpdated(CrmUpdated { attributes }));
     }

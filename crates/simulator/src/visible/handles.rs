@@ -5,7 +5,7 @@ use leadscore_domain::{IdentityKind, RawIdentity, Timestamp, event::LeadRef};
 use crate::{
     draw::{Draw, days_us},
     lead_name,
-    person::{CHANNELS, Person},
+    person::{CHANNELS, JOINS_WITHIN_DAYS, Person},
     visible::{phrases, recorder::Source},
 };
 
@@ -45,16 +45,20 @@ impl Handles {
             web: format!("web-{:016x}", spread(number)),
             web_at_creation: online && !split && draw.chance(0.8),
             split,
-            joins_at: person.created_at.plus_micros(days_us(draw.exponential(if split { 6.0 } else { 12.0 }))),
+            joins_at: person.created_at.plus_micros(days_us(draw.exponential(5.0).min(JOINS_WITHIN_DAYS))),
             email,
             phone,
             name: format!("{first} {last}"),
         }
     }
 
-    /// Whether the CRM learns the address only at [`Self::joins_at`].
-    pub(crate) fn is_split(&self) -> bool {
-        self.split
+    /// Whether events under `lead` alone could be taken for another lead's, until the handles are joined.
+    pub(crate) fn is_apart(&self, lead: &LeadRef) -> bool {
+        lead.identities.iter().all(|identity| match identity.kind {
+            IdentityKind::Web => !self.web_at_creation,
+            IdentityKind::Email => self.split,
+            IdentityKind::Crm | IdentityKind::Phone => false,
+        })
     }
 
     pub(crate) fn has_email(&self) -> bool {
@@ -76,9 +80,9 @@ impl Handles {
         LeadRef { lead_id: None, identities }
     }
 
-    /// The handles that join two leads.
+    /// The handles that join what was apart.
     pub(crate) fn joining(&self) -> LeadRef {
-        let mut identities = vec![raw(IdentityKind::Crm, &self.crm)];
+        let mut identities = vec![raw(IdentityKind::Crm, &self.crm), raw(IdentityKind::Web, &self.web)];
         identities.extend(self.email.as_ref().map(|email| raw(IdentityKind::Email, email)));
         LeadRef { lead_id: None, identities }
     }

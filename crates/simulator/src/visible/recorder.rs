@@ -51,6 +51,8 @@ pub(crate) struct Recorder<'a> {
     pub handles: Handles,
     events: Vec<ReceivedEvent>,
     sent: u32,
+    /// Something was sent under a handle that is not joined to the CRM's lead.
+    pub apart: bool,
     /// The conversion, or the world's stop: nothing ordinary happens from then on.
     stop: Timestamp,
 }
@@ -65,6 +67,7 @@ impl<'a> Recorder<'a> {
             draw,
             events: Vec::with_capacity(32),
             sent: 0,
+            apart: false,
             stop: life.converted_at.unwrap_or(world.options.stop()),
         }
     }
@@ -115,12 +118,13 @@ impl<'a> Recorder<'a> {
 
     /// Sends what ends the life, which nothing else follows.
     pub(crate) fn send_last(&mut self, at: Timestamp, received_at: Timestamp, body: EventBody) {
-        let lead = self.handles.of(Source::Crm, at);
+        let lead = if self.apart { self.handles.joining() } else { self.handles.of(Source::Crm, at) };
         self.push(Source::Crm, lead, at, received_at, body);
     }
 
     fn push(&mut self, source: Source, lead: LeadRef, at: Timestamp, received_at: Timestamp, body: EventBody) {
         self.sent += 1;
+        self.apart |= self.handles.is_apart(&lead);
         let envelope = EventEnvelope {
             source: source.name().to_owned(),
             source_event_id: format!("{}-{}", self.person.number, self.sent),

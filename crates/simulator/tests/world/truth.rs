@@ -22,6 +22,8 @@ fn there_is_no_truth_where_nothing_can_be_predicted() {
     for lead in (0..400).filter_map(|n| world.lead(n)) {
         let first = lead.events.iter().map(|event| event.envelope.occurred_at).min().unwrap();
         assert_eq!(world.truth(lead.number, first.plus_micros(-30 * DAY_US)), None);
+        // The moment of the first receipt is where most scores are asked for.
+        assert!(world.truth(lead.number, lead.events[0].received_at).is_some(), "lead {}", lead.number);
         assert_eq!(world.truth(lead.number, stop.plus_micros(1)), None);
         if let Some(at) = lead.converted_at {
             assert_eq!(world.truth(lead.number, at), None);
