@@ -29,8 +29,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
-pub use crate::state::{AppState, Limits};
 use crate::state::Api;
+pub use crate::state::{AppState, Limits};
 
 /// The whole API as a service.
 ///
@@ -63,8 +63,7 @@ type Routes = Router<Arc<Api>>;
 
 fn endpoints(api: &Arc<Api>) -> (Routes, String) {
     let guarded = rest::guarded().route_layer(from_fn_with_state(Arc::clone(api), auth::bearer::require));
-    let (routes, document) = describe(guarded, rest::open());
-    (routes.route_layer(from_fn(middleware::refuse_query)), document)
+    describe(guarded, rest::open().route_layer(from_fn(middleware::refuse_query)))
 }
 
 fn describe(guarded: OpenApiRouter<Arc<Api>>, open: OpenApiRouter<Arc<Api>>) -> (Routes, String) {

@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -29,6 +29,8 @@ use crate::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over from the sender.
 const REQUEST_ID_MAX_BYTES: usize = 64;
+/// Longest name of a query parameter that an answer repeats.
+const PARAMETER_MAX_CHARS: usize = 64;
 /// Seconds after which a request that timed out may be sent again.
 const RETRY_AFTER_TIMEOUT_S: u64 = 5;
 
@@ -67,9 +69,7 @@ pub async fn observe(State(api): State<Arc<Api>>, request: Request, next: Next) 
     );
     let answer = tokio::time::timeout(api.limits.answer_timeout, next.run(request)).instrument(span.clone()).await;
     let mut response = answer.unwrap_or_else(|_| {
-        Problem::new(Code::TimedOut, "The request was given up.")
-            .retry_after_s(RETRY_AFTER_TIMEOUT_S)
-            .into_response()
+        Problem::new(Code::TimedOut, "The request was given up.").retry_after_s(RETRY_AFTER_TIMEOUT_S).into_response()
     });
     response.headers_mut().insert(REQUEST_ID, request_id);
     protect(response.headers_mut());
@@ -82,9 +82,8 @@ fn request_id(headers: &HeaderMap, ids: &Ids) -> HeaderValue {
         (1..=REQUEST_ID_MAX_BYTES).contains(&id.len())
             && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
     });
-    sent.cloned().unwrap_or_else(|| {
-        HeaderValue::try_from(ids.next()).expect("hexadecimal digits and dashes are a header value")
-    })
+    sent.cloned()
+        .unwrap_or_else(|| HeaderValue::try_from(ids.next()).expect("hexadecimal digits and dashes are a header value"))
 }
 
 fn protect(headers: &mut HeaderMap) {
@@ -115,6 +114,9 @@ pub fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
 /// Lets the pages under `/docs` load their own scripts and styles, and nothing from elsewhere.
 pub async fn docs_policy(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    if response.status() == StatusCode::NOT_FOUND {
+        response = not_found().await.into_response();
+    }
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -127,11 +129,20 @@ pub async fn docs_policy(request: Request, next: Next) -> Response {
 
 /// Refuses query parameters: no endpoint takes any.
 pub async fn refuse_query(request: Request, next: Next) -> Result<Response, Problem> {
+    check_query(&request)?;
+    Ok(next.run(request).await)
+}
+
+/// What [`refuse_query`] refuses.
+///
+/// # Errors
+/// [`Code::UnknownQueryParameter`] with the name of the first parameter.
+pub fn check_query(request: &Request) -> Result<(), Problem> {
     let name = request.uri().query().and_then(|query| query.split(['&', '=']).next()).filter(|name| !name.is_empty());
     match name {
-        None => Ok(next.run(request).await),
+        None => Ok(()),
         Some(name) => Err(Problem::new(Code::UnknownQueryParameter, "The endpoint takes no such parameter.")
-            .field(name.chars().take(REQUEST_ID_MAX_BYTES).collect::<String>())),
+            .field(name.chars().take(PARAMETER_MAX_CHARS).collect::<String>())),
     }
 }
 
@@ -178,10 +189,7 @@ mod tests {
         type Data = Bytes;
         type Error = std::io::Error;
 
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
             if self.breaks { Poll::Ready(Some(Err(std::io::Error::other("reset")))) } else { Poll::Pending }
         }
     }
@@ -248,8 +256,7 @@ mod tests {
         async fn breaks() {
             panic!("a secret");
         }
-        let routes =
-            Router::new().route("/panics", get(breaks)).route("/hangs", get(|| std::future::pending::<()>()));
+        let routes = Router::new().route("/panics", get(breaks)).route("/hangs", get(std::future::pending::<()>));
         let answer_timeout = Duration::from_millis(5);
         let app = TestApp::with(Limits { answer_timeout, ..Limits::default() }).await.around(routes);
         let reply = app.get("/panics").await;

@@ -78,9 +78,9 @@ fn codes(path: &str, operation: &Operation, needs_token: bool) -> Vec<Code> {
         codes.push(Code::Unauthenticated);
     }
     if path.starts_with("/api/") {
-        codes.extend([Code::UnknownQueryParameter, Code::Unavailable, Code::MethodNotAllowed]);
+        codes.push(Code::Unavailable);
     }
-    codes.extend([Code::Internal, Code::TimedOut]);
+    codes.extend([Code::UnknownQueryParameter, Code::Internal, Code::TimedOut]);
     codes
 }
 
@@ -174,7 +174,11 @@ mod tests {
     #[tokio::test]
     async fn the_examples_of_the_document_work() {
         let app = TestApp::new().await;
-        app.state.store.create_user("manager@example.com", "correct horse battery staple", Role::Manager).await.unwrap();
+        app.state
+            .store
+            .create_user("manager@example.com", "correct horse battery staple", Role::Manager)
+            .await
+            .unwrap();
         let lead = app.lead("example").await;
         app.derive(|id| Some(score(id))).await;
         let mut ran = 0;

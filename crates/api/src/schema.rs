@@ -95,8 +95,6 @@ pub enum AttributeValue {
     Cleared,
 }
 
-type Attributes = BTreeMap<String, AttributeValue>;
-
 /// The lead came into being, with what is known of it.
 #[derive(Deserialize, ToSchema)]
 pub struct LeadCreated {
@@ -110,7 +108,7 @@ pub struct LeadCreated {
     #[schema(nullable = false)]
     time_zone: Option<String>,
     #[serde(default)]
-    attributes: Attributes,
+    attributes: BTreeMap<String, AttributeValue>,
     #[schema(max_items = 16)]
     #[serde(default)]
     consents: Vec<Consent>,
@@ -119,7 +117,7 @@ pub struct LeadCreated {
 /// Fields changed in the CRM; `null` clears one.
 #[derive(Deserialize, ToSchema)]
 pub struct CrmUpdated {
-    attributes: Attributes,
+    attributes: BTreeMap<String, AttributeValue>,
 }
 
 /// The lead moved in the pipeline.
@@ -457,10 +455,7 @@ mod tests {
         Approach, Consent, EventEnvelope, EventKind, RawIdentity,
         event::{BodySeed, LeadRef, Stage, Turn},
     };
-    use serde::{
-        Deserialize,
-        de::{DeserializeOwned, DeserializeSeed},
-    };
+    use serde::de::{DeserializeOwned, DeserializeSeed};
     use serde_json::{Value, json};
 
     /// The words that serde says it expected instead of `value`.

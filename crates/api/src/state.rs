@@ -10,7 +10,11 @@ use leadscore_engine::score::Scorer;
 use leadscore_store::{Registry, ScoreCache, Store};
 use tokio::sync::{Semaphore, watch};
 
-use crate::{auth::throttle::Throttle, middleware::Ids, rest::models::Models};
+use crate::{
+    auth::{bearer::Confirmed, throttle::Throttle},
+    middleware::Ids,
+    rest::models::Models,
+};
 
 /// The handles that the API works with.
 #[derive(Clone)]
@@ -86,6 +90,7 @@ pub struct Api {
     pub(crate) region: Region,
     pub(crate) limits: Limits,
     pub(crate) ids: Ids,
+    pub(crate) confirmed: Confirmed,
     pub(crate) logins: Throttle,
     pub(crate) login_permits: Semaphore,
     pub(crate) batch_permits: Semaphore,
@@ -97,6 +102,7 @@ impl From<AppState> for Api {
         let AppState { store, cache, scorer, registry, clock, region, limits } = state;
         Self {
             ids: Ids::new(clock.now()),
+            confirmed: Confirmed::default(),
             logins: Throttle::new(limits.login_attempts_max, limits.login_window_us),
             login_permits: Semaphore::new(limits.logins_at_once),
             batch_permits: Semaphore::new(limits.batches_at_once),

@@ -8,8 +8,12 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use leadscore_domain::{Timestamp, time::SECOND_US};
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
 
 use crate::{
+    middleware::check_query,
     problem::{Code, Problem},
     rest::unavailable,
     state::Api,
@@ -17,17 +21,43 @@ use crate::{
 
 /// Longest token that is looked up.
 const TOKEN_MAX_BYTES: usize = 256;
+/// Most tokens that are remembered as valid.
+const REMEMBERED_MAX: u64 = 10_000;
+/// How long a token is taken as valid without asking the store: an ended token works at most so much longer.
+const TRUST_US: i64 = 2 * SECOND_US;
+
+/// Tokens that the store has confirmed lately: by hash, with the instant.
+pub struct Confirmed(Cache<[u8; 32], Timestamp>);
+
+impl Default for Confirmed {
+    fn default() -> Self {
+        Self(Cache::new(REMEMBERED_MAX))
+    }
+}
 
 /// Lets a request through that carries a valid token. Every role may read, and post events.
 ///
+/// Refuses query parameters too: a layer of its own would cost the score's path as much as the look-up does.
+///
 /// # Errors
-/// [`Code::Unauthenticated`] without one.
+/// [`Code::Unauthenticated`] without a token; [`Code::UnknownQueryParameter`].
 pub async fn require(State(api): State<Arc<Api>>, request: Request, next: Next) -> Result<Response, Problem> {
-    let token = bearer(request.headers())?;
-    match api.store.token(token).await.map_err(unavailable)? {
-        Some(_) => Ok(next.run(request).await),
-        None => Err(Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.")),
+    check_query(&request)?;
+    confirm(&api, bearer(request.headers())?).await?;
+    Ok(next.run(request).await)
+}
+
+async fn confirm(api: &Api, token: &str) -> Result<(), Problem> {
+    let now = api.clock.now();
+    let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+    if api.confirmed.0.get(&hash).is_some_and(|at| (0..TRUST_US).contains(&now.since(at))) {
+        return Ok(());
     }
+    if api.store.token(token).await.map_err(unavailable)?.is_none() {
+        return Err(Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid."));
+    }
+    api.confirmed.0.insert(hash, now);
+    Ok(())
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
@@ -53,6 +83,7 @@ mod tests {
     use leadscore_store::Role;
     use serde_json::json;
 
+    use super::TRUST_US;
     use crate::testing::{NOBODY, TestApp};
 
     #[tokio::test]
@@ -94,6 +125,19 @@ mod tests {
         assert_eq!(bare.code(), "unauthenticated");
         let request = Request::get(&path).header("authorization", format!("bearer  {}", app.token));
         assert_eq!(app.send(request.body(Body::empty()).unwrap()).await.code(), "lead-not-found");
+    }
+
+    #[tokio::test]
+    async fn a_revoked_token_ends_within_seconds() {
+        let mut app = TestApp::new().await;
+        app.token = app.state.store.create_token("key", Role::Agent, None).await.unwrap();
+        let path = format!("/api/v1/leads/{NOBODY}");
+        assert_eq!(app.get(&path).await.code(), "lead-not-found");
+        for record in app.state.store.tokens().await.unwrap() {
+            app.state.store.revoke_token(record.id).await.unwrap();
+        }
+        app.clock.advance_micros(TRUST_US);
+        assert_eq!(app.get(&path).await.code(), "unauthenticated");
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Who asks: tokens on every request, log-in, and its throttle.
 //!
-//! Invariant: a token is looked up by its hash in the store and is never logged or compared here.
+//! Invariant: a token is looked up by its hash, and is never logged or kept.
 
 pub mod bearer;
 pub mod throttle;

@@ -13,7 +13,7 @@ pub struct Prediction {
     #[schema(minimum = 0, maximum = 1, example = 0.73)]
     pub conversion_probability: f64,
     /// Start of the next lawful hour in which the lead most likely answers; `null` where there is none.
-    #[schema(value_type = Option<String>, format = DateTime, example = "2026-03-02T15:00:00Z")]
+    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-03-02T15:00:00Z")]
     pub optimal_contact_time: Option<Timestamp>,
     /// What to do.
     #[schema(value_type = schema::Approach, example = "premium_property_focus")]

@@ -185,8 +185,7 @@ pub async fn batch_score(
     }
     let _permit = api.batch_permits.acquire().await.expect("the semaphore is never closed");
     let loader = Arc::clone(&api);
-    let scorer =
-        tokio::task::spawn_blocking(move || models::scorer(&loader, model_version.as_deref())).await??;
+    let scorer = tokio::task::spawn_blocking(move || models::scorer(&loader, model_version.as_deref())).await??;
     let at = api.clock.now();
     let mut scores = Vec::with_capacity(asked);
     let mut errors = Vec::new();

@@ -8,15 +8,15 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use leadscore_domain::{EventEnvelope, EventId, LeadId, PendingEvent, Region, Timestamp};
+use leadscore_domain::{EventEnvelope, EventId, EventKind, LeadId, PendingEvent, Region, Timestamp, event::BodySeed};
 use leadscore_store::{Appended, StoreError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    json::{JsonBytes, parse},
+    json::{JsonBytes, parse, parse_as},
     problem::{Code, Problem},
     rest::unavailable,
     schema,
@@ -27,13 +27,14 @@ use crate::{
 pub const PROBLEMS: &[Code] = &[];
 
 /// One event, or several.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = Events)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "describes the body, which is read event by event")]
 pub enum EventsBody {
     /// One event.
     #[schema(title = "One")]
-    One(schema::Event),
+    One(Box<schema::Event>),
     /// Up to 1,000 events.
     #[schema(title = "Many")]
     Many(Vec<schema::Event>),
@@ -223,7 +224,7 @@ impl From<Appended> for Outcome {
 impl Batch {
     fn read(bytes: &[u8], events_max: usize, now: Timestamp, region: Region) -> Result<Self, Problem> {
         let many = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-        // A list is split first, so that one bad event does not spoil the others.
+        // The text is split first: what is no JSON spoils the whole, what is no event only itself.
         let raw: Vec<&RawValue> = if many { parse(bytes)? } else { vec![parse(bytes)?] };
         if raw.is_empty() || raw.len() > events_max {
             return Err(Problem::new(Code::InvalidField, format!("The list has {} events.", raw.len()))
@@ -246,8 +247,27 @@ impl Batch {
 }
 
 fn read_event(raw: &RawValue, now: Timestamp, region: Region) -> Result<PendingEvent, Problem> {
-    let envelope: EventEnvelope = parse(raw.get().as_bytes())?;
+    let text = raw.get().as_bytes();
+    let envelope: EventEnvelope = parse(text).map_err(|problem| in_early_data(text).unwrap_or(problem))?;
     Ok(envelope.validate(now, region)?)
+}
+
+/// The problem with `data`, where that is the problem.
+///
+/// Data that stands before its type is read without knowledge of its fields first, so that the error has no place:
+/// here it is read alone.
+fn in_early_data(text: &[u8]) -> Option<Problem> {
+    #[derive(Deserialize)]
+    struct Parts<'a> {
+        #[serde(rename = "type")]
+        kind: EventKind,
+        #[serde(borrow)]
+        data: &'a RawValue,
+    }
+    let parts: Parts<'_> = serde_json::from_slice(text).ok()?;
+    let problem = parse_as(BodySeed(parts.kind), parts.data.get().as_bytes()).err()?;
+    let field = problem.named_field().map_or_else(|| "data".to_owned(), |field| format!("data.{field}"));
+    Some(problem.field(field))
 }
 
 /// The first problem, where no event was taken; in a list its field says which event.

@@ -38,25 +38,28 @@ pub struct Lead {
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// The person's name.
+    #[schema(required)]
     name: Option<String>,
     /// Handles by which it is recognised, in normal form.
     #[schema(value_type = Vec<schema::Identity>)]
     identities: Vec<Identity>,
     /// Where it stands in the pipeline.
-    #[schema(value_type = Option<schema::Stage>)]
+    #[schema(value_type = Option<schema::Stage>, required)]
     stage: Option<Stage>,
     /// Where it came from.
+    #[schema(required)]
     channel: Option<String>,
     /// IANA time zone.
+    #[schema(required)]
     time_zone: Option<String>,
     /// Custom attributes by name.
     #[schema(value_type = BTreeMap<String, schema::AttributeValue>)]
     attributes: BTreeMap<String, AttributeValue>,
     /// When the first event happened.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     first_event_at: Option<Timestamp>,
     /// When the last event happened.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     last_event_at: Option<Timestamp>,
     /// Number of events by kind; kinds without events are left out.
     event_counts: BTreeMap<&'static str, u32>,

@@ -206,7 +206,6 @@ mod tests {
     use axum::http::StatusCode;
     use serde_json::json;
 
-    use super::*;
     use crate::testing::{NOBODY, TestApp, score};
 
     #[tokio::test]
