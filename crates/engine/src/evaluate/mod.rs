@@ -5,7 +5,10 @@
 //! absent: reading examples, writing files.
 
 pub mod backtest;
+mod caveats;
+mod curves;
 pub mod metrics;
+mod plots;
 pub mod reliability;
 pub mod report;
 pub mod split;

@@ -6,7 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `manifest.json` | what it is, where it comes from, SHA-256 and size of every other file |
-//! | `trees.ubj` | the trees, in XGBoost's UBJSON model format, over the columns of the view |
+//! | `trees.json` | the trees, in XGBoost's JSON model format, over the columns of the view |
 //! | `view.json` | the schema: columns, kinds, dictionaries |
 //! | `calibration.json` | from log-odds to probability and interval |
 //! | `reference.json` | quantiles of the reference population |
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::features::FeatureView;
 
-const TREES_FILE: &str = "trees.ubj";
+const TREES_FILE: &str = "trees.json";
 const VIEW_FILE: &str = "view.json";
 const CALIBRATION_FILE: &str = "calibration.json";
 const REFERENCE_FILE: &str = "reference.json";
@@ -153,7 +153,7 @@ impl Bundle {
                 return Err(BundleError::Unreadable { file, problem: "its figures are out of range".to_owned() });
             }
         }
-        let booster = Booster::from_ubj(file(files, TREES_FILE)?, view.width())
+        let booster = Booster::from_json(file(files, TREES_FILE)?, view.width())
             .map_err(|error: TreesError| BundleError::Unreadable { file: TREES_FILE, problem: error.to_string() })?;
         let groups = groups_of(view.columns());
         let others = files.iter().filter(|&(name, _)| name != MANIFEST_FILE);

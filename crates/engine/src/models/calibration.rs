@@ -1,7 +1,7 @@
 //! From the log-odds of trees to a probability and its interval.
 //!
 //! Owns: beta calibration and the grid of intervals. Invariant: the probability rises strictly with the log-odds
-//! (as far as floating point can tell two apart) and lies strictly between 0 and 1; the interval contains it.
+//! (between calibrated log-odds of −20 and 20) and lies strictly between 0 and 1; the interval contains it.
 //! Deliberately absent: which examples calibrate. They must be ones that the trees were not trained on.
 //!
 //! # What the interval means
@@ -278,4 +278,72 @@ fn solve(matrix: [[f64; 3]; 3], right: [f64; 3]) -> Option<[f64; 3]> {
         solution[i] = (half[i] - (i + 1..3).map(|k| lower[k][i] * solution[k]).sum::<f64>()) / lower[i][i];
     }
     Some(solution)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(n: usize) -> (Vec<f64>, Vec<bool>, Vec<u64>) {
+        let log_odds: Vec<f64> = (0..n).map(|i| -3.0 + 6.0 * ((i * 977) % 3_001) as f64 / 3_001.0).collect();
+        let labels = log_odds
+            .iter()
+            .enumerate()
+            .map(|(i, z)| (((i * 1_009 + 3) % 2_999) as f64 / 2_999.0) < sigmoid(0.7 * z - 0.4))
+            .collect();
+        (log_odds, labels, (0..n as u64).collect())
+    }
+
+    /// scikit-learn 1.9.1, logistic regression on ln p and −ln(1 − p) without penalty.
+    #[test]
+    fn beta_calibration_agrees_with_scikit_learn() {
+        let (log_odds, labels, leads) = sample(3_000);
+        let fitted = Calibration::fit(&log_odds, &labels, &leads);
+        assert_eq!(fitted.kind, CalibrationKind::Beta);
+        // Our weak prior moves the slopes a little.
+        for (value, expected) in [(fitted.a, 0.804_220_6), (fitted.b, 0.618_514_2), (fitted.c, -0.244_955_5)] {
+            assert!((value - expected).abs() < 0.01, "{value} is not {expected}");
+        }
+        for (z, expected) in [(-3.0, 0.064_970_77), (0.066_977_67, 0.419_181_14)] {
+            assert!((sigmoid(fitted.log_odds(z)) - expected).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn the_probability_rises_strictly_whatever_it_is_fitted_to() {
+        let (log_odds, labels, leads) = sample(1_000);
+        let upside_down: Vec<bool> = labels.iter().map(|label| !label).collect();
+        let separable: Vec<bool> = log_odds.iter().map(|&z| z > 0.0).collect();
+        let one_won: Vec<bool> = (0..1_000).map(|i| i == 500).collect();
+        for labels in [labels, upside_down, separable, one_won] {
+            let fitted = Calibration::fit(&log_odds, &labels, &leads);
+            let mut last = 0.0;
+            for step in -800..=800 {
+                let calibrated = fitted.log_odds(f64::from(step) / 100.0);
+                let [probability, lower, upper] = fitted.probability(calibrated);
+                assert!(probability > last || calibrated.abs() == MAX_LOG_ODDS, "{:?} at {step}", fitted.kind);
+                assert!(lower <= probability && probability <= upper && probability < 1.0);
+                last = probability;
+            }
+        }
+    }
+
+    #[test]
+    fn an_interval_counts_leads_not_examples() {
+        let (log_odds, labels, leads) = sample(2_000);
+        let few: Vec<u64> = leads.iter().map(|lead| lead % 200).collect();
+        let width = |leads: &[u64]| {
+            let fitted = Calibration::fit(&log_odds, &labels, leads);
+            let [_, lower, upper] = fitted.probability(0.0);
+            upper - lower
+        };
+        assert!(width(&few) > 1.3 * width(&leads));
+    }
+
+    /// By hand: 8 of 10, z = 1.645: (0.8 + 0.1353) / 1.2706 ∓ 1.645 / 1.2706 · √(0.016 + 0.00677).
+    #[test]
+    fn wilson_agrees_with_a_hand_computed_value() {
+        let (lower, upper) = wilson(0.8, 10.0);
+        assert!((lower - 0.5408).abs() < 5e-4 && (upper - 0.9314).abs() < 5e-4, "{lower} {upper}");
+    }
 }

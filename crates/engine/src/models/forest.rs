@@ -150,11 +150,6 @@ impl Forest {
         }
     }
 
-    /// Number of trees.
-    pub(crate) fn trees(&self) -> usize {
-        self.roots.len()
-    }
-
     /// Log-odds of the average training example by path expectations; see [`Self::explain`].
     pub(crate) fn bias(&self) -> f64 {
         self.bias
@@ -294,6 +289,5 @@ mod tests {
         forest.push(&Stump);
         assert_eq!(forest.log_odds(&[]), -2.0);
         assert_eq!(forest.bias(), -2.0);
-        assert_eq!(forest.trees(), 1);
     }
 }

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod calibration;
 pub mod folds;
 mod forest;
+mod interchange;
 mod lbfgs;
 pub mod logistic;
 pub mod manifest;

@@ -13,10 +13,7 @@ const SCORE_POINTS: usize = 1_001;
 /// Quantiles of a group's contribution.
 const GROUP_POINTS: usize = 101;
 
-/// The groups in the order of their figures.
-pub(crate) const GROUPS: [Group; 4] = [Group::Behavioral, Group::Engagement, Group::MarketFit, Group::Timing];
-
-/// Place of a group in [`GROUPS`].
+/// Place of a group among the figures of the groups.
 pub(crate) const fn group_index(group: Group) -> usize {
     match group {
         Group::Behavioral => 0,

@@ -159,7 +159,7 @@ pub fn train(set: &TrainingSet, options: &TrainOptions, progress: &dyn Fn(Progre
     progress(Progress { step: "finding the number of trees", percent: 0 });
     let unseen = gather(set, &examples, work, progress)?;
     progress(Progress { step: "fitting all examples", percent: 70 });
-    let trees = Booster::fit(&examples, unseen.rounds, work)?.to_ubj()?;
+    let trees = Booster::fit(&examples, unseen.rounds, work)?.to_json()?;
     progress(Progress { step: "calibrating", percent: 95 });
     let parts = assemble(set, options, data, &unseen, trees);
     let bundle = Bundle::from_parts(parts).map_err(|error| TrainError::Boosting(Box::new(error)))?;

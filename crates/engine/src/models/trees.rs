@@ -2,9 +2,9 @@
 //!
 //! Owns: the parameters of boosting, the same for every data set, and the translation between tables, the library
 //! and the served [`Forest`]. Invariant: the same table, labels, rounds and seed give the same bytes on any number
-//! of threads. Files are in XGBoost's UBJSON model format, so any tool that reads those reads ours.
+//! of threads. Files are in XGBoost's JSON model format, so any tool that reads those reads ours.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use hessboost::{
     config::{GrowPolicy, TrainingParams, TreeMethod},
@@ -21,6 +21,7 @@ use thiserror::Error;
 use super::{
     Matrix,
     forest::{Branch, Forest, Source, Test},
+    interchange::{self, Categories},
 };
 use crate::features::ColumnKind;
 
@@ -30,14 +31,16 @@ const LEARNING_RATE: f64 = 0.06;
 const LEAVES: usize = 16;
 /// Deepest path, a bound on the cost of a row.
 const DEPTH: usize = 8;
-/// Least sum of second derivatives in a child: about 20 examples at a probability of one half, 55 at one tenth.
-const MIN_CHILD_WEIGHT: f64 = 5.0;
-/// L2 penalty on a leaf.
-const L2: f64 = 5.0;
+/// Least sum of second derivatives in a child: about 40 examples at a probability of one half, 110 at one tenth.
+const MIN_CHILD_WEIGHT: f64 = 10.0;
+/// L2 penalty on a leaf. Strong, which is what many rare categories need.
+const L2: f64 = 20.0;
 /// Share of the examples that a tree sees.
 const ROW_SHARE: f64 = 0.8;
 /// Share of the columns that a tree sees.
 const COLUMN_SHARE: f64 = 0.8;
+/// Examples of a category below which training takes it as "other".
+const MIN_CATEGORY: usize = 20;
 /// Most rounds.
 pub(crate) const MAX_ROUNDS: usize = 1_000;
 /// Rounds without improvement of the log-loss after which boosting stops.
@@ -76,79 +79,123 @@ pub(crate) struct Work {
     pub(crate) threads: usize,
 }
 
-/// A table with labels as the library wants them.
-pub(crate) struct Examples(DMatrix);
+/// A table with labels as the library wants them, rare categories merged into "other".
+pub(crate) struct Examples {
+    table: DMatrix,
+    columns: Arc<Vec<Categories>>,
+}
 
 impl Examples {
-    /// `labels` has one entry per row.
+    /// `labels` has one entry per row; the codes of categories are whole numbers below their cardinality.
     pub(crate) fn new(matrix: &Matrix, labels: &[bool]) -> Result<Self, TreesError> {
         let labels: Vec<f32> = labels.iter().map(|&label| f32::from(u8::from(label))).collect();
-        let types: Vec<FeatureType> = matrix
-            .columns
-            .iter()
-            .map(|column| match column.kind {
-                ColumnKind::Numeric => FeatureType::Numerical,
-                ColumnKind::Categorical { .. } => FeatureType::Categorical,
-            })
-            .collect();
-        let table = DMatrix::from_dense(&matrix.values, matrix.rows(), matrix.width())?
+        let mut types = Vec::with_capacity(matrix.width());
+        let mut columns = Vec::with_capacity(matrix.width());
+        let mut values = matrix.values.clone();
+        for (index, column) in matrix.columns.iter().enumerate() {
+            match column.kind {
+                ColumnKind::Numeric => {
+                    types.push(FeatureType::Numerical);
+                    columns.push(Categories::default());
+                }
+                ColumnKind::Categorical { cardinality } => {
+                    types.push(FeatureType::Categorical);
+                    let codes = values.iter_mut().skip(index).step_by(matrix.width());
+                    columns.push(merge_rare(codes, cardinality));
+                }
+            }
+        }
+        let table = DMatrix::from_dense_vec(values, matrix.rows(), matrix.width())?
             .with_labels(&labels)?
             .with_feature_types(&types)?;
-        Ok(Self(table))
+        Ok(Self { table, columns: Arc::new(columns) })
     }
 
     /// The examples of `rows`, which are not copied.
     pub(crate) fn select(&self, rows: &[usize]) -> Result<Self, TreesError> {
-        Ok(Self(self.0.select_rows(rows)?))
+        Ok(Self { table: self.table.select_rows(rows)?, columns: Arc::clone(&self.columns) })
     }
 }
 
+/// Sets the codes of rare categories to 0, "other".
+fn merge_rare<'a>(codes: impl Iterator<Item = &'a mut f32>, cardinality: u32) -> Categories {
+    let mut present: Vec<&mut f32> = codes.filter(|code| !code.is_nan()).collect();
+    let mut counts = vec![0_usize; cardinality as usize];
+    for code in &present {
+        counts[**code as usize] += 1;
+    }
+    let rare = |code: usize| code == 0 || counts[code] < MIN_CATEGORY;
+    let mut other_seen = false;
+    for code in &mut present {
+        if rare(**code as usize) {
+            **code = 0.0;
+            other_seen = true;
+        }
+    }
+    Categories { merged: (0..cardinality).filter(|&code| rare(code as usize)).collect(), other_seen }
+}
+
 /// Trained trees.
-pub(crate) struct Booster(BoostedModel);
+pub(crate) struct Booster {
+    model: BoostedModel,
+    best_rounds: usize,
+}
 
 impl Booster {
     /// Boosts for `rounds` rounds.
     pub(crate) fn fit(examples: &Examples, rounds: usize, work: Work) -> Result<Self, TreesError> {
         let parameters = parameters(work)?;
-        Ok(Self(Trainer::new(&parameters, &examples.0, rounds).train()?.model))
+        let trained = Trainer::new(&parameters, &examples.table, rounds).train()?;
+        Self::settled(&trained.model, examples)
     }
 
     /// Boosts until the log-loss of `watched` no longer falls; the result keeps every round.
     pub(crate) fn fit_watched(examples: &Examples, watched: &Examples, work: Work) -> Result<Self, TreesError> {
         let parameters = parameters(work)?;
-        let trainer = Trainer::new(&parameters, &examples.0, MAX_ROUNDS)
-            .eval(&watched.0, "watched")
-            .early_stopping_rounds(PATIENCE);
-        Ok(Self(trainer.train()?.model))
+        let trained = Trainer::new(&parameters, &examples.table, MAX_ROUNDS)
+            .eval(&watched.table, "watched")
+            .early_stopping_rounds(PATIENCE)
+            .train()?;
+        Self::settled(&trained.model, examples)
+    }
+
+    fn settled(model: &BoostedModel, examples: &Examples) -> Result<Self, TreesError> {
+        let best_rounds = model.best_iteration().map_or(model.num_boost_rounds(), |best| best + 1);
+        let foreign = || TreesError::Foreign { columns: examples.columns.len() };
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&model.encode(ModelFormat::XgboostJson)?).map_err(|_| foreign())?;
+        interchange::settle(&mut json, &examples.columns).ok_or_else(foreign)?;
+        Ok(Self { best_rounds, ..Self::from_json(json.to_string().as_bytes(), examples.columns.len())? })
     }
 
     /// Round with the lowest watched log-loss, counted from 1; all rounds where none was watched.
     pub(crate) fn best_rounds(&self) -> usize {
-        self.0.best_iteration().map_or(self.0.num_boost_rounds(), |best| best + 1)
+        self.best_rounds
     }
 
-    /// The model in XGBoost's UBJSON format.
-    pub(crate) fn to_ubj(&self) -> Result<Vec<u8>, TreesError> {
-        Ok(self.0.encode(ModelFormat::XgboostUbjson)?)
+    /// The model in XGBoost's JSON format.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, TreesError> {
+        Ok(self.model.encode(ModelFormat::XgboostJson)?)
     }
 
-    /// Reads a model over the columns of `matrix`-shaped rows.
-    pub(crate) fn from_ubj(bytes: &[u8], columns: usize) -> Result<Self, TreesError> {
-        let model = BoostedModel::decode(bytes, ModelFormat::XgboostUbjson)?;
+    /// Reads a model over `columns` columns.
+    pub(crate) fn from_json(bytes: &[u8], columns: usize) -> Result<Self, TreesError> {
+        let model = BoostedModel::decode(bytes, ModelFormat::XgboostJson)?;
         let ours = model.n_features() == columns
             && model.n_outputs() == 1
             && model.num_parallel_tree() == 1
             && model.linear().is_none()
             && model.tree_weights().all(|weight| weight == 1.0);
-        if ours { Ok(Self(model)) } else { Err(TreesError::Foreign { columns }) }
+        let best_rounds = model.num_boost_rounds();
+        if ours { Ok(Self { model, best_rounds }) } else { Err(TreesError::Foreign { columns }) }
     }
 
     /// The first `rounds` trees laid out for serving.
     pub(crate) fn forest(&self, rounds: usize) -> Forest {
-        let trees = &self.0.trees()[..rounds.min(self.0.num_trees())];
+        let trees = &self.model.trees()[..rounds.min(self.model.num_trees())];
         let sets = trees.iter().flat_map(|tree| (0..tree.num_nodes()).flat_map(|id| tree.split_categories(id)));
         let categories = sets.max().map_or(0, |&largest| largest + 1);
-        let mut forest = Forest::new(f64::from(self.0.base_score()), categories);
+        let mut forest = Forest::new(f64::from(self.model.base_score()), categories);
         for tree in trees {
             forest.push(tree);
         }
@@ -158,7 +205,7 @@ impl Booster {
     /// The library's own log-odds of a row, the reference for the forest's.
     #[cfg(test)]
     pub(crate) fn library_log_odds(&self, row: &[f32]) -> f32 {
-        self.0.predict_margin_row(row, ..).unwrap()
+        self.model.predict_margin_row(row, ..).unwrap()
     }
 }
 
@@ -199,4 +246,118 @@ fn parameters(work: Work) -> Result<TrainingParams, HessboostError> {
         .seed(work.seed)
         .nthread(work.threads.max(1))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::numeric::sigmoid, *};
+    use crate::features::{Column, Group};
+
+    fn columns() -> Vec<Column> {
+        let kinds = [
+            ColumnKind::Numeric,
+            ColumnKind::Categorical { cardinality: 3 },
+            ColumnKind::Categorical { cardinality: 200 },
+            ColumnKind::Numeric,
+        ];
+        let name = |i: usize| format!("column {i}");
+        kinds.into_iter().enumerate().map(|(i, kind)| Column { name: name(i), group: Group::Timing, kind }).collect()
+    }
+
+    /// A table with missing values and both kinds of categories, and labels that depend on it.
+    fn table(rows: usize, seed: u64) -> (Matrix, Vec<bool>) {
+        let mut state = seed.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(3_037_000_493) | 1;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 24) as f32
+        };
+        let mut values = Vec::new();
+        let mut labels = Vec::new();
+        for _ in 0..rows {
+            let number = next() * 4.0 - 2.0;
+            let small = (next() * 3.0).floor();
+            let large = (next() * next() * 200.0).floor();
+            labels.push(next() < (0.2 + 0.2 * (number > 0.0) as u8 as f32 + 0.3 * (large % 3.0 == 1.0) as u8 as f32));
+            for value in [number, small, large, next()] {
+                values.push(if next() < 0.15 { f32::NAN } else { value });
+            }
+        }
+        (Matrix { columns: columns(), values }, labels)
+    }
+
+    fn fitted(seed: u64) -> (Booster, Matrix) {
+        let (matrix, labels) = table(700, seed);
+        let examples = Examples::new(&matrix, &labels).unwrap();
+        (Booster::fit(&examples, 25, Work { seed, threads: 1 }).unwrap(), matrix)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_forest_predicts_what_the_library_predicts(
+            seed in 0u64..1_000,
+            rows in prop::collection::vec((
+                prop_oneof![Just(f32::NAN), -3.0f32..3.0],
+                prop_oneof![Just(f32::NAN), (0u8..5).prop_map(f32::from)],
+                prop_oneof![Just(f32::NAN), (0u16..300).prop_map(f32::from)],
+                prop_oneof![Just(f32::NAN), 0.0f32..1.0],
+            ), 40),
+        ) {
+            let (booster, matrix) = fitted(seed);
+            let forest = booster.forest(25);
+            let drawn = rows.iter().map(|row| vec![row.0, row.1, row.2, row.3]);
+            for row in drawn.chain((0..100).map(|i| matrix.row(i).to_vec())) {
+                let ours = forest.log_odds(&row);
+                let theirs = f64::from(booster.library_log_odds(&row));
+                prop_assert!((sigmoid(ours) - sigmoid(theirs)).abs() < 1e-6, "{row:?}: {ours} is not {theirs}");
+                let mut sum = forest.bias();
+                forest.explain(&row, |_, share| sum += share);
+                prop_assert!((sum - ours).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_read_back_predicts_the_same() {
+        let (booster, matrix) = fitted(5);
+        let bytes = booster.to_json().unwrap();
+        let read = Booster::from_json(&bytes, 4).unwrap();
+        assert_eq!(read.to_json().unwrap(), bytes);
+        assert_eq!(read.forest(25), booster.forest(25));
+        assert!(read.forest(25).log_odds(matrix.row(0)).is_finite());
+    }
+
+    #[test]
+    fn children_of_a_file_stand_side_by_side() {
+        let json: serde_json::Value = serde_json::from_slice(&fitted(5).0.to_json().unwrap()).unwrap();
+        let trees = json.pointer("/learner/gradient_booster/model/trees").unwrap().as_array().unwrap();
+        for tree in trees {
+            let children = |name: &str| -> Vec<i64> { serde_json::from_value(tree[name].clone()).unwrap() };
+            for (left, right) in children("left_children").into_iter().zip(children("right_children")) {
+                assert!(left == -1 || right == left + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn rare_categories_are_predicted_like_other() {
+        let (booster, _) = fitted(9);
+        let forest = booster.forest(25);
+        // Codes from 150 have fewer than 20 examples each.
+        let of = |code: f32| forest.log_odds(&[0.5, 1.0, code, 0.5]);
+        assert_eq!(of(0.0), of(180.0));
+        assert_eq!(of(0.0), of(197.0));
+    }
+
+    #[test]
+    fn a_foreign_file_is_refused() {
+        let bytes = fitted(5).0.to_json().unwrap();
+        assert!(matches!(Booster::from_json(&bytes, 7), Err(TreesError::Foreign { columns: 7 })));
+        assert!(matches!(Booster::from_json(b"{}", 4), Err(TreesError::Library(_))));
+    }
 }
