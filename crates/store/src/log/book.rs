@@ -98,7 +98,7 @@ impl<'a> Book<'a> {
         let survivors = book.leads.values().filter_map(|lead| lead.merged_into);
         let missing: BTreeSet<LeadId> = survivors.filter(|id| !book.leads.contains_key(id)).collect();
         book.load_leads(conn, missing).await?;
-        let orphan = book.owners.values().find(|id| !book.leads.get(id).is_some_and(|lead| lead.key.is_some()));
+        let orphan = book.owners.values().find(|id| book.leads.get(id).is_none_or(|lead| lead.key.is_none()));
         match orphan {
             Some(id) => Err(StoreError::Corrupt(format!("a handle of lead {id}, which does not live"))),
             None => Ok(book),

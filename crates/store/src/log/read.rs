@@ -80,21 +80,11 @@ impl Store {
     pub async fn records_of(&self, ids: &[LeadId]) -> Result<HashMap<LeadId, Vec<LogRecord>>, StoreError> {
         let mut reader = self.reader().await?;
         let asked: Vec<_> = ids.iter().map(|id| *id.0.as_bytes()).collect();
-        let mut owners: HashMap<LeadId, LeadId> = ids.iter().map(|id| (*id, *id)).collect();
-        let mut absorbed = Vec::new();
+        // Whose history a lead's events belong to: an absorbed one may have been asked for beside its survivor.
+        let mut owners: HashMap<LeadId, Vec<LeadId>> = ids.iter().map(|id| (*id, vec![*id])).collect();
         let query = "SELECT id, merged_into FROM leads WHERE merged_into IN";
         for row in select_in(&mut reader, query, &asked, "").await? {
-            let id = lead_id(row.try_get(0)?)?;
-            absorbed.push((id, lead_id(row.try_get(1)?)?));
-        }
-        // A lead that is asked for though it was absorbed answers for itself as well.
-        let mut also: HashMap<LeadId, LeadId> = HashMap::new();
-        for (id, survivor) in absorbed {
-            if owners.contains_key(&id) {
-                also.insert(id, survivor);
-            } else {
-                owners.insert(id, survivor);
-            }
+            owners.entry(lead_id(row.try_get(0)?)?).or_default().push(lead_id(row.try_get(1)?)?);
         }
         let keys: Vec<_> = owners.keys().map(|id| *id.0.as_bytes()).collect();
         let query = "SELECT e.partition, e.position, e.id, e.lead_id, e.source, e.kind, e.occurred_at, \
@@ -106,11 +96,11 @@ impl Store {
         for row in &rows {
             let record = record(row, self.keyring())?;
             let received_at = timestamp(row.try_get(7)?)?;
-            if let Some(survivor) = also.get(&record.lead_id) {
-                records.entry(*survivor).or_default().push((received_at, record.clone()));
-            }
-            if let Some(owner) = owners.get(&record.lead_id) {
-                records.entry(*owner).or_default().push((received_at, record));
+            if let Some((last, others)) = owners.get(&record.lead_id).and_then(|owners| owners.split_last()) {
+                for owner in others {
+                    records.entry(*owner).or_default().push((received_at, record.clone()));
+                }
+                records.entry(*last).or_default().push((received_at, record));
             }
         }
         Ok(records.into_iter().map(|(lead, records)| (lead, in_order(records))).collect())
