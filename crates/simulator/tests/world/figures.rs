@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use leadscore_domain::event::{EventBody, OutcomeResult};
 
-use crate::{Instant, instants, slots, world};
+use rayon::prelude::*;
+
+use crate::{Instant, slots, world};
 
 /// Area under the ROC curve by ranks (Mann and Whitney 1947), ties counted half.
 pub fn auc(scored: &[Instant]) -> f64 {
@@ -40,11 +42,11 @@ fn share(scored: &[Instant], of: impl Fn(&Instant) -> bool) -> f64 {
 #[test]
 fn the_optimum_is_within_its_documented_bounds() {
     let world = world(12_000, 7);
-    let at_creation: Vec<_> =
-        (0..12_000).filter_map(|n| slots(&world, &world.lead(n)?).into_iter().next().flatten()).collect();
+    let histories: Vec<_> = (0..12_000).into_par_iter().filter_map(|n| world.lead(n)).collect();
+    let placed: Vec<_> = histories.par_iter().map(|lead| slots(&world, lead)).collect();
+    let at_creation: Vec<_> = placed.iter().filter_map(|slots| slots[0]).collect();
     println!("at the creation alone: {} instants, AUC {:.4}", at_creation.len(), auc(&at_creation));
-    let histories: Vec<_> = (0..12_000).filter_map(|n| world.lead(n)).collect();
-    let scored: Vec<_> = histories.iter().flat_map(|lead| instants(&world, lead)).collect();
+    let scored: Vec<_> = placed.into_iter().flatten().flatten().collect();
     let auc = auc(&scored);
     let accuracy = share(&scored, |i| (i.truth >= 0.5) == i.converted);
     let base = share(&scored, |i| i.converted);

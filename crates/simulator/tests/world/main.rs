@@ -23,15 +23,10 @@ struct Instant {
     converted: bool,
 }
 
-/// The creation, and three more instants spread over the history, as training takes them: while no end has been
-/// entered, no later than 60 days after an event, and a horizon before the end of the history.
+/// Four places for an instant, some of them empty: the creation, and three more spread over the history, as training
+/// takes them: while no end has been entered, no later than 60 days after an event, and a horizon before the end.
 ///
 /// None of it looks ahead: where instants hang on what comes after them, no probability is calibrated at them.
-fn instants(world: &World, lead: &LeadHistory) -> Vec<Instant> {
-    slots(world, lead).into_iter().flatten().collect()
-}
-
-/// Four places for an instant, of which some are empty: which place one takes is not up to what happens.
 fn slots(world: &World, lead: &LeadHistory) -> Vec<Option<Instant>> {
     let Some(first) = lead.events.first().map(|event| event.received_at) else { return Vec::new() };
     let until = world.options().end.plus_micros(-HORIZON_US);

@@ -1,18 +1,19 @@
 //! The truth against what happens: calibrated, not to be improved, and blind to the future.
 
+use std::sync::LazyLock;
+
 use leadscore_domain::time::DAY_US;
 use leadscore_simulator::{HORIZON_US, SimulationOptions, World};
+use rayon::prelude::*;
 
 use crate::{Instant, figures::log_loss, slots, world};
 
-fn sample(leads: u64, seed: u64) -> Vec<Instant> {
-    let world = world(leads, seed);
-    // One instant per lead, so that the sampling errors are independent.
-    (0..leads)
-        .filter_map(|n| world.lead(n))
-        .filter_map(|lead| slots(&world, &lead).into_iter().nth((lead.number % 4) as usize).flatten())
-        .collect()
-}
+/// One instant each of 20,000 leads, so that the sampling errors are independent.
+static SAMPLE: LazyLock<Vec<Instant>> = LazyLock::new(|| {
+    let world = world(20_000, 11);
+    let instant = |n: u64| slots(&world, &world.lead(n)?).into_iter().nth((n % 4) as usize).flatten();
+    (0..20_000).into_par_iter().filter_map(instant).collect()
+});
 
 #[test]
 fn there_is_no_truth_where_nothing_can_be_predicted() {
@@ -34,7 +35,7 @@ fn there_is_no_truth_where_nothing_can_be_predicted() {
 
 #[test]
 fn truth_equals_the_frequency_in_every_tenth() {
-    let mut scored = sample(20_000, 11);
+    let mut scored = SAMPLE.clone();
     scored.sort_by(|a, b| a.truth.total_cmp(&b.truth));
     let size = scored.len() / 10;
     for (n, bin) in scored.chunks(size).enumerate().filter(|(_, bin)| bin.len() == size) {
@@ -50,11 +51,11 @@ fn truth_equals_the_frequency_in_every_tenth() {
 
 #[test]
 fn no_rescaling_of_the_truth_does_better() {
-    let scored = sample(20_000, 12);
-    let best = log_loss(&scored, |p| p);
+    let scored = &*SAMPLE;
+    let best = log_loss(scored, |p| p);
     let logit = |p: f64| (p.clamp(1e-9, 1.0 - 1e-9) / (1.0 - p.clamp(1e-9, 1.0 - 1e-9))).ln();
     for (slope, shift) in [(0.8, 0.0), (1.25, 0.0), (1.0, 0.25), (1.0, -0.25), (0.8, -0.4), (1.25, 0.4)] {
-        let other = log_loss(&scored, |p| 1.0 / (1.0 + (-(slope * logit(p) + shift)).exp()));
+        let other = log_loss(scored, |p| 1.0 / (1.0 + (-(slope * logit(p) + shift)).exp()));
         println!("slope {slope}, shift {shift:+}: {other:.5} against {best:.5}");
         assert!(other > best, "slope {slope}, shift {shift}: {other} is below {best}");
     }
