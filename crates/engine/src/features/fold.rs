@@ -121,8 +121,7 @@ impl LeadState {
             }
         }
         if data.direction == Direction::Outbound {
-            self.calls.insert(Call { at, answered: data.answered });
-            self.refresh_habits();
+            self.outbound_call(Call { at, answered: data.answered });
         }
         if data.answered {
             if data.ai_voice {
@@ -131,6 +130,16 @@ impl LeadState {
             self.sums.call_ms = self.sums.call_ms.saturating_add(data.duration_ms.into());
             self.sums.longest_call_ms = self.sums.longest_call_ms.max(data.duration_ms);
             self.talked(at, &talk::of_call(data));
+        }
+    }
+
+    fn outbound_call(&mut self, call: Call) {
+        let pushes_out = self.calls.is_full();
+        self.calls.insert(call);
+        if pushes_out {
+            self.refresh_habits();
+        } else if let Some(zone) = self.zone() {
+            self.habits.add(zone, call);
         }
     }
 

@@ -1,6 +1,6 @@
-//! Words by which a lead's turns are judged where the platform sends no sentiment, and phrases that mark a topic.
+//! How a lead's turns are judged where the platform sends no sentiment, and how phrases mark a topic.
 //!
-//! Owns: the lists, their compilation and the scan. Rules, in the manner of VADER (Hutto and Gilbert 2014), with
+//! Owns: the compilation of the word lists and the scan. Rules, in the manner of VADER (Hutto and Gilbert 2014), with
 //! lists of our own: a negator among the [`NEGATION_REACH`] words before turns a word round and weakens it, an
 //! intensifier strengthens the next word, a sentence's end or a "but" ends their reach; the sum `s` of weights becomes
 //! `s / sqrt(s² + 15)`. A phrase after a negator does not count. English only: other languages give no judgement,
@@ -8,7 +8,11 @@
 
 use std::sync::LazyLock;
 
-use super::{registers::hash_text, signal::Signal};
+use super::{
+    registers::{TextHash, hash_text},
+    signal::Signal,
+    words::{ASKERS, BOOSTERS, NEGATORS, PHRASES, TURN, WEIGHTS},
+};
 
 /// How many words a negator reaches.
 const NEGATION_REACH: usize = 3;
@@ -16,259 +20,10 @@ const NEGATION_REACH: usize = 3;
 const NEGATED_PERCENT: i32 = -74;
 /// What an intensifier adds to a weight, in percent.
 const BOOST_PERCENT: i32 = 30;
-/// Most words of a phrase.
+/// Most words of a phrase in the lists.
 const PHRASE_WORDS: usize = 4;
-/// Longest word looked up, in bytes.
-const WORD_BYTES: usize = 20;
 /// Slots of the hash table: a power of two, several times the number of words.
 const SLOTS: usize = 2_048;
-
-/// Words by weight, in hundredths.
-const WEIGHTS: &[(i32, &str)] = &[
-    (
-        300,
-        "love loved loves loving amazing awesome excellent fantastic wonderful perfect perfectly outstanding incredible \
-         superb thrilled ecstatic delighted delightful gorgeous stunning best brilliant",
-    ),
-    (
-        200,
-        "great good nice happy glad excited exciting beautiful lovely enjoy enjoyed enjoying pleased pleasant helpful \
-         impressed impressive appreciate appreciated thank thanks thankful grateful interested interesting recommend \
-         recommended satisfied eager keen friendly cool favorite favourite ideal sweet",
-    ),
-    (
-        120,
-        "like liked likes fine okay ok works comfortable comfy easy quick quickly ready sure definitely absolutely \
-         yes yeah yep agree agreed welcome clean safe fair affordable reasonable promising nicely well clear hope \
-         hopefully worth fun fresh spacious bright better",
-    ),
-    (
-        -120,
-        "unsure doubt doubtful concerned concern concerns worried worry nervous hesitant confusing confused difficult \
-         hard slow late delay delayed delays cancel cancelled canceled small old noisy problem problems issue issues \
-         expensive overpriced pricey costly unfortunately sorry busy tired lost wrong missing wait waited waiting \
-         unclear stuck tight steep",
-    ),
-    (
-        -200,
-        "bad unhappy disappointed disappointing disappointment annoying annoyed frustrated frustrating poor poorly \
-         dislike dirty broken useless rude unprofessional unacceptable angry upset mediocre bored boring fail failed \
-         fails failure waste wasted complaint complain complained ignored ugly cheap weak crap sucks sucked",
-    ),
-    (
-        -300,
-        "hate hated hates terrible horrible awful worst disgusting scam fraud liar lied ridiculous nightmare furious \
-         pathetic spam harassing harassment garbage dreadful disaster",
-    ),
-];
-/// Words that turn the next ones round; apostrophes are left out.
-const NEGATORS: &str = "not no never none nothing neither nor without hardly barely dont doesnt didnt cant cannot couldnt \
-                        wont wouldnt isnt arent wasnt werent havent hasnt hadnt shouldnt aint";
-/// Words that strengthen the next one.
-const BOOSTERS: &str = "very really so extremely super totally incredibly truly too quite especially";
-/// Words that begin a question where the transcript has no question marks.
-const ASKERS: &str = "what when where which who why how can could would is are do does did will should may";
-/// A word that ends the reach of negators and intensifiers.
-const TURN: &str = "but";
-
-/// Phrases, of at most four words, that mark a topic of a conversation.
-const PHRASES: &[(Signal, &[&str])] = &[
-    (
-        Signal::ViewingAsked,
-        &[
-            "see it",
-            "see the house",
-            "see the home",
-            "see the place",
-            "see the property",
-            "see the condo",
-            "see this one",
-            "see that one",
-            "see them in person",
-            "in person",
-            "can we see",
-            "could we see",
-            "can i see",
-            "could i see",
-            "want to see",
-            "like to see",
-            "love to see",
-            "take a look",
-            "have a look",
-            "come by",
-            "walk through",
-            "walkthrough",
-            "viewing",
-            "showing",
-            "showings",
-            "tour",
-            "touring",
-            "open house",
-            "schedule a visit",
-            "visit the",
-            "look at it",
-            "view it",
-            "view the",
-        ],
-    ),
-    (
-        Signal::ObjectionPrice,
-        &[
-            "too expensive",
-            "so expensive",
-            "pretty expensive",
-            "overpriced",
-            "too much money",
-            "too high",
-            "too pricey",
-            "pricey",
-            "over budget",
-            "over our budget",
-            "over my budget",
-            "above our budget",
-            "above my budget",
-            "out of budget",
-            "out of our range",
-            "out of my range",
-            "out of our budget",
-            "cant afford",
-            "cannot afford",
-            "more than we wanted",
-            "more than i wanted",
-            "price is steep",
-            "a lot of money",
-            "come down on price",
-            "lower the price",
-            "prices are crazy",
-            "a bit steep",
-        ],
-    ),
-    (
-        Signal::ObjectionFinancing,
-        &[
-            "mortgage",
-            "financing",
-            "finance it",
-            "interest rate",
-            "interest rates",
-            "down payment",
-            "downpayment",
-            "credit score",
-            "my credit",
-            "our credit",
-            "the bank",
-            "lender",
-            "monthly payment",
-            "monthly payments",
-            "qualify for a",
-            "closing costs",
-            "not pre approved",
-            "not preapproved",
-            "loan",
-        ],
-    ),
-    (
-        Signal::ObjectionTiming,
-        &[
-            "not ready",
-            "not yet",
-            "not right now",
-            "not in a hurry",
-            "no rush",
-            "no hurry",
-            "next year",
-            "few months",
-            "couple of months",
-            "six months",
-            "in the spring",
-            "in the fall",
-            "in the summer",
-            "after the holidays",
-            "down the road",
-            "just looking",
-            "just browsing",
-            "too soon",
-            "too early",
-            "maybe later",
-            "some day",
-            "someday",
-            "wait and see",
-            "lease is up",
-            "lease ends",
-            "think about it",
-            "sell our house first",
-            "sell my house first",
-        ],
-    ),
-    (
-        Signal::Commitment,
-        &[
-            "make an offer",
-            "put in an offer",
-            "submit an offer",
-            "write an offer",
-            "an offer",
-            "ready to buy",
-            "ready to move",
-            "ready to sign",
-            "ready to go",
-            "sign the",
-            "lets do it",
-            "lets do this",
-            "lets move forward",
-            "move forward",
-            "go ahead",
-            "pre approved",
-            "preapproved",
-            "pre approval",
-            "preapproval",
-            "cash buyer",
-            "pay cash",
-            "paying cash",
-            "as soon as possible",
-            "asap",
-            "right away",
-            "this week",
-            "this weekend",
-            "tomorrow",
-            "book it",
-            "sounds good",
-            "count me in",
-            "we want it",
-            "i want it",
-            "well take it",
-            "ill take it",
-        ],
-    ),
-    (
-        Signal::Disinterest,
-        &[
-            "not interested",
-            "no longer interested",
-            "no longer looking",
-            "not looking",
-            "stop calling",
-            "stop texting",
-            "stop emailing",
-            "take me off",
-            "remove me",
-            "do not call",
-            "dont call",
-            "leave me alone",
-            "wrong number",
-            "changed my mind",
-            "changed our minds",
-            "already bought",
-            "already found",
-            "found another",
-            "another agent",
-            "working with someone",
-            "have an agent",
-            "went with someone",
-            "unsubscribe",
-        ],
-    ),
-];
 
 /// What a word does; the word of number 0 is any that no list knows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -342,11 +97,12 @@ impl Lexicon {
     /// The number of a word; a new one gets the next.
     fn number(&mut self, text: &str) -> u16 {
         let hash = hash_text(text);
+        let known = self.look_up(hash);
+        if known != 0 {
+            return known;
+        }
         let mut slot = hash as usize % SLOTS;
         while self.slots[slot].1 != 0 {
-            if self.slots[slot].0 == hash {
-                return self.slots[slot].1;
-            }
             slot = (slot + 1) % SLOTS;
         }
         let number = self.words.len() as u16;
@@ -355,9 +111,7 @@ impl Lexicon {
         number
     }
 
-    fn look_up(&self, word: &[u8]) -> u16 {
-        let Ok(text) = std::str::from_utf8(word) else { return 0 };
-        let hash = hash_text(text);
+    fn look_up(&self, hash: u64) -> u16 {
         let mut slot = hash as usize % SLOTS;
         while self.slots[slot].1 != 0 {
             if self.slots[slot].0 == hash {
@@ -390,25 +144,19 @@ pub(super) fn topic_signal(bit: usize) -> Option<Signal> {
 /// Reads one turn or message.
 pub(super) fn read(text: &str) -> Reading {
     let mut scan = Scan::new(&LEXICON);
-    let mut word = [0u8; WORD_BYTES];
-    let mut length = 0;
+    let mut word = TextHash::default();
     // Of the typographic apostrophe (E2 80 99) all three bytes are passed over like the plain one.
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
-                if length < WORD_BYTES {
-                    word[length] = byte.to_ascii_lowercase();
-                }
-                length += 1;
-            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => word.push(byte.to_ascii_lowercase()),
             b'\'' | 0x80.. => {}
             _ => {
-                scan.word(&word, &mut length);
+                scan.word(&mut word);
                 scan.mark(byte);
             }
         }
     }
-    scan.word(&word, &mut length);
+    scan.word(&mut word);
     scan.finish()
 }
 
@@ -443,12 +191,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn word(&mut self, bytes: &[u8; WORD_BYTES], length: &mut usize) {
-        if *length == 0 {
+    /// Takes the word that has ended, if there is one.
+    fn word(&mut self, hash: &mut TextHash) {
+        if hash.is_empty() {
             return;
         }
-        let number = if *length <= WORD_BYTES { self.lexicon.look_up(&bytes[..*length]) } else { 0 };
-        *length = 0;
+        let number = self.lexicon.look_up(std::mem::take(hash).finish());
         let word = self.lexicon.words[usize::from(number)];
         self.asks_first |= self.reading.words == 0 && word.asks;
         self.reading.words += 1;

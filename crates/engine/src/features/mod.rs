@@ -17,6 +17,7 @@ mod signal;
 mod state;
 mod talk;
 mod view;
+mod words;
 mod zone;
 
 pub use catalogue::{FEATURES, Feature, FeatureSpec, Group};

@@ -70,6 +70,10 @@ impl<T: Ord, const N: usize> Recent<T, N> {
         &self.0
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() == N
+    }
+
     pub(super) fn latest(&self) -> Option<&T> {
         self.0.last()
     }
@@ -168,18 +172,43 @@ impl<const K: usize> Distinct<K> {
     }
 }
 
-/// Hash of a text without regard to case (FNV-1a of the lower-case form, mixed): the same on every machine.
-pub(super) fn hash_text(text: &str) -> u64 {
+/// FNV-1a over 64 bits (Fowler, Noll and Vo), mixed: the same on every machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TextHash(u64);
+
+impl Default for TextHash {
+    fn default() -> Self {
+        Self(Self::OFFSET)
+    }
+}
+
+impl TextHash {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+
+    pub(super) fn push(&mut self, byte: u8) {
+        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(Self::PRIME);
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == Self::OFFSET
+    }
+
+    pub(super) fn finish(self) -> u64 {
+        mix(self.0)
+    }
+}
+
+/// Hash of a text without regard to case and outer blanks.
+pub(super) fn hash_text(text: &str) -> u64 {
+    let mut hash = TextHash::default();
     let text = text.trim();
-    let hash = if text.is_ascii() {
-        text.bytes().fold(OFFSET, |hash, byte| step(hash, byte.to_ascii_lowercase()))
+    if text.is_ascii() {
+        text.bytes().for_each(|byte| hash.push(byte.to_ascii_lowercase()));
     } else {
-        text.to_lowercase().bytes().fold(OFFSET, step)
-    };
-    mix(hash)
+        text.to_lowercase().bytes().for_each(|byte| hash.push(byte));
+    }
+    hash.finish()
 }
 
 /// Spreads `value` over all bits (the finaliser of `SplitMix64`, Steele, Lea and Flood 2014).

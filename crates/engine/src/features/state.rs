@@ -77,6 +77,12 @@ impl HourOfWeek {
         self.attempts[hour]
     }
 
+    pub(super) fn add(&mut self, zone: &TimeZone, call: Call) {
+        let (hour, weekday) = local_hour(zone, call.at);
+        self.attempts[weekday * 24 + hour] += 1;
+        self.answers[weekday * 24 + hour] += u16::from(call.answered);
+    }
+
     /// Those of [`Self::attempts`] that a person answered.
     ///
     /// # Panics
@@ -391,9 +397,7 @@ impl LeadState {
     pub fn hour_of_week_in(&self, zone: &TimeZone) -> HourOfWeek {
         let mut habits = HourOfWeek::default();
         for call in self.calls.as_slice() {
-            let (hour, weekday) = local_hour(zone, call.at);
-            habits.attempts[weekday * 24 + hour] += 1;
-            habits.answers[weekday * 24 + hour] += u16::from(call.answered);
+            habits.add(zone, *call);
         }
         habits
     }
