@@ -144,7 +144,7 @@ pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
                 None,
                 Some(AttributeValue::Number(f64::from(b))),
                 Some(text("blue")),
-                Some(AttributeValue::Boolean(b % 2 == 0)),
+                Some(AttributeValue::Boolean(b.is_multiple_of(2))),
             ];
             let name = format!("field {}", a % 7).parse().unwrap();
             EventBody::CrmUpdated(CrmUpdated { attributes: [(name, value[b as usize % 4].clone())].into() })
@@ -152,8 +152,8 @@ pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
         2 => stage([Stage::New, Stage::Engaged, Stage::Nurturing, Stage::Won, Stage::Lost][pick(5)]),
         3 => {
             let words = ["I hate it", "we would love to see the house", "not interested", "is the mortgage fine?", ""];
-            let direction = if b % 2 == 0 { Direction::Inbound } else { Direction::Outbound };
-            call(direction, b % 3 != 0, &[(Speaker::Lead, words[pick(5)]), (Speaker::Agent, "let me look")])
+            let direction = if b.is_multiple_of(2) { Direction::Inbound } else { Direction::Outbound };
+            call(direction, !b.is_multiple_of(3), &[(Speaker::Lead, words[pick(5)]), (Speaker::Agent, "let me look")])
         }
         4 => session(b % 90, a % 20),
         5 => {
@@ -175,7 +175,7 @@ pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
         7 => any_search(a, b),
         8 => EventBody::ListingSaved(ListingSaved {
             listing_key: format!("L{}", a % 90),
-            price: (b % 2 == 0).then_some(i64::from(b)),
+            price: (b.is_multiple_of(2)).then_some(i64::from(b)),
             area: Some(format!("area {}", a % 60)),
             property_type: Some(PropertyType::Condo),
         }),
@@ -191,9 +191,10 @@ pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
             price: None,
             scheduled_for: None,
         }),
-        10 => {
-            message(if b % 2 == 0 { Direction::Inbound } else { Direction::Outbound }, "great, can we see it tomorrow?")
-        }
+        10 => message(
+            if b.is_multiple_of(2) { Direction::Inbound } else { Direction::Outbound },
+            "great, can we see it tomorrow?",
+        ),
         11 => {
             let action =
                 [AgentActionKind::ListingsSent, AgentActionKind::ShowingOffered, AgentActionKind::ValuationSent];
@@ -210,7 +211,7 @@ fn any_creation(a: u32, b: u32) -> EventBody {
     EventBody::LeadCreated(LeadCreated {
         name: Some("Ann".into()),
         channel: Some(format!("channel {}", b % 3)),
-        time_zone: (b % 2 == 0).then(|| zone.to_owned()),
+        time_zone: (b.is_multiple_of(2)).then(|| zone.to_owned()),
         attributes: attributes(&[
             ("budget", AttributeValue::Number(f64::from(a) + 0.5)),
             ("since", AttributeValue::Time { time: hour(i64::from(b % 99)) }),
@@ -222,7 +223,7 @@ fn any_creation(a: u32, b: u32) -> EventBody {
 fn any_consent(a: u32, b: u32) -> Consent {
     Consent {
         purpose: [Purpose::Profiling, Purpose::CallByPerson, Purpose::CallByAi, Purpose::Email][a as usize % 4],
-        state: if b % 2 == 0 { ConsentState::Granted } else { ConsentState::Withdrawn },
+        state: if b.is_multiple_of(2) { ConsentState::Granted } else { ConsentState::Withdrawn },
         basis: LegalBasis::Consent,
         evidence: "form".into(),
     }
@@ -230,9 +231,9 @@ fn any_consent(a: u32, b: u32) -> Consent {
 
 fn any_search(a: u32, b: u32) -> EventBody {
     EventBody::PropertySearch(PropertySearch {
-        deal: if a % 3 == 0 { Deal::Rent } else { Deal::Buy },
-        price_min: (b % 2 == 0).then_some(i64::from(a)),
-        price_max: (b % 5 != 0).then_some(i64::from(a) + i64::from(b)),
+        deal: if a.is_multiple_of(3) { Deal::Rent } else { Deal::Buy },
+        price_min: (b.is_multiple_of(2)).then_some(i64::from(a)),
+        price_max: (!b.is_multiple_of(5)).then_some(i64::from(a) + i64::from(b)),
         areas: (0..a % 6).map(|area| format!("Area {}", (area + b) % 60)).collect(),
         property_types: vec![PropertyType::House],
         bedrooms_min: None,
