@@ -20,11 +20,6 @@ impl Output {
         Self { json, quiet }
     }
 
-    /// Whether results are printed as JSON.
-    pub const fn is_json(self) -> bool {
-        self.json
-    }
-
     /// Whether a person reads along, so that progress is worth showing.
     pub const fn shows_progress(self) -> bool {
         !self.json && !self.quiet
@@ -47,14 +42,6 @@ impl Output {
             }
         }
         out.flush()
-    }
-
-    /// Says something on the way, on standard error; never part of the result.
-    pub fn note(self, text: &str) {
-        if self.shows_progress() {
-            // A closed standard error must not stop the work.
-            let _ = writeln!(io::stderr(), "{text}");
-        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::{
     future::{Future, IntoFuture as _},
     io,
     net::SocketAddr,
-    sync::Arc,
     time::Duration,
 };
 

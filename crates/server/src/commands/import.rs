@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use leadscore_pipeline::ingest::files::{
-    self, ImportOptions, InspectOptions, Inspection, Kind, Mapping, Summary, Warning,
+    self, ImportOptions, ImportProgress, InspectOptions, Inspection, Kind, Mapping, Summary, Warning,
 };
 use serde_json::{Value, json};
 
@@ -174,11 +174,11 @@ async fn import(kind: Kind, options: &Import, context: &Context) -> anyhow::Resu
         batch_rows: context.config.import.batch_rows,
     };
     let bar = progress::bytes(context.output, &format!("import {}", kind.as_str()));
-    let imported = files::import(&folder.store, kind, &options.file, mapping.as_ref(), &how, &|so_far| {
+    let told = |so_far: ImportProgress| {
         bar.set_length(so_far.total_bytes);
         bar.set_position(so_far.read_bytes);
-    });
-    let summary = imported.await;
+    };
+    let summary = files::import(&folder.store, kind, &options.file, mapping.as_ref(), &how, &told).await;
     bar.finish_and_clear();
     folder.store.close().await;
     report(&summary?, context)
