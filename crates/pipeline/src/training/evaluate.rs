@@ -15,7 +15,7 @@ use leadscore_engine::{
 use leadscore_store::{Registry, Store};
 use rayon::prelude::*;
 
-use super::{BACKTEST_FILE, ProgressFn, TrainingError, TrainingOptions, build, champion, percent};
+use super::{BACKTEST_FILE, ProgressFn, TrainingError, TrainingOptions, build, champion, describe, notes, percent};
 use crate::scorer::{CHAMPION, blocking};
 
 /// The true probability of a lead at an instant, where the world is known: simulated data.
@@ -109,6 +109,7 @@ pub async fn evaluate(
     let tokens = data.snapshots.iter().map(|snapshot| snapshot.lead);
     let ids = Arc::new(data.crm_ids(store, tokens).await?);
     let truth = options.truth.clone().map(|truth| KnownTruth { truth, ids: Arc::clone(&ids) });
+    let (description, notes) = (describe(&data), notes(&options.training));
     let (training, told, now) = (options.training.clone(), Arc::clone(progress), clock.now());
     let simulated = truth.is_some();
     let (version, tested) = match (options.split, champion) {
@@ -134,7 +135,7 @@ pub async fn evaluate(
         row,
     });
     let rows = rows.collect();
-    let report = Report { title: options.title.clone(), split: tested.split, simulated, backtest: tested };
+    let report = Report { title: options.title.clone(), description, backtest: tested, simulated, notes };
     Ok(Evaluated::Measured(Box::new(Evaluation { version, report, rows })))
 }
 

@@ -115,6 +115,24 @@ pub enum TrainingError {
     },
 }
 
+/// What the examples are, for a report.
+fn describe(data: &TrainingData) -> String {
+    format!(
+        "{} examples of {} leads with {} events, as known on {}; {} leads left out for want of a basis for profiling.",
+        data.snapshots.len(),
+        data.leads - data.withheld,
+        data.events,
+        data.known_until,
+        data.withheld
+    )
+}
+
+/// What else a reader of a report should know.
+fn notes(options: &TrainingOptions) -> Vec<String> {
+    let admitted = |name: &String| format!("`{name}` looks like a protected characteristic and was admitted by hand.");
+    options.protected_overrides.iter().map(admitted).collect()
+}
+
 /// Passes the engine's progress on.
 fn percent(progress: &ProgressFn) -> impl Fn(Progress) + use<> {
     let progress = Arc::clone(progress);

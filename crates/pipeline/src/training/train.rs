@@ -12,7 +12,7 @@ use leadscore_engine::{
 };
 use leadscore_store::{ModelPerformance, Registry, Store};
 
-use super::{ProgressFn, TrainingData, TrainingError, TrainingOptions, TrainingProgress, build, percent};
+use super::{ProgressFn, TrainingData, TrainingError, TrainingOptions, TrainingProgress, build, describe, notes, percent};
 use crate::scorer::{CHAMPION, blocking};
 
 /// Name of the bundle's file with the back test that was made when it was trained.
@@ -133,10 +133,11 @@ fn fit(
     let mut extras = BTreeMap::from([(CONTACT_FILE.to_owned(), data.contact_prior.to_json())]);
     if let Some(tested) = &tested {
         let report = Report {
-            title: "Back test of this model's recipe on later leads".to_owned(),
-            split,
-            simulated: false,
+            title: "Back test".to_owned(),
+            description: describe(data),
             backtest: tested.clone(),
+            simulated: false,
+            notes: notes(options),
         };
         let json = serde_json::to_vec_pretty(&report_json(&report)).unwrap_or_default();
         extras.insert(BACKTEST_FILE.to_owned(), json);
