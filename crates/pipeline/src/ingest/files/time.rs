@@ -10,6 +10,9 @@ use jiff::{civil, fmt::strtime, tz::TimeZone};
 use leadscore_domain::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+const FORM: &str = "is not a time of the mapped format";
+const RANGE: &str = "is a time outside the years 1900 to 2200";
+
 /// How a column's instants are written: `rfc3339`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, or a strftime pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TimeFormat {
@@ -33,8 +36,6 @@ impl TimeFormat {
     /// # Errors
     /// What is wrong, without the text.
     pub(super) fn read(&self, text: &str, zone: &TimeZone) -> Result<Timestamp, &'static str> {
-        const FORM: &str = "is not a time of the mapped format";
-        const RANGE: &str = "is a time outside the years 1900 to 2200";
         let text = text.trim();
         let micros = match self {
             Self::Rfc3339 => {
@@ -46,7 +47,7 @@ impl TimeFormat {
             Self::EpochMicros => text.parse::<f64>().map_err(|_| FORM)?,
             Self::EpochNanos => text.parse::<f64>().map_err(|_| FORM)? / 1e3,
             Self::Pattern(pattern) => {
-                let instant = read_pattern(pattern, text, zone).ok_or(FORM)?;
+                let instant = read_pattern(pattern, text, zone)?;
                 return Timestamp::from_jiff(instant).map_err(|_| RANGE);
             }
         };
@@ -54,6 +55,14 @@ impl TimeFormat {
             return Err(FORM);
         }
         Timestamp::from_micros(micros.round() as i64).ok_or(RANGE)
+    }
+
+    /// Whether the form says the day and nothing finer.
+    pub(super) fn is_whole_days(&self) -> bool {
+        match self {
+            Self::Pattern(pattern) => !["%H", "%I", "%k", "%l", "%T", "%R", "%s"].iter().any(|p| pattern.contains(p)),
+            Self::Rfc3339 | Self::EpochSeconds | Self::EpochMillis | Self::EpochMicros | Self::EpochNanos => false,
+        }
     }
 
     /// Whether the form leaves the zone open.
@@ -65,17 +74,17 @@ impl TimeFormat {
     }
 }
 
-fn read_pattern(pattern: &str, text: &str, zone: &TimeZone) -> Option<jiff::Timestamp> {
-    let mut parts = strtime::parse(pattern, text).ok()?;
+fn read_pattern(pattern: &str, text: &str, zone: &TimeZone) -> Result<jiff::Timestamp, &'static str> {
+    let mut parts = strtime::parse(pattern, text).map_err(|_| FORM)?;
     if parts.offset().is_some() {
-        return parts.to_timestamp().ok();
+        return parts.to_timestamp().map_err(|_| FORM);
     }
     if parts.day().is_none() && parts.day_of_year().is_none() {
-        parts.set_day(Some(1)).ok()?;
+        parts.set_day(Some(1)).map_err(|_| FORM)?;
     }
-    let date = parts.to_date().ok()?;
-    let time = if parts.hour().is_some() { parts.to_time().ok()? } else { civil::Time::midnight() };
-    zone.to_timestamp(date.to_datetime(time)).ok()
+    let date = parts.to_date().map_err(|_| FORM)?;
+    let time = if parts.hour().is_some() { parts.to_time().map_err(|_| FORM)? } else { civil::Time::midnight() };
+    zone.to_timestamp(date.to_datetime(time)).map_err(|_| RANGE)
 }
 
 impl fmt::Display for TimeFormat {
@@ -112,8 +121,8 @@ impl FromStr for TimeFormat {
         let instant = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
         let written = strtime::format(text, &instant).map_err(|e| format!("is not a pattern of a time: {e}"))?;
         match read_pattern(text, &written, &TimeZone::UTC) {
-            Some(_) => Ok(Self::Pattern(text.to_owned())),
-            None => Err("does not say year and month: use a pattern such as %Y-%m-%d %H:%M:%S".to_owned()),
+            Ok(_) => Ok(Self::Pattern(text.to_owned())),
+            Err(_) => Err("does not say year and month: use a pattern such as %Y-%m-%d %H:%M:%S".to_owned()),
         }
     }
 }
@@ -181,15 +190,13 @@ pub(super) struct DetectedTime {
 /// Share of the values that a form must read.
 const NEARLY_ALL: f64 = 0.99;
 
-/// The form in which nearly all of `values` are written. Bare numbers count only where `named` says that the column's
-/// name speaks of time.
-pub(super) fn detect(values: &[&str], named: bool) -> Option<DetectedTime> {
-    if values.is_empty() {
-        return None;
-    }
-    if values.iter().all(|text| {
-        text.trim().bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-') && text.parse::<f64>().is_ok()
-    }) {
+/// The form in which nearly all of `values` are written, each with how often it occurs. Bare numbers count only where
+/// `named` says that the column's name speaks of time.
+pub(super) fn detect(values: &[(&str, usize)], named: bool) -> Option<DetectedTime> {
+    let numeric = share(values, |text| {
+        text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-') && text.parse::<f64>().is_ok()
+    });
+    if numeric >= NEARLY_ALL {
         return detect_numeric(values, named);
     }
     if fits(&TimeFormat::Rfc3339, values) {
@@ -201,12 +208,11 @@ pub(super) fn detect(values: &[&str], named: bool) -> Option<DetectedTime> {
     Some(DetectedTime { format: TimeFormat::Pattern((*pattern).to_owned()), ambiguous })
 }
 
-fn detect_numeric(values: &[&str], named: bool) -> Option<DetectedTime> {
+fn detect_numeric(values: &[(&str, usize)], named: bool) -> Option<DetectedTime> {
     let within = |low: f64, high: f64| {
-        values.iter().filter(|text| text.parse::<f64>().is_ok_and(|n| (low..=high).contains(&n))).count() as f64
-            >= NEARLY_ALL * values.len() as f64
+        share(values, |text| text.parse::<f64>().is_ok_and(|n| (low..=high).contains(&n))) >= NEARLY_ALL
     };
-    // The years 2000 to 2100; numbers of this size with 13 or 16 digits are hardly anything else.
+    // The years 2000 to 2100; numbers of 13, 16 and 19 digits are hardly anything else.
     let format = if within(9.4e11, 4.2e12) {
         TimeFormat::EpochMillis
     } else if within(9.4e14, 4.2e15) {
@@ -225,11 +231,18 @@ fn detect_numeric(values: &[&str], named: bool) -> Option<DetectedTime> {
     fits(&format, values).then_some(DetectedTime { format, ambiguous: false })
 }
 
-fn fits(format: &TimeFormat, values: &[&str]) -> bool {
-    // A column of something else is recognised by its first few values.
-    let probe = &values[..values.len().min(8)];
-    let count = |values: &[&str]| values.iter().filter(|text| format.read(text, &TimeZone::UTC).is_ok()).count();
-    count(probe) > 0 && count(values) as f64 >= NEARLY_ALL * values.len() as f64
+/// Share of the values, weighted by how often they occur, for which `holds` is true; 0 where there are none.
+fn share(values: &[(&str, usize)], holds: impl Fn(&str) -> bool) -> f64 {
+    let all: usize = values.iter().map(|(_, n)| n).sum();
+    let held: usize = values.iter().filter(|(text, _)| holds(text)).map(|(_, n)| n).sum();
+    held as f64 / all.max(1) as f64
+}
+
+fn fits(format: &TimeFormat, values: &[(&str, usize)]) -> bool {
+    /// A column of something else is recognised by its first few values.
+    const PROBES: usize = 8;
+    let reads = |text: &str| format.read(text, &TimeZone::UTC).is_ok();
+    values.iter().take(PROBES).any(|(text, _)| reads(text)) && share(values, reads) >= NEARLY_ALL
 }
 
 #[cfg(test)]
@@ -251,7 +264,8 @@ mod tests {
             (vec!["20240131"], "%Y%m%d", "2024-01-31T00:00:00Z"),
             (vec!["Jan 5, 2024"], "%b %d, %Y", "2024-01-05T00:00:00Z"),
         ] {
-            let found = detect(&values, true).unwrap_or_else(|| panic!("{values:?}"));
+            let weighted: Vec<_> = values.iter().map(|v| (*v, 1)).collect();
+            let found = detect(&weighted, true).unwrap_or_else(|| panic!("{values:?}"));
             assert_eq!(found.format.to_string(), format);
             assert_eq!(found.format.read(values[0], &TimeZone::UTC).unwrap().to_string(), first);
             assert_eq!(format.parse::<TimeFormat>().unwrap(), found.format);
@@ -261,15 +275,21 @@ mod tests {
     #[test]
     fn what_is_no_time_is_not_taken_for_one() {
         for values in [vec!["1.5", "2"], vec!["a", "b"], vec!["2024-13-45"], vec!["0000-00-00"], vec![]] {
-            assert!(detect(&values, true).is_none(), "{values:?}");
+            let weighted: Vec<_> = values.iter().map(|v| (*v, 1)).collect();
+            assert!(detect(&weighted, true).is_none(), "{values:?}");
         }
-        assert!(detect(&["20240131"], false).is_none(), "a bare number needs a name that speaks of time");
+        assert!(detect(&[("20240131", 1)], false).is_none(), "a bare number needs a name that speaks of time");
     }
 
     #[test]
     fn day_and_month_that_could_be_swapped_are_called_ambiguous() {
-        assert!(detect(&["1/2/2024", "3/4/2024"], false).unwrap().ambiguous);
-        assert!(!detect(&["1/22/2024", "3/4/2024"], false).unwrap().ambiguous);
+        assert!(detect(&[("1/2/2024", 1), ("3/4/2024", 1)], false).unwrap().ambiguous);
+        assert!(!detect(&[("1/22/2024", 1), ("3/4/2024", 1)], false).unwrap().ambiguous);
+    }
+
+    #[test]
+    fn a_footnote_among_many_dates_does_not_hide_them() {
+        assert!(detect(&[("quality_flag = 1", 1), ("202401", 3_000)], true).is_some());
     }
 
     #[test]

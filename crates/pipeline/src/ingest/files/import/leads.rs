@@ -3,7 +3,7 @@
 use leadscore_domain::{
     Consent, EventBody, EventEnvelope, RawIdentity, Timestamp,
     event::{LeadCreated, Outcome, OutcomeResult},
-    time::{HOUR_US, SECOND_US},
+    time::{DAY_US, HOUR_US, SECOND_US},
 };
 
 use super::row::{
@@ -209,9 +209,14 @@ impl OutcomePlan {
         if let Some(time) = &self.time
             && let Some(at) = time.read(cells, &context.missing)?
         {
+            // What is dated by the day is known at its end: also of a lead that came on that day.
+            let at = if time.format.is_whole_days() {
+                at.max(at.plus_micros(DAY_US - SECOND_US).min(context.now))
+            } else {
+                at
+            };
             return match created_at {
                 Some(created_at) if at < created_at => Err(time.column.reject("lies before the lead came into being")),
-                // Times in whole days: won on the day on which it came.
                 Some(created_at) if at == created_at => Ok(Some(at.plus_micros(SECOND_US))),
                 Some(_) | None => Ok(Some(at)),
             };

@@ -28,7 +28,10 @@ use rejects::{RejectedRow, Rejects};
 use row::{Context, Output};
 use sha2::{Digest, Sha256};
 use sink::Sink;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+};
 
 use super::{
     ImportError, Kind, Mapping,
@@ -154,7 +157,7 @@ pub async fn import(
     let (table, plan) = prepare(kind, path, mapping, context, start.row).await?;
     let total_bytes = table.size_bytes;
     let mut sink = Sink::new(store, kind, start, Rejects::open(rejects_path, resumed_from.unwrap_or(0))?).await?;
-    let mut batches = read_ahead(table, plan, options.batch_rows.clamp(1, BATCH_MAX_ROWS));
+    let (mut batches, reader) = read_ahead(table, plan, options.batch_rows.clamp(1, BATCH_MAX_ROWS));
     while let Some(batch) = batches.recv().await {
         let (read_bytes, broken) = (batch.read_bytes, batch.broken.clone());
         sink.take(batch).await?;
@@ -163,6 +166,8 @@ pub async fn import(
             return Err(ImportError::BrokenOff { path: path.to_owned(), row: sink.row(), problem });
         }
     }
+    // The batches end with the file, or with a panic of the thread that reads it.
+    finished(reader.await);
     if sink.row() == 0 {
         return Err(ImportError::Empty { path: path.to_owned(), hint: "" });
     }
@@ -213,10 +218,10 @@ fn refuse_other_than_json(path: &Path) -> Result<(), ImportError> {
 }
 
 /// Reads and checks rows on other threads, while the store writes those before.
-fn read_ahead(mut table: Table, plan: Plan, batch_rows: usize) -> mpsc::Receiver<ReadBatch> {
+fn read_ahead(mut table: Table, plan: Plan, batch_rows: usize) -> (mpsc::Receiver<ReadBatch>, JoinHandle<()>) {
     let (sender, receiver) = mpsc::channel(BATCHES_WAITING);
     // Ends by itself: at the end of the file, or when the receiver is gone.
-    tokio::task::spawn_blocking(move || {
+    let reader = tokio::task::spawn_blocking(move || {
         loop {
             let raw = table.next_batch(batch_rows);
             let rows: Vec<_> = raw.rows.par_iter().map(|row| (row.line, plan.read(&raw, row))).collect();
@@ -227,16 +232,18 @@ fn read_ahead(mut table: Table, plan: Plan, batch_rows: usize) -> mpsc::Receiver
             }
         }
     });
-    receiver
+    (receiver, reader)
 }
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ImportError> + Send + 'static,
 ) -> Result<T, ImportError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
+    finished(tokio::task::spawn_blocking(work).await)
+}
+
+/// What a thread returned; its panic goes on here.
+fn finished<T>(joined: Result<T, JoinError>) -> T {
+    joined.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
 /// What identifies an import: the same file, read the same way.

@@ -75,7 +75,11 @@ impl Context {
 
     /// Checks an event that this row makes and brings it into the form of the log.
     pub fn pending(&self, envelope: EventEnvelope, received_at: Timestamp) -> Result<PendingEvent, Reject> {
-        if received_at > self.now.plus_micros(CLOCK_SKEW_MAX_US) {
+        let latest = self.now.plus_micros(CLOCK_SKEW_MAX_US);
+        if envelope.occurred_at > latest {
+            return Err(Reject::new("occurred_at", "lies in the future; check the format and the time zone"));
+        }
+        if received_at > latest {
             return Err(Reject::new("received_at", "lies in the future; check the format and the time zone"));
         }
         if received_at < envelope.occurred_at.plus_micros(-CLOCK_SKEW_MAX_US) {

@@ -200,6 +200,11 @@ fn binned(numbers: &[f64]) -> Vec<u32> {
     numbers.iter().map(|n| if n.is_nan() { 0 } else { 1 + cuts.partition_point(|cut| cut < n) as u32 }).collect()
 }
 
+/// A row's fold, without the rhythm that files have (Knuth's multiplicative hash).
+const fn fold_of(row: usize) -> usize {
+    ((row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as usize % FOLDS
+}
+
 /// AUC of the winners' share of each row's category among the rows of the other folds.
 fn held_out_auc(categories: &[u32], labels: &[bool]) -> f64 {
     let rate = labels.iter().filter(|won| **won).count() as f64 / labels.len() as f64;
@@ -207,7 +212,7 @@ fn held_out_auc(categories: &[u32], labels: &[bool]) -> f64 {
     let mut folds = vec![HashMap::<u32, (f64, f64)>::new(); FOLDS];
     for (i, (category, won)) in categories.iter().zip(labels).enumerate() {
         let won = f64::from(u8::from(*won));
-        for counts in [&mut all, &mut folds[i % FOLDS]] {
+        for counts in [&mut all, &mut folds[fold_of(i)]] {
             let entry = counts.entry(*category).or_default();
             entry.0 += 1.0;
             entry.1 += won;
@@ -219,7 +224,7 @@ fn held_out_auc(categories: &[u32], labels: &[bool]) -> f64 {
         .enumerate()
         .map(|(i, (category, won))| {
             let (rows, wins) = all[category];
-            let own = folds[i % FOLDS].get(category).copied().unwrap_or_default();
+            let own = folds[fold_of(i)].get(category).copied().unwrap_or_default();
             let (rows, wins) = (rows - own.0, wins - own.1);
             ((wins + PRIOR_ROWS * rate) / (rows + PRIOR_ROWS), *won)
         })

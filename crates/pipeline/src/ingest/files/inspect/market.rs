@@ -63,8 +63,8 @@ pub(super) fn find(
 ) -> Option<(MarketMapping, Vec<Warning>)> {
     let area = AREAS.iter().find_map(|area| names.iter().find(|name| name.trim().eq_ignore_ascii_case(area)))?;
     let mut warnings = Vec::new();
-    let months: Vec<&str> =
-        names.iter().map(String::as_str).filter(|name| name.starts_with(|c: char| c.is_ascii_digit())).collect();
+    let dated = names.iter().filter(|name| name.starts_with(|c: char| c.is_ascii_digit()));
+    let months: Vec<(&str, usize)> = dated.map(|name| (name.as_str(), 1)).collect();
     let wide = if months.len() >= MONTHS_MIN { time::detect(&months, true) } else { None };
     let (layout, lag) = match wide {
         Some(dates) => (wide_layout(dates.format, file_name, &mut warnings), SMOOTHED_AFTER_DAYS),

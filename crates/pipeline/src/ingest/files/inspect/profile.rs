@@ -89,7 +89,9 @@ impl<'a> Profile<'a> {
             return Holds::Nothing;
         }
         if self.counts.len() == 1 && self.known == self.values.len() && self.values.len() > 1 {
-            return Holds::Constant;
+            // A file of one month has one date in every row.
+            let time = if self.words.speak_of_time() { self.time() } else { None };
+            return time.map_or(Holds::Constant, Holds::Time);
         }
         if self.share(|v| v.contains('@')) > 0.9 && self.share(|v| is_handle(IdentityKind::Email, v)) > 0.9 {
             return Holds::Email;
@@ -106,14 +108,19 @@ impl<'a> Profile<'a> {
         if self.counts.len() <= 2 && self.share(|v| values::boolean(v).is_some()) >= 1.0 {
             return Holds::Boolean;
         }
-        let distinct: Vec<&str> = self.counts.keys().copied().collect();
-        if let Some(time) = time::detect(&distinct, self.words.speak_of_time()) {
+        if let Some(time) = self.time() {
             return Holds::Time(time);
         }
         if self.share(|v| values::number(v, decimal).is_ok()) >= NEARLY_ALL {
             return if self.is_numeric_id(decimal) { Holds::Id } else { Holds::Number };
         }
         self.judge_text()
+    }
+
+    fn time(&self) -> Option<DetectedTime> {
+        let mut values: Vec<(&str, usize)> = self.counts.iter().map(|(value, n)| (*value, *n)).collect();
+        values.sort_unstable_by_key(|(value, n)| (std::cmp::Reverse(*n), *value));
+        time::detect(&values, self.words.speak_of_time())
     }
 
     fn judge_text(&self) -> Holds {

@@ -176,7 +176,7 @@ pub enum ZoneSource {
 
 /// Where an instant stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected { column, format } or { row_order = { start, step_seconds } }")]
+#[serde(untagged, try_from = "RawTimeSource")]
 pub enum TimeSource {
     /// In a column.
     Column(TimeColumn),
@@ -190,6 +190,30 @@ pub enum TimeSource {
 pub struct RowOrderSource {
     /// Evenly spaced instants.
     pub row_order: RowOrder,
+}
+
+/// Every member that a [`TimeSource`] may have: read first, so that an error names the member.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTimeSource {
+    column: Option<String>,
+    format: Option<super::time::TimeFormat>,
+    time_zone: Option<String>,
+    row_order: Option<RowOrder>,
+}
+
+impl TryFrom<RawTimeSource> for TimeSource {
+    type Error = &'static str;
+
+    fn try_from(raw: RawTimeSource) -> Result<Self, &'static str> {
+        match (raw.column, raw.format, raw.row_order) {
+            (Some(column), Some(format), None) => {
+                Ok(Self::Column(TimeColumn { column, format, time_zone: raw.time_zone.unwrap_or_else(utc) }))
+            }
+            (None, None, Some(row_order)) => Ok(Self::RowOrder(RowOrderSource { row_order })),
+            _ => Err("needs column and format, or row_order = { start, step_seconds } alone"),
+        }
+    }
 }
 
 /// A column of instants.

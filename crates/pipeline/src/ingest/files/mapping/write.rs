@@ -80,7 +80,7 @@ impl Writer<'_> {
     }
 
     fn note(&self, column: &str) -> String {
-        self.notes.get(column).cloned().unwrap_or_default()
+        self.notes.get(column).cloned().unwrap_or_else(|| "the column".to_owned())
     }
 
     fn head(&mut self, mapping: &Mapping) {
@@ -217,8 +217,8 @@ impl Writer<'_> {
                 self.set("period", period, "column with any day of the month");
                 for measure in measures {
                     self.text.push('\n');
-                    self.row("[[market.layout.long.measures]]".to_owned(), "");
-                    self.set("column", &measure.column, "");
+                    self.row("[[market.layout.long.measures]]".to_owned(), "a measure");
+                    self.set("column", &measure.column, "the column");
                     self.set("field", &measure.field, "measure of a market snapshot");
                     self.set("scale", &measure.scale, "its numbers are multiplied by this: 0.01 for percent");
                 }
@@ -240,11 +240,11 @@ impl Writer<'_> {
         }
         for attribute in &mapping.attributes {
             self.text.push('\n');
-            self.row("[[attributes]]".to_owned(), "");
+            self.row("[[attributes]]".to_owned(), "an attribute");
             let note = self.note(&attribute.column);
             self.set("column", &attribute.column, &note);
             self.maybe("name", attribute.name.as_ref(), "name of the attribute");
-            self.set("type", &attribute.kind, "");
+            self.set("type", &attribute.kind, "number, boolean, category or time");
             self.maybe("format", attribute.format.as_ref(), "how its times are written");
             if !attribute.missing.is_empty() {
                 self.set("missing", &attribute.missing, "further words for unknown");
@@ -267,10 +267,10 @@ impl Writer<'_> {
         }
         for ignored in &mapping.ignored {
             self.text.push('\n');
-            self.row("[[ignored]]".to_owned(), "");
+            self.row("[[ignored]]".to_owned(), "not read");
             let note = self.note(&ignored.column);
             self.set("column", &ignored.column, &note);
-            self.set("reason", &ignored.reason, "");
+            self.set("reason", &ignored.reason, "why it is left out");
         }
     }
 }
