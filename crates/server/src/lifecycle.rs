@@ -1,9 +1,13 @@
 //! When to stop: the first SIGINT or SIGTERM asks, a second one insists.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// Within this time of the first signal others are its echo: a terminal, `timeout` and `make` signal the whole group
+/// of processes and then the process once more.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// The signals that end the process; made before anything is started, so that none is missed.
 pub struct StopSignals {
@@ -21,11 +25,17 @@ impl StopSignals {
     }
 
     /// Cancels `stop` at the first signal; returns at the second.
-    pub async fn insisted(mut self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// Where the system refuses new handlers.
+    pub async fn insisted(mut self, stop: CancellationToken) -> io::Result<()> {
         self.next().await;
         tracing::info!("stopping: no new requests, draining");
         stop.cancel();
-        self.next().await;
+        tokio::time::sleep(ECHO).await;
+        // Listeners of their own, which know nothing of the echoes so far.
+        Self::listen()?.next().await;
+        Ok(())
     }
 
     /// Waits for a signal.

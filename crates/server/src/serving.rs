@@ -54,7 +54,8 @@ where
     let stop = CancellationToken::new();
     tokio::select! {
         served = until_drained(context, folder, listener, stop.clone(), beside(stop.clone())) => served,
-        () = signals.insisted(stop) => {
+        insisted = signals.insisted(stop) => {
+            insisted?;
             anyhow::bail!("stopped before everything was drained; nothing that was acknowledged is lost")
         }
     }

@@ -1,6 +1,9 @@
 //! A lean HTTP/1.1 client under load: so little work of its own that it measures the server.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -83,7 +86,7 @@ pub fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
 /// Asks `requests` in turn over each of `connections` kept-alive connections, for `duration` after a warm-up.
 pub async fn run(
     address: &str,
-    requests: &[Vec<u8>],
+    requests: &Arc<Vec<Vec<u8>>>,
     connections: usize,
     warm_up: Duration,
     duration: Duration,
@@ -92,8 +95,10 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     for offset in 0..connections {
         let address = address.to_owned();
-        let requests = requests.to_vec();
-        tasks.spawn(async move { one_connection(&address, &requests, offset, started + warm_up, duration).await });
+        let requests = Arc::clone(requests);
+        // A start of its own, so that connections do not ask for the same lead at the same time.
+        let first = offset * requests.len() / connections;
+        tasks.spawn(async move { one_connection(&address, &requests, first, started + warm_up, duration).await });
     }
     let mut latencies_ms: Vec<f64> = tasks.join_all().await.concat();
     latencies_ms.sort_by(f64::total_cmp);
@@ -103,14 +108,13 @@ pub async fn run(
 async fn one_connection(
     address: &str,
     requests: &[Vec<u8>],
-    offset: usize,
+    first: usize,
     from: Instant,
     duration: Duration,
 ) -> Vec<f64> {
     let mut connection = Connection::open(address).await;
     let mut latencies = Vec::new();
-    // A stride of its own, so that connections do not ask for the same lead at the same time.
-    for request in requests.iter().cycle().skip(offset * requests.len() / 64) {
+    for request in requests.iter().cycle().skip(first) {
         let sent = Instant::now();
         let (status, _) = connection.exchange(request).await;
         assert_eq!(status, 200);

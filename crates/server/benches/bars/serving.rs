@@ -2,6 +2,7 @@
 
 use std::{
     process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -30,16 +31,16 @@ const LEADS: usize = 10_000;
 const P99_BAR_MS: f64 = 5.0;
 /// Bar on one batch of [`LEADS`], in seconds.
 const BATCH_BAR_S: f64 = 2.0;
-/// How long a server may take to score everything before it is ready.
-const READY_DEADLINE: Duration = Duration::from_secs(600);
+/// How long a server may take to score everything.
+const SCORED_DEADLINE: Duration = Duration::from_secs(600);
 
 /// Measures reads of one lead and of many.
 pub async fn measure(brokerage: &Brokerage, report: &mut Report) {
-    let leads = lead_ids(brokerage);
     let server = Server::start(leadscore(&brokerage.data).args(["serve", "--listen", "127.0.0.1:0"]));
     let started = Instant::now();
-    wait_until_ready(&server).await;
+    wait_until_scored(&server).await;
     report.figure("50,000 leads: from start to all scored", started.elapsed().as_secs_f64(), "s");
+    let leads = lead_ids(brokerage);
     one_score(&server, brokerage, &leads, report).await;
     batch(&server, brokerage, &leads, report).await;
     report.figure("server: peak memory", server.peak_mib(), "MiB");
@@ -63,7 +64,7 @@ pub async fn trivial_server() {
 
 fn lead_ids(brokerage: &Brokerage) -> Vec<String> {
     let file = brokerage.data.join("leads.jsonl");
-    run(leadscore(&brokerage.data).args(["export", "leads", "--out"]).arg(&file));
+    run(leadscore(&brokerage.data).args(["export", "scores", "--out"]).arg(&file));
     let text = std::fs::read_to_string(&file).expect("the export wrote it");
     text.lines()
         .take(LEADS)
@@ -74,19 +75,24 @@ fn lead_ids(brokerage: &Brokerage) -> Vec<String> {
         .collect()
 }
 
-async fn wait_until_ready(server: &Server) {
-    let deadline = Instant::now() + READY_DEADLINE;
+async fn wait_until_scored(server: &Server) {
+    let deadline = Instant::now() + SCORED_DEADLINE;
     let mut connection = Connection::open(&server.address).await;
-    while connection.exchange(&load::get("/readyz", "none")).await.0 != 200 {
-        assert!(Instant::now() < deadline, "the server is not ready in {READY_DEADLINE:?}");
+    loop {
+        let (status, answer) = connection.exchange(&load::get("/readyz", "none")).await;
+        let answer: Value = serde_json::from_slice(answer).expect("JSON");
+        if status == 200 && answer["scorer_lag"] == 0 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the server has not scored everything in {SCORED_DEADLINE:?}: {answer}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 async fn one_score(server: &Server, brokerage: &Brokerage, leads: &[String], report: &mut Report) {
     let trivial = Server::start(Command::new(std::env::current_exe().expect("this program")).arg(TRIVIAL));
-    let requests: Vec<Vec<u8>> =
-        leads.iter().map(|lead| load::get(&format!("/api/v1/leads/{lead}/score"), &brokerage.key)).collect();
+    let path = |lead: &String| format!("/api/v1/leads/{lead}/score");
+    let requests = Arc::new(leads.iter().map(|lead| load::get(&path(lead), &brokerage.key)).collect());
     let (mut ours, mut theirs): (Vec<Load>, Vec<Load>) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         ours.push(load::run(&server.address, &requests, CONNECTIONS, WARM_UP, DURATION).await);

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use leadscore_domain::LeadId;
+use leadscore_domain::{Event, LeadId};
 use serde_json::{Map, Value, json};
 
 use crate::{context::Context, folder::Folder, progress};
@@ -102,8 +102,11 @@ async fn rows(what: What, page: &[LeadId], folder: &Folder) -> anyhow::Result<Ve
         }
         What::Events => {
             let mut events = store.events_of(page).await?;
-            let found = page.iter().filter_map(|id| events.remove(id)).flatten();
-            found.map(serde_json::to_value).collect::<Result<_, _>>()?
+            // An absorbed lead's events are listed as those of the lead that it became.
+            let found = page.iter().filter_map(|&id| Some((id, events.remove(&id)?)));
+            let rows =
+                found.flat_map(|(lead_id, events)| events.into_iter().map(move |event| Event { lead_id, ..event }));
+            rows.map(serde_json::to_value).collect::<Result<_, _>>()?
         }
         What::Leads => {
             let mut leads = Vec::with_capacity(page.len());

@@ -1,5 +1,7 @@
 //! `leadscore init`: a data folder with its configuration, keys, first user and an API key.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use clap::Args;
 use leadscore_store::{Role, Store};
@@ -52,11 +54,7 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
             context.data.display()
         )));
     }
-    folder::make(&context.data)?;
-    let config = context.data.join(CONFIG_FILE);
-    if !config.exists() {
-        folder::replace(&config, DEFAULT_FILE)?;
-    }
+    let config = lay_out(context)?;
     let folder = Folder::open_or_create(context).await?;
     let credentials = first_user(&folder.store, &options.email).await;
     folder.store.close().await;
@@ -76,6 +74,16 @@ fn text(made: &Made<'_>) -> String {
          Password and key are not shown again.\n\n\
          Next: leadscore import inspect YOUR_FILE.csv --out mapping.toml"
     )
+}
+
+/// Makes the folder and its configuration file, where they are missing; the path of the latter.
+pub fn lay_out(context: &Context) -> anyhow::Result<PathBuf> {
+    folder::make(&context.data)?;
+    let config = context.data.join(CONFIG_FILE);
+    if !config.exists() {
+        folder::replace(&config, DEFAULT_FILE)?;
+    }
+    Ok(config)
 }
 
 /// Makes the first user, and a key for programs.

@@ -36,14 +36,16 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Show {
     /// The version, such as v2 [default: the one that scores]
-    version: Option<String>,
+    #[arg(value_name = "VERSION")]
+    model: Option<String>,
 }
 
 /// Which version to promote, and why.
 #[derive(Debug, Args)]
 pub struct Promote {
     /// The version, such as v2
-    version: String,
+    #[arg(value_name = "VERSION")]
+    model: String,
     /// Why; kept in the history
     #[arg(long, default_value = "promoted by hand")]
     reason: String,
@@ -103,7 +105,7 @@ fn table(versions: &[Listed]) -> String {
 }
 
 fn show(registry: &Registry, options: Show, context: &Context) -> anyhow::Result<()> {
-    let version = match options.version {
+    let version = match options.model {
         Some(version) => version,
         None => {
             registry.alias(CHAMPION)?.ok_or_else(|| anyhow::anyhow!("no model scores yet; run `leadscore train`"))?
@@ -140,9 +142,9 @@ fn plain(value: &Value) -> String {
 
 fn promote(registry: &Registry, options: &Promote, context: &Context) -> anyhow::Result<()> {
     let before = registry.alias(CHAMPION)?;
-    registry.set_alias(CHAMPION, &options.version, &options.reason)?;
-    let changed = json!({ "champion": options.version, "before": before });
-    context.output.result(&changed, || format!("{} scores from now on", options.version))?;
+    registry.set_alias(CHAMPION, &options.model, &options.reason)?;
+    let changed = json!({ "champion": options.model, "before": before });
+    context.output.result(&changed, || format!("{} scores from now on", options.model))?;
     Ok(())
 }
 

@@ -16,13 +16,13 @@ use crate::support::{Client, Folder, arg};
 /// How often the process is killed.
 const KILLS: usize = 20;
 /// Rows of an import that are committed together: few, so that kills meet many commits.
-const BATCH_ROWS: &str = "100";
+const BATCH_ROWS: &str = "20";
 /// Events of one request.
 const REQUEST_EVENTS: usize = 10;
 
 #[test]
 fn an_import_that_is_killed_twenty_times_ends_as_one_that_was_not() {
-    let files = simulated(250);
+    let files = simulated(400);
     let events = files.path("files/events.jsonl");
     let undisturbed = Folder::initialised().0;
     let expected = undisturbed.json(&["import", "events", arg(&events)]);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::{Folder, Server, eventually};
 
-const SIZE: [&str; 4] = ["--leads", "400", "--days", "200"];
+const SIZE: [&str; 4] = ["--leads", "1200", "--days", "300"];
 
 fn demo(folder: &Folder) -> Server {
     let mut command = folder.command(&[&["demo", "--listen", "127.0.0.1:0", "--json"][..], &SIZE].concat());

@@ -104,7 +104,7 @@ async fn open(size: &WorldSize, context: &Context) -> anyhow::Result<(Folder, Si
             credentials: None,
         },
     };
-    folder::make(&context.data)?;
+    init::lay_out(context)?;
     // Before anything else is made: what is found without it is taken for somebody's own data.
     folder::replace(&file, &toml::to_string(&state)?)?;
     folder::replace(&context.data.join(WORLD_FILE), &toml::to_string(&state.simulation)?)?;
