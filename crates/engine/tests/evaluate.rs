@@ -144,11 +144,8 @@ fn a_report_of_one_class_is_written_all_the_same() {
 
 fn fixed() -> (Vec<bool>, Vec<f64>) {
     let probabilities: Vec<f64> = (0..200).map(|i| f64::from((i * 37) % 101) / 100.0).collect();
-    let labels = probabilities
-        .iter()
-        .enumerate()
-        .map(|(i, p)| (((i * 53 + 7) % 97) as f64 / 97.0) < 0.15 + 0.6 * p)
-        .collect();
+    let labels =
+        probabilities.iter().enumerate().map(|(i, p)| (((i * 53 + 7) % 97) as f64 / 97.0) < 0.15 + 0.6 * p).collect();
     (labels, probabilities)
 }
 

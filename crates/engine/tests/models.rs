@@ -4,8 +4,24 @@ mod models_world;
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use leadscore_engine::models::{Bundle, BundleError, Matrix, TrainError, TrainOptions, TrainingSet, train};
-use models_world::{training_set, world};
+use leadscore_engine::{
+    examples::Snapshot,
+    features::FeatureView,
+    models::{Bundle, BundleError, Matrix, TrainError, TrainOptions, TrainingSet, train},
+};
+use models_world::world;
+
+/// The labelled table of snapshots.
+fn training_set(snapshots: &[Snapshot]) -> TrainingSet {
+    let view = FeatureView::learn(snapshots);
+    TrainingSet {
+        matrix: view.encode(snapshots),
+        view,
+        labels: snapshots.iter().map(|one| one.label.unwrap()).collect(),
+        leads: snapshots.iter().map(|one| one.lead).collect(),
+        instants: snapshots.iter().map(|one| one.instant).collect(),
+    }
+}
 
 fn set(leads: u64) -> TrainingSet {
     training_set(&world(leads, 3).0)
@@ -118,7 +134,7 @@ fn broken_bundles_name_what_is_wrong() {
 #[test]
 fn extras_cannot_take_the_place_of_a_bundles_own_files() {
     for name in ["trees.json", "manifest.json", "../trees", "", ".hidden", "a/b"] {
-        let refused = bundle(&set(100)).with_extras(BTreeMap::from([(name.to_owned(), Vec::new())])).unwrap_err();
+        let refused = bundle(&set(200)).with_extras(BTreeMap::from([(name.to_owned(), Vec::new())])).unwrap_err();
         assert!(matches!(&refused, BundleError::Refused(refused) if refused == name), "{refused}");
     }
 }

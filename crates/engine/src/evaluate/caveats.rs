@@ -38,7 +38,8 @@ fn uncertainty(backtest: &Backtest) -> String {
     let model = &backtest.model;
     let error = auc_error(model.auc, model.positives as f64, (model.n - model.positives) as f64);
     let few = if model.positives < FEW { "Few test examples converted, so every figure is uncertain. " } else { "" };
-    if error.is_finite() {
+    // Where a class is absent there is no AUC, and its error means nothing.
+    if model.auc.is_finite() {
         format!(
             "{few}One standard error of the AUC is {error:.3} (Hanley and McNeil 1982, examples taken as independent); \
              smaller differences mean nothing."
@@ -95,8 +96,9 @@ fn about_calibration(backtest: &Backtest) -> Option<String> {
             floor * 100.0
         ));
     }
-    (model.ece <= 1.3 * floor)
-        .then(|| "The calibration error is no larger than chance alone would leave a perfectly calibrated model.".to_owned())
+    (model.ece <= 1.3 * floor).then(|| {
+        "The calibration error is no larger than chance alone would leave a perfectly calibrated model.".to_owned()
+    })
 }
 
 fn about_ranking(backtest: &Backtest) -> Vec<String> {

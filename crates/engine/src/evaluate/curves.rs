@@ -48,8 +48,7 @@ impl Ranking {
 
     /// Share of all examples taken → share of converted among them over their share in all.
     pub(super) fn lift(&self) -> Vec<(f64, f64)> {
-        let points: Vec<(f64, f64)> =
-            self.gains().into_iter().filter(|&(taken, _)| taken >= 0.01).collect();
+        let points: Vec<(f64, f64)> = self.gains().into_iter().filter(|&(taken, _)| taken >= 0.01).collect();
         points.into_iter().map(|(taken, found)| (taken, found / taken)).collect()
     }
 

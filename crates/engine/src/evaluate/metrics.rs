@@ -143,11 +143,7 @@ pub(crate) fn ties(labels: &[bool], probabilities: &[f64]) -> Vec<Tie> {
                 tie.positives += usize::from(labels[i]);
                 tie.negatives += usize::from(!labels[i]);
             }
-            _ => ties.push(Tie {
-                probability,
-                positives: usize::from(labels[i]),
-                negatives: usize::from(!labels[i]),
-            }),
+            _ => ties.push(Tie { probability, positives: usize::from(labels[i]), negatives: usize::from(!labels[i]) }),
         }
     }
     ties

@@ -13,13 +13,14 @@ use plotters::{
     prelude::{Cartesian2d, LineSeries},
     series::DashedLineSeries,
     style::{
-        Color, IntoFont, RGBColor, TextStyle, TRANSPARENT,
+        Color, IntoFont, RGBColor, TRANSPARENT, TextStyle,
         text_anchor::{HPos, Pos, VPos},
     },
 };
 
 use super::{
-    BacktestRow, backtest::Importance,
+    BacktestRow,
+    backtest::Importance,
     curves::{BARS, Ranking, distribution},
     reliability::ReliabilityBin,
 };
@@ -123,13 +124,8 @@ fn curves(chart: &mut Chart<'_, '_>, lines: &[Line], points: impl Fn(&Ranking) -
 }
 
 pub(super) fn roc(lines: &[Line]) -> String {
-    let axes = Axes {
-        x: "false positive rate",
-        y: "true positive rate",
-        x_end: 1.0,
-        y_end: 1.0,
-        percent: [true, true],
-    };
+    let axes =
+        Axes { x: "false positive rate", y: "true positive rate", x_end: 1.0, y_end: 1.0, percent: [true, true] };
     chart(&axes, |chart| {
         guide(chart, (0.0, 0.0), (1.0, 1.0))?;
         curves(chart, lines, Ranking::roc)
@@ -176,8 +172,7 @@ pub(super) fn lift(lines: &[Line]) -> String {
 pub(super) fn reliability(bins: &[ReliabilityBin]) -> String {
     let highest = bins.iter().map(|bin| bin.probability.max(bin.share).max(bin.upper)).fold(0.05, f64::max);
     let end = (highest * 1.08 * 20.0).ceil().min(20.0) / 20.0;
-    let axes =
-        Axes { x: "predicted probability", y: "share converted", x_end: end, y_end: end, percent: [true, true] };
+    let axes = Axes { x: "predicted probability", y: "share converted", x_end: end, y_end: end, percent: [true, true] };
     chart(&axes, |chart| {
         let upper = bins.iter().map(|bin| (bin.probability, bin.upper));
         let lower = bins.iter().rev().map(|bin| (bin.probability, bin.lower));
@@ -214,9 +209,10 @@ pub(super) fn distributions(rows: &[BacktestRow]) -> String {
             Rectangle::new(corners, Ink::OTHER.mix(0.55).filled())
         };
         chart.draw_series(others.iter().enumerate().map(bar))?;
-        let steps = converted.iter().enumerate().flat_map(|(i, &height)| {
-            [(step * i as f64, height), (step * (i + 1) as f64, height)]
-        });
+        let steps = converted
+            .iter()
+            .enumerate()
+            .flat_map(|(i, &height)| [(step * i as f64, height), (step * (i + 1) as f64, height)]);
         chart.draw_series(LineSeries::new(steps, Ink::MODEL.stroke_width(LINE)))?;
         Ok(())
     })

@@ -38,25 +38,19 @@ impl Bins {
         let bins = bins.min(n);
         let parts: Vec<Vec<usize>> =
             (0..bins).map(|bin| order[bin * n / bins..(bin + 1) * n / bins].to_vec()).collect();
-        let means = parts
-            .iter()
-            .map(|part| part.iter().map(|&i| probabilities[i]).sum::<f64>() / part.len() as f64)
-            .collect();
+        let means =
+            parts.iter().map(|part| part.iter().map(|&i| probabilities[i]).sum::<f64>() / part.len() as f64).collect();
         Self { parts, means }
     }
 
     fn shares(&self, label: impl Fn(usize) -> bool) -> Vec<f64> {
-        self.parts
-            .iter()
-            .map(|part| part.iter().filter(|&&i| label(i)).count() as f64 / part.len() as f64)
-            .collect()
+        self.parts.iter().map(|part| part.iter().filter(|&&i| label(i)).count() as f64 / part.len() as f64).collect()
     }
 
     fn error(&self, shares: &[f64]) -> f64 {
         let n: usize = self.parts.iter().map(Vec::len).sum();
-        let sum: f64 = (0..self.parts.len())
-            .map(|bin| self.parts[bin].len() as f64 * (shares[bin] - self.means[bin]).abs())
-            .sum();
+        let sum: f64 =
+            (0..self.parts.len()).map(|bin| self.parts[bin].len() as f64 * (shares[bin] - self.means[bin]).abs()).sum();
         sum / n as f64
     }
 

@@ -10,7 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use super::{
-    Backtest, BacktestRow, Metrics, caveats::caveats,
+    Backtest, BacktestRow, Metrics,
+    caveats::caveats,
     curves::Ranking,
     plots::{self, Ink, Line},
     reliability::{BINS, Bins, ReliabilityBin},
@@ -149,7 +150,11 @@ fn put_figures(html: &mut String, backtest: &Backtest) {
         ("AUC", decimal(model.auc, 3), format!("{} against logistic", signed(gain))),
         ("Average precision", decimal(model.average_precision, 3), "area under precision–recall".to_owned()),
         ("Lift at 10 %", decimal(model.lift_at_10, 2), "over calling at random".to_owned()),
-        ("Log-loss", decimal(model.log_loss, 4), format!("{} for everybody alike", decimal(backtest.majority.log_loss, 4))),
+        (
+            "Log-loss",
+            decimal(model.log_loss, 4),
+            format!("{} for everybody alike", decimal(backtest.majority.log_loss, 4)),
+        ),
         ("Calibration error", decimal(model.ece, 4), format!("{} by chance alone", decimal(model.ece_noise_floor, 4))),
     ];
     html.push_str("<dl class=\"figures\">\n");
@@ -166,8 +171,18 @@ fn signed(value: f64) -> String {
 fn put_models(html: &mut String, backtest: &Backtest) {
     html.push_str("<h2>Beside the baselines</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Model</th>");
     for name in [
-        "AUC", "Avg. precision", "Log-loss", "Brier", "ECE", "ECE by chance", "Lift 10 %", "Accuracy", "Precision",
-        "Recall", "F1", "FPR",
+        "AUC",
+        "Avg. precision",
+        "Log-loss",
+        "Brier",
+        "ECE",
+        "ECE by chance",
+        "Lift 10 %",
+        "Accuracy",
+        "Precision",
+        "Recall",
+        "F1",
+        "FPR",
     ] {
         put(html, format_args!("<th>{name}</th>"));
     }
@@ -232,7 +247,9 @@ fn put_plots(html: &mut String, report: &Report) {
         lines.push(line(Ink::TRUTH, &|row| row.truth.unwrap_or(f64::NAN)));
         html.push_str("<li><i style=\"background:var(--truth)\"></i>true probability</li>");
     }
-    html.push_str("<li><i style=\"background:var(--axis);height:2px\"></i>no skill</li>\n</ul>\n<div class=\"plots\">\n");
+    html.push_str(
+        "<li><i style=\"background:var(--axis);height:2px\"></i>no skill</li>\n</ul>\n<div class=\"plots\">\n",
+    );
     let share = backtest.model.positives as f64 / backtest.model.n as f64;
     let bins = reliability(rows);
     for (name, caption, svg) in [
@@ -259,7 +276,9 @@ fn put_plots(html: &mut String, report: &Report) {
 }
 
 fn put_parts(html: &mut String, backtest: &Backtest) {
-    html.push_str("<h2>Parts of the split</h2>\n<div class=\"scroll\"><table class=\"even\">\n<thead><tr><th>Part</th>");
+    html.push_str(
+        "<h2>Parts of the split</h2>\n<div class=\"scroll\"><table class=\"even\">\n<thead><tr><th>Part</th>",
+    );
     for name in ["Trained on", "converted", "Tested on", "converted", "Left out", "Columns", "Trees", "AUC"] {
         put(html, format_args!("<th>{name}</th>"));
     }

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn what_is_no_split_is_refused() {
-        for text in ["", "time", "time:", "time:1", "time:0", "time:NaN", "kfold:1", "kfold:21", "kfold:2.5", "random:5"]
+        for text in
+            ["", "time", "time:", "time:1", "time:0", "time:NaN", "kfold:1", "kfold:21", "kfold:2.5", "random:5"]
         {
             let refused = text.parse::<Split>().unwrap_err();
             assert!(refused.to_string().contains("time:0.75"), "{text}: {refused}");

@@ -282,10 +282,7 @@ fn file<'files>(files: &'files BTreeMap<String, Vec<u8>>, name: &str) -> Result<
     files.get(name).map(Vec::as_slice).ok_or_else(|| BundleError::Missing(name.to_owned()))
 }
 
-fn from_json<T: DeserializeOwned>(
-    files: &BTreeMap<String, Vec<u8>>,
-    name: &'static str,
-) -> Result<T, BundleError> {
+fn from_json<T: DeserializeOwned>(files: &BTreeMap<String, Vec<u8>>, name: &'static str) -> Result<T, BundleError> {
     serde_json::from_slice(file(files, name)?)
         .map_err(|error| BundleError::Unreadable { file: name, problem: error.to_string() })
 }

@@ -219,12 +219,7 @@ fn penalised_loss(design: &[[f64; 3]], labels: &[bool], at: [f64; 3]) -> f64 {
     fit + IDENTITY_PRIOR / 2.0 * ((at[0] - 1.0).powi(2) + (at[1] - 1.0).powi(2))
 }
 
-fn derivatives(
-    design: &[[f64; 3]],
-    labels: &[bool],
-    at: [f64; 3],
-    free: [bool; 3],
-) -> ([f64; 3], [[f64; 3]; 3]) {
+fn derivatives(design: &[[f64; 3]], labels: &[bool], at: [f64; 3], free: [bool; 3]) -> ([f64; 3], [[f64; 3]; 3]) {
     let mut gradient = [IDENTITY_PRIOR * (at[0] - 1.0), IDENTITY_PRIOR * (at[1] - 1.0), 0.0];
     let mut hessian = [[0.0; 3]; 3];
     hessian[0][0] = IDENTITY_PRIOR;

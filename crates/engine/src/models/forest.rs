@@ -223,12 +223,8 @@ mod tests {
     impl Source for Small {
         fn branch(&self, id: usize) -> Branch<'_> {
             match id {
-                0 => {
-                    Branch::Test { column: 0, test: Test::Below(2.0), missing_first: false, children: [1, 2] }
-                }
-                1 => {
-                    Branch::Test { column: 1, test: Test::In(&[1, 70]), missing_first: true, children: [4, 3] }
-                }
+                0 => Branch::Test { column: 0, test: Test::Below(2.0), missing_first: false, children: [1, 2] },
+                1 => Branch::Test { column: 1, test: Test::In(&[1, 70]), missing_first: true, children: [4, 3] },
                 2 => Branch::Leaf(0.5),
                 3 => Branch::Leaf(-1.0),
                 _ => Branch::Leaf(3.0),

@@ -63,12 +63,9 @@ fn settle_tree(tree: &Map<String, Value>, columns: &[Categories]) -> Option<Map<
             all.extend(set);
         }
     }
-    for (name, list) in [
-        ("categories_nodes", nodes),
-        ("categories_segments", starts),
-        ("categories_sizes", sizes),
-        ("categories", all),
-    ] {
+    for (name, list) in
+        [("categories_nodes", nodes), ("categories_segments", starts), ("categories_sizes", sizes), ("categories", all)]
+    {
         settled.insert(name.to_owned(), list.into());
     }
     Some(settled)
@@ -112,7 +109,8 @@ fn sets(
     let cover = |node: i64| cover.get(usize::try_from(node).ok()?)?.as_f64();
     let mut sets = Vec::with_capacity(nodes.len());
     for ((&node, &start), &size) in nodes.iter().zip(&starts).zip(&sizes) {
-        let (node, start, size) = (usize::try_from(node).ok()?, usize::try_from(start).ok()?, usize::try_from(size).ok()?);
+        let (node, start, size) =
+            (usize::try_from(node).ok()?, usize::try_from(start).ok()?, usize::try_from(size).ok()?);
         let mut set: BTreeSet<i64> = all.get(start..start.checked_add(size)?)?.iter().copied().collect();
         let (left, right) = (*left.get(node)?, *right.get(node)?);
         if left != -1 {
@@ -120,7 +118,11 @@ fn sets(
             let goes_right = if column.other_seen { set.contains(&0) } else { cover(right)? > cover(left)? };
             let mut routed = set.clone();
             for &code in &column.merged {
-                if goes_right { routed.insert(i64::from(code)) } else { routed.remove(&i64::from(code)) };
+                if goes_right {
+                    routed.insert(i64::from(code))
+                } else {
+                    routed.remove(&i64::from(code))
+                };
             }
             // The format knows no empty set; a test of nothing else than unseen categories stays as it is.
             if !routed.is_empty() {

@@ -76,10 +76,7 @@ impl Logistic {
     #[must_use]
     pub fn predict(&self, row: &[f32]) -> f64 {
         let mut log_odds = self.coefficients.last().copied().unwrap_or_default();
-        self.visit(
-            row,
-            |coefficient, value| log_odds += self.coefficients[coefficient] * value,
-        );
+        self.visit(row, |coefficient, value| log_odds += self.coefficients[coefficient] * value);
         sigmoid(log_odds)
     }
 
@@ -96,8 +93,7 @@ impl Logistic {
                     }
                 }
                 Encoded::Category { coefficients, missing } => {
-                    let place =
-                        if value.is_nan() { *missing } else { coefficients.get(&(value as u32)).copied() };
+                    let place = if value.is_nan() { *missing } else { coefficients.get(&(value as u32)).copied() };
                     if let Some(place) = place {
                         add(place, 1.0);
                     }
@@ -185,7 +181,11 @@ fn encode_category(present: &[f32], some_missing: bool, next: &mut impl FnMut() 
     let coefficients: BTreeMap<u32, usize> =
         counts.into_iter().filter(|&(_, n)| n >= MIN_CATEGORY).map(|(category, _)| (category, next())).collect();
     let missing = some_missing.then(next);
-    if coefficients.is_empty() && missing.is_none() { Encoded::Dropped } else { Encoded::Category { coefficients, missing } }
+    if coefficients.is_empty() && missing.is_none() {
+        Encoded::Dropped
+    } else {
+        Encoded::Category { coefficients, missing }
+    }
 }
 
 /// Penalised log-loss at `at`, its derivatives in `gradient`.

@@ -39,10 +39,7 @@ impl Reference {
             let values: Vec<f64> = groups.iter().map(|sums| sums[index]).collect();
             quantiles(values, GROUP_POINTS)
         };
-        Self {
-            log_odds: quantiles(log_odds.to_vec(), SCORE_POINTS),
-            groups: [group(0), group(1), group(2), group(3)],
-        }
+        Self { log_odds: quantiles(log_odds.to_vec(), SCORE_POINTS), groups: [group(0), group(1), group(2), group(3)] }
     }
 
     /// Percentile of a probability, given as calibrated log-odds: 0 to 100.
@@ -68,9 +65,8 @@ impl Reference {
 
     /// Whether the figures can come from [`Self::new`]; files are not trusted.
     pub(crate) fn is_sound(&self) -> bool {
-        let sound = |grid: &Vec<f64>| {
-            !grid.is_empty() && grid.iter().all(|value| value.is_finite()) && grid.is_sorted()
-        };
+        let sound =
+            |grid: &Vec<f64>| !grid.is_empty() && grid.iter().all(|value| value.is_finite()) && grid.is_sorted();
         sound(&self.log_odds) && self.groups.iter().all(sound)
     }
 }

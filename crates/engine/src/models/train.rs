@@ -21,7 +21,7 @@ use super::{
     manifest::{DataSummary, Evidence, FORMAT, Manifest, TrainingSummary},
     numeric::sigmoid,
     reference::{Reference, group_index},
-    trees::{Booster, Examples, PARAMETERS, TreesError, Work},
+    trees::{Booster, Examples, MANY, TreesError, Work, recorded},
 };
 use crate::{
     evaluate::metrics,
@@ -30,8 +30,6 @@ use crate::{
 
 /// Leads of either kind below which nothing is trained.
 pub const MIN_OUTCOMES: usize = 40;
-/// Examples from which one hold-out replaces the folds.
-const HOLD_OUT_FROM: usize = 50_000;
 /// Share of the leads that come before the hold-out.
 const HOLD_OUT_AFTER: f64 = 0.8;
 /// Folds for fewer examples.
@@ -94,9 +92,7 @@ pub struct Progress {
 #[derive(Debug, Error)]
 pub enum TrainError {
     /// Too few leads of one kind to learn from; scores come from the scorecard meanwhile.
-    #[error(
-        "too few outcomes to train: {won} leads won and {lost} did not; {MIN_OUTCOMES} of either are needed",
-    )]
+    #[error("too few outcomes to train: {won} leads won and {lost} did not; {MIN_OUTCOMES} of either are needed")]
     TooFewOutcomes {
         /// Leads with an example that converted.
         won: usize,
@@ -154,7 +150,7 @@ impl From<TreesError> for TrainError {
 /// See [`TrainError`].
 pub fn train(set: &TrainingSet, options: &TrainOptions, progress: &dyn Fn(Progress)) -> Result<Bundle, TrainError> {
     let data = check(set, options)?;
-    let work = Work { seed: options.seed, threads: options.threads };
+    let work = Work { seed: options.seed, threads: options.threads, examples: data.examples };
     let examples = Examples::new(&set.matrix, &set.labels)?;
     progress(Progress { step: "finding the number of trees", percent: 0 });
     let unseen = gather(set, &examples, work, progress)?;
@@ -261,7 +257,7 @@ fn gather(
     work: Work,
     progress: &dyn Fn(Progress),
 ) -> Result<Unseen, TrainError> {
-    if set.labels.len() >= HOLD_OUT_FROM {
+    if set.labels.len() >= MANY {
         let later = folds::later(&set.leads, &set.instants, HOLD_OUT_AFTER);
         let (watched, fitted): (Vec<usize>, Vec<usize>) = (0..set.labels.len()).partition(|&row| later[row]);
         if has_outcomes(set, &watched) && has_outcomes(set, &fitted) {
@@ -301,8 +297,7 @@ fn out_of_fold(
     let mut boosters = Vec::with_capacity(FOLDS);
     let mut best = 0;
     for fold in 0..FOLDS {
-        let (watched, fitted): (Vec<usize>, Vec<usize>) =
-            (0..set.labels.len()).partition(|&row| fold_of[row] == fold);
+        let (watched, fitted): (Vec<usize>, Vec<usize>) = (0..set.labels.len()).partition(|&row| fold_of[row] == fold);
         let booster = Booster::fit_watched(&examples.select(&fitted)?, &examples.select(&watched)?, work)?;
         best += booster.best_rounds();
         boosters.push((booster, watched));
@@ -317,13 +312,7 @@ fn out_of_fold(
     Ok(unseen)
 }
 
-fn assemble(
-    set: &TrainingSet,
-    options: &TrainOptions,
-    data: DataSummary,
-    unseen: &Unseen,
-    trees: Vec<u8>,
-) -> Parts {
+fn assemble(set: &TrainingSet, options: &TrainOptions, data: DataSummary, unseen: &Unseen, trees: Vec<u8>) -> Parts {
     let labels: Vec<bool> = unseen.rows.iter().map(|&row| set.labels[row]).collect();
     let leads: Vec<u64> = unseen.rows.iter().map(|&row| set.leads[row]).collect();
     let calibration = Calibration::fit(&unseen.log_odds, &labels, &leads);
@@ -336,7 +325,7 @@ fn assemble(
         evidence: unseen.evidence,
         evidence_examples: unseen.rows.len(),
         calibration: calibration.kind,
-        parameters: PARAMETERS.iter().map(|&(name, value)| (name.to_owned(), value)).collect(),
+        parameters: recorded(set.labels.len()),
     };
     let manifest = Manifest {
         format: FORMAT,

@@ -4,7 +4,7 @@
 //! and the served [`Forest`]. Invariant: the same table, labels, rounds and seed give the same bytes on any number
 //! of threads. Files are in XGBoost's JSON model format, so any tool that reads those reads ours.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
 use hessboost::{
     config::{GrowPolicy, TrainingParams, TreeMethod},
@@ -27,6 +27,10 @@ use crate::features::ColumnKind;
 
 /// Step size. Small enough that a few hundred trees are needed, so that a single tree matters little.
 const LEARNING_RATE: f64 = 0.06;
+/// Step size from [`MANY`] examples on, where there are enough examples for every tree to be sure of its leaves.
+const LEARNING_RATE_MANY: f64 = 0.1;
+/// Examples from which steps are larger, and one hold-out takes the place of folds.
+pub(crate) const MANY: usize = 50_000;
 /// Leaves of a tree, which grows at its best leaf first.
 const LEAVES: usize = 16;
 /// Deepest path, a bound on the cost of a row.
@@ -46,17 +50,26 @@ pub(crate) const MAX_ROUNDS: usize = 1_000;
 /// Rounds without improvement of the log-loss after which boosting stops.
 const PATIENCE: NonZeroUsize = NonZeroUsize::new(40).expect("not zero");
 
-/// The parameters as recorded in the manifest, by XGBoost's names.
-pub(crate) const PARAMETERS: [(&str, f64); 8] = [
-    ("eta", LEARNING_RATE),
-    ("max_leaves", LEAVES as f64),
-    ("max_depth", DEPTH as f64),
-    ("min_child_weight", MIN_CHILD_WEIGHT),
-    ("lambda", L2),
-    ("subsample", ROW_SHARE),
-    ("colsample_bytree", COLUMN_SHARE),
-    ("early_stopping_rounds", PATIENCE.get() as f64),
-];
+/// The parameters for so many examples as recorded in the manifest, by XGBoost's names.
+pub(crate) fn recorded(examples: usize) -> BTreeMap<String, f64> {
+    [
+        ("eta", learning_rate(examples)),
+        ("max_leaves", LEAVES as f64),
+        ("max_depth", DEPTH as f64),
+        ("min_child_weight", MIN_CHILD_WEIGHT),
+        ("lambda", L2),
+        ("subsample", ROW_SHARE),
+        ("colsample_bytree", COLUMN_SHARE),
+        ("early_stopping_rounds", PATIENCE.get() as f64),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+const fn learning_rate(examples: usize) -> f64 {
+    if examples < MANY { LEARNING_RATE } else { LEARNING_RATE_MANY }
+}
 
 /// Boosting or reading of trees failed.
 #[derive(Debug, Error)]
@@ -77,6 +90,8 @@ pub(crate) enum TreesError {
 pub(crate) struct Work {
     pub(crate) seed: u64,
     pub(crate) threads: usize,
+    /// Examples in all, of which a fold or hold-out takes a part; decides on the step size.
+    pub(crate) examples: usize,
 }
 
 /// A table with labels as the library wants them, rare categories merged into "other".
@@ -215,8 +230,7 @@ impl Source for RegTree {
         if node.is_leaf() {
             return Branch::Leaf(node.leaf_value);
         }
-        let test =
-            if node.is_categorical { Test::In(self.split_categories(id)) } else { Test::Below(node.split_cond) };
+        let test = if node.is_categorical { Test::In(self.split_categories(id)) } else { Test::Below(node.split_cond) };
         Branch::Test {
             column: node.split_feature as usize,
             test,
@@ -238,7 +252,7 @@ fn parameters(work: Work) -> Result<TrainingParams, HessboostError> {
         .grow_policy(GrowPolicy::LossGuide)
         .max_leaves(LEAVES)
         .max_depth(DEPTH)
-        .eta(LEARNING_RATE)
+        .eta(learning_rate(work.examples))
         .min_child_weight(MIN_CHILD_WEIGHT)
         .lambda(L2)
         .subsample(ROW_SHARE)
@@ -292,7 +306,7 @@ mod tests {
     fn fitted(seed: u64) -> (Booster, Matrix) {
         let (matrix, labels) = table(700, seed);
         let examples = Examples::new(&matrix, &labels).unwrap();
-        (Booster::fit(&examples, 25, Work { seed, threads: 1 }).unwrap(), matrix)
+        (Booster::fit(&examples, 25, Work { seed, threads: 1, examples: 700 }).unwrap(), matrix)
     }
 
     proptest! {

@@ -1,11 +1,7 @@
 //! Made-up snapshots whose true probability is known.
 
 use leadscore_domain::{AttributeValue, Timestamp, time::DAY_US};
-use leadscore_engine::{
-    examples::Snapshot,
-    features::{FEATURES, FeatureView},
-    models::TrainingSet,
-};
+use leadscore_engine::{examples::Snapshot, features::FEATURES};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -44,17 +40,4 @@ pub fn world(leads: u64, seed: u64) -> (Vec<Snapshot>, Vec<f64>) {
         }
     }
     (snapshots, truth)
-}
-
-/// The labelled table of snapshots.
-#[expect(dead_code, reason = "used by one of the two test binaries that share this file")]
-pub fn training_set(snapshots: &[Snapshot]) -> TrainingSet {
-    let view = FeatureView::learn(snapshots);
-    TrainingSet {
-        matrix: view.encode(snapshots),
-        view,
-        labels: snapshots.iter().map(|one| one.label.unwrap()).collect(),
-        leads: snapshots.iter().map(|one| one.lead).collect(),
-        instants: snapshots.iter().map(|one| one.instant).collect(),
-    }
 }
