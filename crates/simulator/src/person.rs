@@ -167,7 +167,7 @@ impl Person {
             urgency: urgency(draw),
             habit: habit(draw),
             answers: sigmoid(-0.3 + 0.7 * draw.normal()),
-            web: draw.log_normal(if intent == Intent::Browser { 1.7 } else { 0.8 }, 0.8).min(6.0),
+            web: draw.log_normal(if intent == Intent::Browser { 1.6 } else { 0.8 }, 0.65).min(6.0),
             mail: draw.log_normal(0.8, 0.6).min(3.0),
         }
     }

@@ -87,7 +87,7 @@ fn conversation(recorder: &mut Recorder<'_>, segment: &Segment<'_>) {
     let transcribed = recorder.draw.chance(0.62);
     let turns = if transcribed { turns } else { Vec::new() };
     let judged = recorder.draw.chance(JUDGED);
-    let sentiment = (mood + 0.3 * recorder.draw.normal()).clamp(-1.0, 1.0);
+    let sentiment = (mood + 0.25 * recorder.draw.normal()).clamp(-1.0, 1.0);
     let inbound = segment.contact == Contact::Inbound;
     let call = VoiceCall {
         direction: if inbound { Direction::Inbound } else { Direction::Outbound },
@@ -104,11 +104,11 @@ fn conversation(recorder: &mut Recorder<'_>, segment: &Segment<'_>) {
 /// How the lead feels in this conversation, about −1 to 1: its state, how it goes, and the day.
 fn mood(recorder: &mut Recorder<'_>, segment: &Segment<'_>) -> f64 {
     let of_phase = match segment.state.phase {
-        Phase::Idle => -0.05,
+        Phase::Idle => -0.1,
         Phase::Looking => 0.05,
-        Phase::Active => 0.2,
-        Phase::Deciding => 0.28,
-        Phase::Gone => -0.3,
+        Phase::Active => 0.25,
+        Phase::Deciding => 0.4,
+        Phase::Gone => -0.35,
     };
     let of_contact = match segment.contact {
         Contact::Good => 0.12,

@@ -59,13 +59,13 @@ impl Pipeline {
     }
 
     /// The lead comes into being.
-    pub(crate) fn created(&self, recorder: &mut Recorder<'_>) {
+    pub(crate) fn created(&self, recorder: &mut Recorder<'_>, phase: Phase) {
         let at = recorder.person.created_at;
         let created = LeadCreated {
             name: Some(recorder.handles.name.clone()),
             channel: recorder.draw.chance(0.96).then(|| CHANNELS[recorder.person.channel].0.to_owned()),
             time_zone: recorder.draw.chance(0.9).then(|| recorder.person.zone.to_owned()),
-            attributes: attributes(recorder),
+            attributes: attributes(recorder, phase),
             consents: consents(recorder),
         };
         let lead = recorder.handles.at_creation();
@@ -138,7 +138,7 @@ impl Pipeline {
             }
             // Some are taken for better than they are.
             (Stage::Engaged, Phase::Looking | Phase::Gone) => Some((Stage::Qualified, 0.012)),
-            (Stage::Qualified | Stage::Showing, Phase::Deciding) if trust > 0 => Some((Stage::Negotiating, 0.03)),
+            (Stage::Qualified | Stage::Showing, Phase::Deciding) if trust > 0 => Some((Stage::Negotiating, 0.06)),
             (Stage::Qualified | Stage::Showing, Phase::Active) => Some((Stage::Negotiating, 0.005)),
             (Stage::Negotiating, Phase::Looking | Phase::Gone) => Some((Stage::Nurturing, 0.03)),
             (_, Phase::Idle | Phase::Looking | Phase::Active | Phase::Deciding | Phase::Gone) => None,
@@ -266,12 +266,24 @@ fn timeframe(recorder: &mut Recorder<'_>, age_days: f64, blur: f64) -> &'static 
     }]
 }
 
+/// What the lead asked for when it came.
+fn request(recorder: &mut Recorder<'_>, phase: Phase) -> &'static str {
+    const REQUESTS: [&str; 4] = ["viewing", "call back", "question", "more listings"];
+    let weights = match phase {
+        Phase::Idle | Phase::Gone => [0.06, 0.14, 0.4, 0.4],
+        Phase::Looking => [0.15, 0.2, 0.35, 0.3],
+        Phase::Active => [0.4, 0.3, 0.2, 0.1],
+        Phase::Deciding => [0.5, 0.35, 0.1, 0.05],
+    };
+    REQUESTS[recorder.draw.weighted(&weights)]
+}
+
 fn category(text: &str) -> Option<AttributeValue> {
     Some(AttributeValue::Category(text.to_owned()))
 }
 
 /// What the lead came with. Some of it tells something, some nothing; each may be missing.
-fn attributes(recorder: &mut Recorder<'_>) -> Attributes {
+fn attributes(recorder: &mut Recorder<'_>, phase: Phase) -> Attributes {
     const CAMPAIGNS: [&str; 9] = [
         "spring-open",
         "new-build",
@@ -294,6 +306,9 @@ fn attributes(recorder: &mut Recorder<'_>) -> Attributes {
     }
     if recorder.draw.chance(0.75) {
         found.push(("timeframe", category(timeframe(recorder, 0.0, 0.7))));
+    }
+    if recorder.draw.chance(0.8) {
+        found.push(("request", category(request(recorder, phase))));
     }
     if recorder.draw.chance(0.55) {
         let approved =

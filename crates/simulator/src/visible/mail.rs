@@ -66,11 +66,11 @@ impl Subscription {
             return;
         }
         let (reads, clicks, leaves) = match segment.state.phase {
-            Phase::Idle => (0.14, 0.10, 0.010),
-            Phase::Looking => (0.28, 0.18, 0.008),
-            Phase::Active => (0.38, 0.28, 0.006),
-            Phase::Deciding => (0.40, 0.30, 0.006),
-            Phase::Gone => (0.09, 0.06, 0.030),
+            Phase::Idle => (0.10, 0.10, 0.010),
+            Phase::Looking => (0.26, 0.18, 0.008),
+            Phase::Active => (0.45, 0.30, 0.006),
+            Phase::Deciding => (0.55, 0.35, 0.006),
+            Phase::Gone => (0.05, 0.06, 0.030),
         };
         // What the lead does with a letter it does by the next step, in the state that this segment has.
         let after = |recorder: &mut Recorder<'_>| {

@@ -64,7 +64,7 @@ pub(crate) fn history(life: &Life, world: &World) -> LeadHistory {
             continue;
         }
         if segment.from == person.created_at {
-            pipeline.created(&mut recorder);
+            pipeline.created(&mut recorder, state.phase);
         }
         calls.at_step(&mut recorder, &segment);
         mail.segment(&mut recorder, &segment);

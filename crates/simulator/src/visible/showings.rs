@@ -20,9 +20,9 @@ use crate::{
 pub(crate) fn segment(recorder: &mut Recorder<'_>, pipeline: &mut Pipeline, segment: &Segment<'_>) {
     let per_day = match segment.state.phase {
         Phase::Idle | Phase::Gone => 0.0003,
-        Phase::Looking => 0.004,
-        Phase::Active => 0.022,
-        Phase::Deciding => 0.035,
+        Phase::Looking => 0.003,
+        Phase::Active => 0.03,
+        Phase::Deciding => 0.06,
     };
     let of_intent = match recorder.person.intent {
         Intent::Buyer | Intent::Investor => 1.0,

@@ -43,11 +43,11 @@ impl Visitor {
     /// Visits within the segment.
     pub(crate) fn visits(&self, recorder: &mut Recorder<'_>, segment: &Segment<'_>) {
         let per_day = match segment.state.phase {
-            Phase::Idle => 0.008,
-            Phase::Looking => 0.045,
-            Phase::Active => 0.09,
-            Phase::Deciding => 0.10,
-            Phase::Gone => 0.007,
+            Phase::Idle => 0.006,
+            Phase::Looking => 0.040,
+            Phase::Active => 0.16,
+            Phase::Deciding => 0.24,
+            Phase::Gone => 0.004,
         };
         // Before the creation a visit is what makes the life begin.
         let least = u32::from(!segment.step.open);
@@ -80,7 +80,12 @@ impl Visitor {
             recorder.send(Source::Website, inside(share), EventBody::PageView(view));
         }
         self.looks(recorder, segment.state, &inside);
-        if recorder.draw.chance(0.015) {
+        let writes = match segment.state.phase {
+            Phase::Idle | Phase::Looking | Phase::Gone => 0.01,
+            Phase::Active => 0.03,
+            Phase::Deciding => 0.05,
+        };
+        if recorder.draw.chance(writes) {
             let share = recorder.draw.unit();
             let message = Message {
                 direction: Direction::Inbound,
