@@ -27,6 +27,7 @@ AUC_MARGIN = 0.01
 TREES, LEARNING_RATE, LEAVES = 120, 0.07, 15
 HORIZON = pd.Timedelta(days=30)
 OURS = "leadscore"
+ALL_ROWS = "kfold:5"
 
 
 def stop(problem):
@@ -46,18 +47,18 @@ def leadscore(data, *words):
 
 
 def import_file(data, kind, folder, entry):
-    """Imports one file; a rejected row is an error, since the peers would have it."""
+    """Imports one file, and tells of rows that were rejected: the peers do without them, too."""
     rejects = pathlib.Path(data) / f"{kind}.rejects.csv"
     summary = leadscore(
         data, "import", kind, folder / entry["file"], "--mapping", MAPPINGS / entry["mapping"], "--rejects", rejects
     )
     if summary["rejected"]:
-        first = rejects.read_text().splitlines()[:3] if rejects.exists() else []
-        stop(f"{summary['rejected']} rows of {entry['file']} were rejected: {first}")
+        first = rejects.read_text().splitlines()[1]
+        print(f"{entry['file']}: {summary['rejected']} rows were rejected, the first: {first}")
 
 
-def evaluate(data, split):
-    """Our predictions for a split, the report of its parts, and the seconds it took."""
+def evaluate(data, split, mapping):
+    """Our predictions for a split by the rows' names, the report of its parts, and the seconds it took."""
     predictions = pathlib.Path(data) / "predictions.csv"
     start = time.perf_counter()
     answer = leadscore(
@@ -65,6 +66,7 @@ def evaluate(data, split):
     )
     seconds = time.perf_counter() - start
     rows = pd.read_csv(predictions, dtype={"external_id": str}, parse_dates=["instant"])
+    rows["name"] = row_names(rows["external_id"], mapping)
     report = json.loads(pathlib.Path(answer["report"]["json"]).read_text())
     return rows, parts_of(report), seconds
 
@@ -121,10 +123,9 @@ def run_peers(known, columns, tested, parts):
     return {name: series.loc[tested["name"]].to_numpy() for name, series in found.items()}, seconds
 
 
-def measure(data, split, known, columns, mapping):
+def measure(evaluated, known, columns):
     """The figures of every model on one split."""
-    tested, parts, our_seconds = evaluate(data, split)
-    tested["name"] = row_names(tested["external_id"], mapping)
+    tested, parts, our_seconds = evaluated
     probabilities, seconds = run_peers(known, columns, tested, parts)
     probabilities = {OURS: tested["probability"].to_numpy(), **probabilities, "logistic": tested["logistic"].to_numpy()}
     labels = tested["label"].to_numpy()
@@ -145,12 +146,13 @@ def measure_set(entry, folder):
         if "outcomes" in entry:
             import_file(data, "outcomes", folder, entry["outcomes"])
         # Parts that together test every row: they tell the labels and instants of all.
-        known, _, _ = evaluate(data, "kfold:5")
-        known["name"] = row_names(known["external_id"], mapping)
+        all_tested = evaluate(data, ALL_ROWS, mapping)
+        known = all_tested[0]
         if known["name"].duplicated().any():
             stop(f"{entry['name']}: more than one example of a lead; the peers know one row each")
         for split in entry["splits"]:
-            yield split, measure(data, split, known, columns, mapping)
+            evaluated = all_tested if split == ALL_ROWS else evaluate(data, split, mapping)
+            yield split, measure(evaluated, known, columns)
 
 
 def show(name, split, table):
@@ -179,19 +181,23 @@ def report_rows(name, split, table):
             }
 
 
-def main():
-    """Measures everything; the exit code says whether the bars hold."""
+def main(wanted):
+    """Measures every data set, or those whose names begin with a wanted word; the exit code says whether bars hold."""
     data_dir = os.environ.get("LEADSCORE_DATA_DIR")
     if not data_dir or not pathlib.Path(data_dir).is_dir():
         stop("LEADSCORE_DATA_DIR names no folder; point it at the data sets of quality/datasets.toml")
     rows = []
     for entry in tomllib.loads((ROOT / "quality" / "datasets.toml").read_text())["set"]:
+        if wanted and not entry["name"].startswith(tuple(wanted)):
+            continue
         folder = pathlib.Path(data_dir) / entry["folder"]
         if not folder.is_dir():
             stop(f"{folder} is missing")
         for split, table in measure_set(entry, folder):
             show(entry["name"], split, table)
             rows.extend(report_rows(entry["name"], split, table))
+    if not rows:
+        stop(f"no data set is named {' or '.join(wanted)}")
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(rows, indent=2) + "\n")
     print()
@@ -203,4 +209,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
