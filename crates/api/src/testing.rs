@@ -233,7 +233,7 @@ impl Reply {
 
 /// The scorer of the first day.
 pub fn scorecard(version: &str) -> Scorer {
-    let model = Arc::new(Model::Scorecard(Scorecard::default()));
+    let model = Arc::new(Model::Scorecard(Scorecard));
     Scorer::new(model, version.to_owned(), Arc::new(Market::empty()), ScoringPolicy::default())
 }
 
