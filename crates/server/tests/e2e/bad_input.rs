@@ -42,10 +42,10 @@ fn a_folder_that_was_never_made() {
 #[test]
 fn a_configuration_with_a_typing_error() {
     let (folder, _) = Folder::initialised();
+    let output = folder.command(&["models", "list"]).env("LEADSCORE_TRAINING__SEEED", "1").output().unwrap();
+    refused(&output, &["seeed"]);
     std::fs::write(folder.data().join("config.toml"), "[server]\nlissten = \"127.0.0.1:1\"\n").unwrap();
     refused(&folder.run(&["models", "list"]), &["config.toml", "lissten"]);
-    let output = folder.command(&["models", "list"]).env("LEADSCORE_TRAINING__SEEED", "1").output().unwrap();
-    refused(&output, &["see"]);
     let doctor = folder.run(&["doctor"]);
     assert_eq!(doctor.status.code(), Some(1), "{}", describe(&doctor));
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("lissten"), "{}", describe(&doctor));

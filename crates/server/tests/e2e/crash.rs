@@ -42,7 +42,10 @@ fn an_import_that_is_killed_twenty_times_ends_as_one_that_was_not() {
     }
     let summary = folder.json(&["import", "events", arg(&events)]);
     assert!(summary["resumed_from"].as_u64().is_some_and(|row| row > 0), "{summary}");
-    for figure in ["rows", "imported", "duplicates", "rejected"] {
+    // Which rows of the batch at hand were duplicates, a killed run cannot tell the next one; the log is compared below.
+    let taken = |summary: &Value| summary["imported"].as_u64().unwrap() + summary["duplicates"].as_u64().unwrap();
+    assert_eq!(taken(&summary), taken(&expected), "{summary} instead of {expected}");
+    for figure in ["rows", "rejected"] {
         assert_eq!(summary[figure], expected[figure], "{figure}: {summary} instead of {expected}");
     }
     assert_same_log(&folder, &undisturbed);
