@@ -1,5 +1,7 @@
 //! Back tests and their report at their boundary.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 mod models_world;
 
 use leadscore_domain::AttributeValue;

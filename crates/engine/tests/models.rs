@@ -1,5 +1,7 @@
 //! Training and bundles at their boundary.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 mod models_world;
 
 use std::{cell::RefCell, collections::BTreeMap};
@@ -10,6 +12,8 @@ use leadscore_engine::{
     models::{Bundle, BundleError, Matrix, TrainError, TrainOptions, TrainingSet, train},
 };
 use models_world::world;
+
+type Files = BTreeMap<String, Vec<u8>>;
 
 /// The labelled table of snapshots.
 fn training_set(snapshots: &[Snapshot]) -> TrainingSet {
@@ -106,7 +110,7 @@ fn a_bundle_read_back_says_the_same() {
 #[test]
 fn broken_bundles_name_what_is_wrong() {
     let whole = bundle(&set(200)).to_files();
-    let broken = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+    let broken = |change: &dyn Fn(&mut Files)| {
         let mut files = whole.clone();
         change(&mut files);
         Bundle::from_files(&files).unwrap_err()

@@ -40,7 +40,7 @@ impl Ink {
 }
 
 const SIZE: (u32, u32) = (880, 620);
-const FONT: u32 = 26;
+const FONT: u32 = 30;
 const LINE: u32 = 4;
 /// Columns in the plot of importance.
 pub(super) const MAX_BARS: usize = 20;
@@ -86,8 +86,8 @@ fn chart(axes: &Axes, paint: impl FnOnce(&mut Chart<'_, '_>) -> Drawn) -> String
         let mut chart = ChartBuilder::on(area)
             .margin(12)
             .margin_right(32)
-            .x_label_area_size(84)
-            .y_label_area_size(104)
+            .x_label_area_size(94)
+            .y_label_area_size(120)
             .build_cartesian_2d(0.0..axes.x_end, 0.0..axes.y_end)?;
         let label = |percent: bool| {
             move |value: &f64| if percent { format!("{:.0} %", value * 100.0) } else { format!("{value}") }
@@ -231,9 +231,9 @@ pub(super) fn importance(columns: &[Importance]) -> String {
             let end = left + length.round().max(2.0) as i32;
             let bar = [(left, middle - 13), (end, middle + 13)];
             area.draw(&Rectangle::new(bar, Ink::MODEL.filled()))?;
-            let name = text(FONT).pos(Pos::new(HPos::Right, VPos::Center));
+            let name = text(FONT - 4).pos(Pos::new(HPos::Right, VPos::Center));
             area.draw(&Text::new(shortened(&column.column), (left - 16, middle), name))?;
-            let value = text(FONT - 2).pos(Pos::new(HPos::Left, VPos::Center));
+            let value = text(FONT - 4).pos(Pos::new(HPos::Left, VPos::Center));
             area.draw(&Text::new(format!("{:.3}", column.mean_contribution), (end + 12, middle), value))?;
         }
         Ok(())

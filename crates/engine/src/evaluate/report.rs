@@ -172,11 +172,11 @@ fn put_models(html: &mut String, backtest: &Backtest) {
     html.push_str("<h2>Beside the baselines</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Model</th>");
     for name in [
         "AUC",
-        "Avg. precision",
+        "Avg. prec.",
         "Log-loss",
         "Brier",
         "ECE",
-        "ECE by chance",
+        "ECE floor",
         "Lift 10 %",
         "Accuracy",
         "Precision",
@@ -191,7 +191,7 @@ fn put_models(html: &mut String, backtest: &Backtest) {
     put_model(html, "Logistic regression", &backtest.logistic);
     put_model(html, "Same for everybody", &backtest.majority);
     if let Some(truth) = &backtest.truth {
-        put_model(html, "True probability (optimum)", truth);
+        put_model(html, "True probability", truth);
     }
     html.push_str("</tbody></table></div>\n");
     let matched = &backtest.model.matched;

@@ -238,10 +238,8 @@ fn derivatives(design: &[[f64; 3]], labels: &[bool], at: [f64; 3], free: [bool; 
     // A fixed coefficient has an equation of its own: no step.
     for i in (0..3).filter(|&i| !free[i]) {
         gradient[i] = 0.0;
-        for j in 0..3 {
-            hessian[i][j] = 0.0;
-            hessian[j][i] = 0.0;
-        }
+        hessian[i] = [0.0; 3];
+        hessian.iter_mut().for_each(|line| line[i] = 0.0);
         hessian[i][i] = 1.0;
     }
     (gradient, hessian)

@@ -72,7 +72,6 @@ fn settle_tree(tree: &Map<String, Value>, columns: &[Categories]) -> Option<Map<
 }
 
 /// Old ids in the new order, the new id of each old one, and the parents in the new order.
-#[expect(clippy::type_complexity, reason = "three lists of one walk, taken apart at once")]
 fn breadth_first(left: &[i64], right: &[i64]) -> Option<(Vec<usize>, Vec<i64>, Vec<i64>)> {
     let mut order = vec![0];
     let mut place = vec![0; left.len()];
