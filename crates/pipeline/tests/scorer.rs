@@ -49,7 +49,7 @@ async fn a_fenced_scorer_publishes_nothing_of_its_own_and_goes_on() {
     assert_eq!(scores.try_recv().unwrap_err(), TryRecvError::Empty);
     assert_eq!((task.tally().events, brokerage.score(lead).await), (0, None));
 
-    brokerage.append(vec![email(brokerage.clock.now(), "a", EmailAction::Opened)]).await;
+    brokerage.append(vec![created(brokerage.clock.now(), "a", Some(ConsentState::Granted))]).await;
     task.catch_up(&CancellationToken::new(), &|_| {}).await.unwrap();
     assert_eq!(scores.try_recv().unwrap().log_position, 2);
 }
@@ -213,16 +213,20 @@ async fn a_new_champion_scores_everybody_anew_and_a_showing_raises_the_score() {
     let pipeline = brokerage.start().await;
     published(&mut scores, |score| score.lead_id == lead && score.model_version == SCORECARD_VERSION).await;
 
-    let (options, quiet) = (TrainingOptions { per_lead: 2, ..TrainingOptions::default() }, Arc::new(|_| {}) as _);
+    let (options, quiet) = (TrainingOptions::default(), Arc::new(|_| {}) as _);
     let trained =
         train(&brokerage.store, &brokerage.registry, &brokerage.clock, &options, PromotePolicy::IfNone, &quiet);
     let TrainingOutcome::Trained(trained) = trained.await.unwrap() else { panic!("there are outcomes enough") };
     assert!(trained.promoted);
+    // A later calculation, so that it replaces the one by the scorecard.
+    brokerage.clock.advance_micros(1);
     pipeline.reload();
     let before = published(&mut scores, |score| score.lead_id == lead && score.model_version == trained.version).await;
     assert_eq!(pipeline.scorer().borrow().version(), trained.version);
 
-    brokerage.append(vec![showing(brokerage.clock.now(), "a", ShowingAction::Requested)]).await;
+    let now = brokerage.clock.now();
+    let visits = [ShowingAction::Requested, ShowingAction::Held].map(|action| showing(now, "a", action));
+    brokerage.append(visits.into()).await;
     let after = published(&mut scores, |s| s.lead_id == lead && s.log_position > before.log_position).await;
     assert!(after.probability > before.probability, "{} {}", before.probability, after.probability);
     pipeline.drain().await;

@@ -4,7 +4,11 @@ mod support;
 
 use std::sync::Arc;
 
-use leadscore_domain::{Clock, ConsentState, EventBody, event::{EmailAction, OutcomeResult, ShowingAction}, time::DAY_US};
+use leadscore_domain::{
+    Clock, ConsentState, EventBody,
+    event::{EmailAction, OutcomeResult, ShowingAction},
+    time::DAY_US,
+};
 use leadscore_pipeline::{
     scorer::{CHAMPION, SCORECARD_VERSION, load_champion},
     training::{
@@ -134,12 +138,8 @@ async fn a_split_gives_predictions_by_crm_id_and_the_optimum_beside_them() {
 #[tokio::test]
 async fn the_champion_is_measured_on_what_came_after_it_and_says_when_there_is_nothing() {
     let brokerage = Brokerage::open().await;
-    let options = EvaluateOptions {
-        training: TrainingOptions::default(),
-        split: None,
-        truth: None,
-        title: "Test".to_owned(),
-    };
+    let options =
+        EvaluateOptions { training: TrainingOptions::default(), split: None, truth: None, title: "Test".to_owned() };
     let quiet = quiet();
     let run = || evaluate(&brokerage.store, &brokerage.registry, &brokerage.clock, &options, &quiet);
     assert!(matches!(run().await.unwrap(), Evaluated::NoChampion));

@@ -261,8 +261,7 @@ impl ScorerTask {
             let records = self.store.read_log(partition, after, BATCH_EVENTS_MAX).await?;
             let Some(last) = records.last() else { break };
             after = last.position;
-            let leads: HashSet<LeadId> =
-                records.iter().filter(|r| r.position <= position).map(|r| r.lead_id).collect();
+            let leads: HashSet<LeadId> = records.iter().filter(|r| r.position <= position).map(|r| r.lead_id).collect();
             let leads: Vec<LeadId> = leads.into_iter().collect();
             self.publisher.forget(&leads);
             let latest = self.store.latest_scores(&leads).await?;

@@ -89,9 +89,7 @@ impl ScorerTask {
         let (mut states, damaged) = self.stored_states(&page).await?;
         let version = judge.scorer.version();
         states.retain(|id, state| {
-            latest
-                .get(id)
-                .is_none_or(|l| l.score.model_version != version || l.score.log_position < state.log_position)
+            latest.get(id).is_none_or(|l| l.score.model_version != version || l.score.log_position < state.log_position)
         });
         let stale: Vec<LeadId> =
             page.iter().copied().filter(|id| states.contains_key(id) || damaged.contains(id)).collect();

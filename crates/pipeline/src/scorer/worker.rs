@@ -5,10 +5,7 @@ use std::{sync::Arc, time::Duration};
 use leadscore_domain::Clock;
 use leadscore_engine::score::Scorer;
 use leadscore_store::{Store, StoreError};
-use tokio::{
-    sync::watch,
-    time::MissedTickBehavior,
-};
+use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{cache::StateCache, derive::Judge, sweep::Sweep};

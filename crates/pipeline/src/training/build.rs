@@ -92,7 +92,8 @@ pub async fn build(
     while let Some(last) = page.last().map(|(lead, _)| *lead) {
         // The next page is read while this one is computed.
         let recipe = Arc::clone(&recipe);
-        let compute = blocking(move || page.par_iter().map(|(id, events)| recipe.part(*id, events)).collect::<Vec<_>>());
+        let compute =
+            blocking(move || page.par_iter().map(|(id, events)| recipe.part(*id, events)).collect::<Vec<_>>());
         let (parts, next) = tokio::join!(compute, read_page(store, Some(last)));
         for part in parts {
             data.add(part);

@@ -130,10 +130,10 @@ pub async fn evaluate(
         }
         (None, None) => return Ok(Evaluated::NoChampion),
     };
-    let rows = tested.rows.iter().map(|&row| EvaluationRow {
-        external_id: ids.get(&row.lead).map(|identity| identity.value().to_owned()),
-        row,
-    });
+    let rows = tested
+        .rows
+        .iter()
+        .map(|&row| EvaluationRow { external_id: ids.get(&row.lead).map(|identity| identity.value().to_owned()), row });
     let rows = rows.collect();
     let report = Report { title: options.title.clone(), description, backtest: tested, simulated, notes };
     Ok(Evaluated::Measured(Box::new(Evaluation { version, report, rows })))

@@ -12,7 +12,9 @@ use leadscore_engine::{
 };
 use leadscore_store::{ModelPerformance, Registry, Store};
 
-use super::{ProgressFn, TrainingData, TrainingError, TrainingOptions, TrainingProgress, build, describe, notes, percent};
+use super::{
+    ProgressFn, TrainingData, TrainingError, TrainingOptions, TrainingProgress, build, describe, notes, percent,
+};
 use crate::scorer::{CHAMPION, blocking};
 
 /// Name of the bundle's file with the back test that was made when it was trained.
@@ -126,7 +128,9 @@ fn fit(
     let split = Split::Time { train_share: BACKTEST_TRAIN_SHARE };
     let tested = match backtest(&labelled, None, split, &train_options, &percent(progress)) {
         Ok(tested) => Some(tested),
-        Err(BacktestError::Empty { .. } | BacktestError::Train { source: TrainError::TooFewOutcomes { .. }, .. }) => None,
+        Err(BacktestError::Empty { .. } | BacktestError::Train { source: TrainError::TooFewOutcomes { .. }, .. }) => {
+            None
+        }
         Err(error) => return Err(error.into()),
     };
     let bundle = models::train(&training_set(&labelled), &train_options, &percent(progress))?;

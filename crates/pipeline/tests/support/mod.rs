@@ -98,10 +98,7 @@ impl Brokerage {
 }
 
 /// The first published score that is as asked for.
-pub async fn published(
-    scores: &mut broadcast::Receiver<Arc<Score>>,
-    wanted: impl Fn(&Score) -> bool,
-) -> Arc<Score> {
+pub async fn published(scores: &mut broadcast::Receiver<Arc<Score>>, wanted: impl Fn(&Score) -> bool) -> Arc<Score> {
     let wait = async {
         loop {
             let score = scores.recv().await.unwrap();
@@ -158,8 +155,8 @@ pub fn outcome(at: Timestamp, id: &str, result: OutcomeResult) -> EventEnvelope 
     event(at, vec![crm(id)], EventBody::Outcome(Outcome { result, reason: None, value: None }))
 }
 
-/// Leads of the year before whose showings tell who converts, each event received when it occurred. `won` of them
-/// convert.
+/// Leads of the year before whose showings alone tell who converts, each event received when it occurred. `won` of
+/// them convert.
 pub fn past_leads(count: u32, won: u32) -> Vec<(Timestamp, EventEnvelope)> {
     let start = start_of_year().plus_micros(-300 * DAY_US);
     let mut events = Vec::new();
@@ -171,12 +168,12 @@ pub fn past_leads(count: u32, won: u32) -> Vec<(Timestamp, EventEnvelope)> {
         let day = |days: i64| first.plus_micros(days * DAY_US);
         events.push(created(first, &id, Some(ConsentState::Granted)));
         events.push(email(day(1), &id, EmailAction::Opened));
+        events.push(email(day(3), &id, EmailAction::Opened));
         if wins {
             events.push(showing(day(2), &id, ShowingAction::Requested));
             events.push(showing(day(4), &id, ShowingAction::Held));
             events.push(outcome(day(9), &id, OutcomeResult::Won));
         } else {
-            events.push(email(day(3), &id, EmailAction::Unsubscribed));
             events.push(outcome(day(40), &id, OutcomeResult::Lost));
         }
     }
