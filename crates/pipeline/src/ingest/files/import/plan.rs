@@ -28,7 +28,7 @@ enum Form {
 }
 
 enum Rows {
-    Leads(LeadPlan),
+    Leads(Box<LeadPlan>),
     Events(EventPlan),
     Outcomes(OutcomesPlan),
     Market(MarketPlan),
@@ -53,7 +53,7 @@ impl Plan {
         let decoder = table.decoder(&mapping.format, &mapping.columns());
         let mut positions = Positions::new(&decoder.names);
         let rows = match mapping.kind {
-            Kind::Leads => Rows::Leads(LeadPlan::new(mapping, &mut positions)?),
+            Kind::Leads => Rows::Leads(Box::new(LeadPlan::new(mapping, &mut positions)?)),
             Kind::Events => Rows::Events(EventPlan::new(mapping, &mut positions)?),
             Kind::Outcomes => Rows::Outcomes(OutcomesPlan::new(mapping, &mut positions)?),
             Kind::Market => {
