@@ -64,17 +64,16 @@ fn is_bad_input(cause: &(dyn std::error::Error + 'static)) -> bool {
 
 /// Reports a command line that clap refused, or prints the help that was asked for.
 pub fn usage(refusal: &clap::Error, json: bool) -> ExitCode {
-    match refusal.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A closed pipe (`leadscore --help | head`) is no failure.
-            let _ = refusal.print();
-            return ExitCode::SUCCESS;
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !json => {
-            let _ = refusal.print();
-            return ExitCode::from(BAD_INPUT);
-        }
-        _ => {}
+    let kind = refusal.kind();
+    if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // A closed pipe (`leadscore --help | head`) is no failure.
+        let _ = refusal.print();
+        return ExitCode::SUCCESS;
+    }
+    if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
+        // As above: there is nobody left to tell.
+        let _ = refusal.print();
+        return ExitCode::from(BAD_INPUT);
     }
     let text = refusal.to_string();
     let problem: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();

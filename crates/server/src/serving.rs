@@ -24,16 +24,16 @@ const WATCHER_LAG_MAX: usize = 4_096;
 /// # Errors
 /// Where somebody else has it, with what to do.
 pub async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(listen).await.map_err(|e| match e.kind() {
-        io::ErrorKind::AddrInUse => anyhow::anyhow!(
-            "{listen} is in use by another process; stop it, or take a free port: --listen {}:0",
-            listen.ip()
-        ),
-        io::ErrorKind::PermissionDenied => {
-            anyhow::anyhow!("{listen}: ports below 1024 need root; take another one with --listen")
-        }
-        io::ErrorKind::AddrNotAvailable => anyhow::anyhow!("{listen} is no address of this machine"),
-        _ => anyhow::Error::new(e).context(format!("cannot listen on {listen}")),
+    TcpListener::bind(listen).await.map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("stop the process that has it, or take a free port: --listen {}:0", listen.ip())
+            }
+            io::ErrorKind::PermissionDenied => "ports below 1024 need root; take another one with --listen".to_owned(),
+            io::ErrorKind::AddrNotAvailable => "name an address of this machine with --listen".to_owned(),
+            other => format!("name another address with --listen ({other})"),
+        };
+        anyhow::anyhow!("cannot listen on {listen}: {error}; {remedy}")
     })
 }
 

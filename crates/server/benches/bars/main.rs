@@ -5,6 +5,8 @@
 //! Deliberately absent: knowledge of how the product works inside; it is driven by its command line and over HTTP.
 //! Prints a table, writes `target/reports/bench.json`, and fails where a bar does not hold.
 
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+
 use std::process::ExitCode;
 
 mod bulk;

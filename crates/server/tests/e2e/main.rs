@@ -3,6 +3,8 @@
 //! Owns: a new user's path, bad input, crashes, shutdown. Invariant: every test has a folder and a port of its own, and
 //! waits for conditions, never for time. Deliberately absent: what the crates test at their own boundaries.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod bad_input;
 mod crash;
 mod demo;
