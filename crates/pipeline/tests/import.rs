@@ -1,5 +1,7 @@
 //! Files into a store: what is imported, what is refused and why, and that a broken import goes on where it was.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where a helper cannot go on")]
+
 use std::{
     io::Write as _,
     path::{Path, PathBuf},

@@ -1,5 +1,7 @@
 //! Drafts of mappings from files of several kinds, and the warnings that go with them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where a helper cannot go on")]
+
 use std::path::PathBuf;
 
 use leadscore_pipeline::ingest::files::{InspectOptions, Inspection, Kind, Mapping, WarningKind, inspect};
