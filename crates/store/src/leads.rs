@@ -160,7 +160,9 @@ async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, Store
     ] {
         sqlx::query(sql).bind(bytes).execute(&mut *conn).await?;
     }
-    sqlx::query("UPDATE leads SET data_key = NULL, name = NULL, name_at = NULL, erased_at = $1 WHERE id = $2")
+    sqlx::query(
+        "UPDATE leads SET data_key = NULL, name = NULL, name_at = NULL, name_event = NULL, erased_at = $1 WHERE id = $2",
+    )
         .bind(now.as_micros())
         .bind(bytes)
         .execute(&mut *conn)

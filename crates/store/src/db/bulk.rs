@@ -10,7 +10,7 @@ use super::{Conn, Row};
 use crate::StoreError;
 
 /// Most rows of one INSERT; times the widest table's 20 columns this stays below SQLite's 32,766 places.
-const INSERT_ROWS_MAX: usize = 256;
+const INSERT_ROWS_MAX: usize = 1_024;
 /// Most keys of one IN list.
 const KEYS_MAX: usize = 512;
 

@@ -59,8 +59,10 @@ pub(super) async fn open(options: &StoreOptions) -> Result<Opened, StoreError> {
         .synchronous(SqliteSynchronous::Full)
         // 64 MiB of pages, so that the index of event ids stays in memory while a million events come in.
         .pragma("cache_size", "-65536")
-        // Pages between checkpoints (16 MiB): fewer, larger ones than the default make imports faster.
-        .pragma("wal_autocheckpoint", "4096")
+        // Pages between checkpoints (32 MiB): fewer, larger ones than the default make imports faster.
+        .pragma("wal_autocheckpoint", "8192")
+        // What undoes a statement or savepoint stays in memory: in a file it took a fifth of an import's time.
+        .pragma("temp_store", "MEMORY")
         // Deleted keys are overwritten, not only unlinked.
         .pragma("secure_delete", "ON");
     let mut writer = connect_retrying(&writer).await?;

@@ -1,7 +1,7 @@
 //! The one task that writes: it drains what waits into one immediate transaction (group commit).
 //!
-//! Invariant: a job is answered only after the transaction that holds it is durable. Each job runs under its own
-//! savepoint, so that a failing one undoes itself alone.
+//! Invariant: a job is answered only after the transaction that holds it is durable. Jobs that share a transaction run
+//! under a savepoint each, so that a failing one undoes itself alone.
 
 use std::{future::Future, pin::Pin};
 
@@ -141,6 +141,11 @@ async fn commit(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), Store
 }
 
 async fn run_all(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    // A job alone needs no savepoint, which would cost a copy of every page that it changes.
+    if let [job] = group {
+        let end = if job.run(conn).await { "COMMIT" } else { "ROLLBACK" };
+        return execute(conn, end).await;
+    }
     for job in group {
         execute(conn, "SAVEPOINT job").await?;
         if !job.run(conn).await {

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use leadscore_domain::{EventBody, Identity, Invalid, LeadId, Timestamp};
+use leadscore_domain::{EventBody, EventId, Identity, Invalid, LeadId, Timestamp};
 use sqlx::Row as _;
 
 use super::append::Incoming;
@@ -47,9 +47,10 @@ struct NewIdentity<'a> {
     lead: LeadId,
 }
 
-/// A name that this batch brings.
+/// A name that this batch brings. The latest counts: by its event's time, then by its event's id.
 struct Name<'a> {
     at: Timestamp,
+    event: EventId,
     name: &'a str,
 }
 
@@ -198,13 +199,13 @@ impl<'a> Book<'a> {
         if let EventBody::LeadCreated(data) = &one.event.body
             && let Some(name) = &data.name
         {
-            self.keep_newer_name(lead, Name { at: one.event.occurred_at, name });
+            self.keep_newer_name(lead, Name { at: one.event.occurred_at, event: one.event.id, name });
         }
     }
 
     fn keep_newer_name(&mut self, lead: LeadId, name: Name<'a>) {
         let known = self.names.get(&lead);
-        if known.is_none_or(|known| (known.at, known.name) <= (name.at, name.name)) {
+        if known.is_none_or(|known| (known.at, known.event) <= (name.at, name.event)) {
             self.names.insert(lead, name);
         }
     }
@@ -219,14 +220,15 @@ impl<'a> Book<'a> {
         let mut fresh: Vec<(LeadId, i64, &[u8])> =
             self.leads.iter().filter_map(|(id, lead)| Some((*id, lead.created_at, lead.fresh.as_deref()?))).collect();
         fresh.sort_unstable();
-        let into = "INSERT INTO leads (id, created_at, data_key, name, name_at)";
-        insert(conn, into, 5, "", &fresh, |bind, (id, created_at, wrapped)| {
+        let into = "INSERT INTO leads (id, created_at, data_key, name, name_at, name_event)";
+        insert(conn, into, 6, "", &fresh, |bind, (id, created_at, wrapped)| {
             let name = self.names.get(id);
             bind.push(id.0.as_bytes().as_slice())
                 .push(*created_at)
                 .push(*wrapped)
                 .push(name.map(|name| self.seal_name(*id, name)))
-                .push(name.map(|name| name.at.as_micros()));
+                .push(name.map(|name| name.at.as_micros()))
+                .push(name.map(|name| name.event.0.as_bytes().to_vec()));
         })
         .await?;
         let into = "INSERT INTO identities (lookup, kind, lead_id, value)";
@@ -240,7 +242,7 @@ impl<'a> Book<'a> {
         .await?;
         for (id, name) in &self.names {
             if self.leads.get(id).is_some_and(|lead| lead.fresh.is_none()) {
-                set_name(conn, *id, name.at.as_micros(), &self.seal_name(*id, name)).await?;
+                set_name(conn, *id, name.at.as_micros(), name.event.0.as_bytes(), &self.seal_name(*id, name)).await?;
             }
         }
         Ok(())
@@ -251,14 +253,24 @@ impl<'a> Book<'a> {
     }
 }
 
-/// Gives a lead a sealed name, unless it has a newer one.
-pub(super) async fn set_name(conn: &mut Conn, id: LeadId, at: i64, sealed: &[u8]) -> Result<(), StoreError> {
-    sqlx::query("UPDATE leads SET name = $1, name_at = $2 WHERE id = $3 AND (name_at IS NULL OR name_at <= $2)")
-        .bind(sealed)
-        .bind(at)
-        .bind(id.0.as_bytes().as_slice())
-        .execute(conn)
-        .await?;
+/// Gives a lead a sealed name, unless it has a later one.
+pub(super) async fn set_name(
+    conn: &mut Conn,
+    id: LeadId,
+    at: i64,
+    event: &[u8],
+    sealed: &[u8],
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE leads SET name = $1, name_at = $2, name_event = $3 WHERE id = $4 \
+         AND (name_at IS NULL OR name_at < $2 OR (name_at = $2 AND name_event <= $3))",
+    )
+    .bind(sealed)
+    .bind(at)
+    .bind(event)
+    .bind(id.0.as_bytes().as_slice())
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -52,7 +52,7 @@ async fn move_identities(
 }
 
 async fn move_name(conn: &mut Conn, book: &Book<'_>, absorbed: LeadId, survivor: LeadId) -> Result<(), StoreError> {
-    let row = sqlx::query("SELECT name, name_at FROM leads WHERE id = $1 AND name IS NOT NULL")
+    let row = sqlx::query("SELECT name, name_at, name_event FROM leads WHERE id = $1 AND name IS NOT NULL")
         .bind(absorbed.0.as_bytes().as_slice())
         .fetch_optional(&mut *conn)
         .await?;
@@ -62,7 +62,7 @@ async fn move_name(conn: &mut Conn, book: &Book<'_>, absorbed: LeadId, survivor:
         .open(&name_binding(absorbed), row.try_get(0)?)
         .ok_or_else(|| StoreError::Corrupt(format!("the name of lead {absorbed}")))?;
     let sealed = book.key(survivor).seal(&name_binding(survivor), &name);
-    set_name(conn, survivor, row.try_get(1)?, &sealed).await
+    set_name(conn, survivor, row.try_get(1)?, row.try_get(2)?, &sealed).await
 }
 
 /// The survivor's state and score are made anew from the events of both.

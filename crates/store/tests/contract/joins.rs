@@ -75,7 +75,7 @@ pub async fn a_merge_within_one_batch_equals_one_across_batches(backend: &impl B
         event("4", &[crm("7"), email("ann"), crm("8")], 4),
     ];
     let answers = store.append(events, None).await.unwrap();
-    let leads: Vec<LeadId> = answers.iter().map(|answer| applied(answer)).collect();
+    let leads: Vec<LeadId> = answers.iter().map(applied).collect();
     assert_eq!(leads[3], leads[0]);
     assert_eq!(living(&store).await, [leads[0]]);
     let record = store.lead(leads[0]).await.unwrap().unwrap();
@@ -116,10 +116,8 @@ fn absorbed_by(body: &EventBody) -> Option<LeadId> {
 }
 
 fn applied(answer: &Appended) -> LeadId {
-    match answer {
-        Appended::Applied { lead_id, .. } => *lead_id,
-        other => panic!("{other:?}"),
-    }
+    let Appended::Applied { lead_id, .. } = answer else { panic!("{answer:?}") };
+    *lead_id
 }
 
 /// The leads as sets of handles with the ids of their events, without the leads' own ids and without merges.

@@ -94,10 +94,9 @@ pub fn merged(absorbed: LeadId) -> EventBody {
 
 /// Appends one event that must be applied; its lead.
 pub async fn append_one(store: &Store, event: PendingEvent) -> LeadId {
-    match store.append(vec![event], None).await.unwrap().remove(0) {
-        Appended::Applied { lead_id, .. } => lead_id,
-        other => panic!("{other:?}"),
-    }
+    let answer = store.append(vec![event], None).await.unwrap().remove(0);
+    let Appended::Applied { lead_id, .. } = answer else { panic!("{answer:?}") };
+    lead_id
 }
 
 pub fn score(lead_id: LeadId, log_position: i64, calculated: i64, value: u8) -> Score {
@@ -110,7 +109,7 @@ pub fn score(lead_id: LeadId, log_position: i64, calculated: i64, value: u8) -> 
         lower: 0.01,
         upper: 0.99,
         breakdown: Breakdown { behavioral: 82, engagement: 91, market_fit: 0, timing: 100 },
-        optimal_contact_time: (value % 2 == 0).then(|| at(90_000)),
+        optimal_contact_time: value.is_multiple_of(2).then(|| at(90_000)),
         recommended_approach: Approach::OfferShowing,
         model_version: "v3".to_owned(),
         schema_hash: "ab".repeat(32),
@@ -125,7 +124,7 @@ pub fn derived(partition: u16, from: i64, to: i64) -> Derived {
     Derived { group: "scorer".to_owned(), partition, from, to, ..Derived::default() }
 }
 
-/// The number of living leads, and of handles that each has.
+/// The living leads, in the order of their ids.
 pub async fn living(store: &Store) -> Vec<LeadId> {
     store.leads_page(None, 1_000).await.unwrap()
 }

@@ -10,7 +10,8 @@ CREATE TABLE leads (
     created_at INTEGER NOT NULL,
     data_key BLOB,                -- wrapped; NULL once the lead was erased
     name BLOB,                    -- sealed
-    name_at INTEGER,
+    name_at INTEGER,              -- the latest name counts: by time, then by the event's id
+    name_event BLOB,
     merged_into BLOB,             -- always the last survivor, so that no chain needs following
     erased_at INTEGER
 ) WITHOUT ROWID;
