@@ -147,7 +147,7 @@ impl ScorerTask {
         for (lead, events) in leads {
             let work = Work { lead, base: Base::Fresh, events, rebuilt: false, position: to };
             works.push(if survivors.contains(&lead) || damaged.contains(&lead) {
-                self.from_log(partition, work).await?
+                self.replayed(partition, work).await?
             } else if let Some(state) = live.remove(&lead) {
                 Work { base: Base::Live(Box::new(state)), ..work }
             } else if let Some(state) = stored.remove(&lead) {
@@ -160,7 +160,7 @@ impl ScorerTask {
     }
 
     /// The same work with all events from the log instead of a base and the new ones.
-    pub(super) async fn from_log(&self, partition: u16, work: Work) -> Result<Work, StoreError> {
+    pub(super) async fn replayed(&self, partition: u16, work: Work) -> Result<Work, StoreError> {
         debug_assert_eq!(self.store.partition_of(work.lead), partition);
         let events = history(&self.store, work.lead, work.position).await?;
         Ok(Work { base: Base::Fresh, events, rebuilt: true, ..work })
@@ -202,7 +202,7 @@ impl ScorerTask {
         for result in derive(works, judge.clone()).await {
             match result {
                 Ok(next) => nexts.push(next),
-                Err(Damaged { work }) => again.push(self.from_log(partition, work).await?),
+                Err(Damaged { work }) => again.push(self.replayed(partition, work).await?),
             }
         }
         nexts.extend(derive(again, judge).await.into_iter().filter_map(Result::ok));

@@ -130,7 +130,7 @@ impl ScorerTask {
             let work = Work { lead, base: Base::Fresh, events: Vec::new(), rebuilt: false, position };
             let work = match states.remove(&lead) {
                 Some(state) => Work { base: Base::Stored(state.bytes), ..work },
-                None => self.from_log(partition, work).await?,
+                None => self.replayed(partition, work).await?,
             };
             by_partition.entry(partition).or_default().push(work);
         }

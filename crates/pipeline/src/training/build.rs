@@ -33,6 +33,9 @@ pub struct TrainingData {
     pub withheld: u64,
     /// Until when outcomes are known.
     pub known_until: Timestamp,
+    /// Protected characteristics that imports admitted under other names, each with its reason; named in the model's
+    /// manifest and in reports.
+    pub acknowledgements: Vec<String>,
     /// Which lead a token stands for: stays in this process, for reports by CRM id.
     pub(super) leads_by_token: HashMap<u64, LeadId>,
 }
@@ -87,7 +90,8 @@ pub async fn build(
         policy: options.policy.clone(),
         key: TokenKey::new(options.seed),
     });
-    let mut data = TrainingData { known_until, ..TrainingData::default() };
+    let acknowledgements = store.acknowledgements().await?;
+    let mut data = TrainingData { known_until, acknowledgements, ..TrainingData::default() };
     let mut page = read_page(store, None).await?;
     while let Some(last) = page.last().map(|(lead, _)| *lead) {
         // The next page is read while this one is computed.

@@ -109,14 +109,15 @@ pub async fn evaluate(
     let tokens = data.snapshots.iter().map(|snapshot| snapshot.lead);
     let ids = Arc::new(data.crm_ids(store, tokens).await?);
     let truth = options.truth.clone().map(|truth| KnownTruth { truth, ids: Arc::clone(&ids) });
-    let (description, notes) = (describe(&data), notes(&options.training));
+    let (description, notes) = (describe(&data), notes(&data));
     let (training, told, now) = (options.training.clone(), Arc::clone(progress), clock.now());
     let simulated = truth.is_some();
     let (version, tested) = match (options.split, champion) {
         (Some(split), _) => {
             let tested = blocking(move || {
                 let truth = truth.and_then(|truth| truth.of(&data.snapshots));
-                backtest(&data.snapshots, truth.as_deref(), split, &training.for_engine(now), &percent(&told))
+                let engine = training.for_engine(&data, now);
+                backtest(&data.snapshots, truth.as_deref(), split, &engine, &percent(&told))
             });
             (None, tested.await?)
         }

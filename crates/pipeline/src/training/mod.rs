@@ -39,9 +39,8 @@ pub struct TrainingOptions {
     pub known_until: Option<Timestamp>,
     /// Decides which leads may be profiled.
     pub policy: ScoringPolicy,
-    /// Attributes that imports admitted though their columns looked like protected characteristics; named in the
-    /// model's manifest.
-    pub protected_overrides: Vec<String>,
+    /// Whether the leads come from the simulator; reports then say so.
+    pub simulated: bool,
 }
 
 impl Default for TrainingOptions {
@@ -54,20 +53,20 @@ impl Default for TrainingOptions {
             threads: 2,
             known_until: None,
             policy: ScoringPolicy::default(),
-            protected_overrides: Vec::new(),
+            simulated: false,
         }
     }
 }
 
 impl TrainingOptions {
     /// What the engine needs of them.
-    fn for_engine(&self, created_at: Timestamp) -> TrainOptions {
+    fn for_engine(&self, data: &TrainingData, created_at: Timestamp) -> TrainOptions {
         TrainOptions {
             seed: self.seed,
             threads: self.threads,
             horizon_us: self.horizon_us,
             created_at: Some(created_at),
-            protected_overrides: self.protected_overrides.clone(),
+            protected_overrides: data.acknowledgements.clone(),
         }
     }
 }
@@ -128,9 +127,11 @@ fn describe(data: &TrainingData) -> String {
 }
 
 /// What else a reader of a report should know.
-fn notes(options: &TrainingOptions) -> Vec<String> {
-    let admitted = |name: &String| format!("`{name}` looks like a protected characteristic and was admitted by hand.");
-    options.protected_overrides.iter().map(admitted).collect()
+fn notes(data: &TrainingData) -> Vec<String> {
+    data.acknowledgements
+        .iter()
+        .map(|note| format!("A protected characteristic was admitted by hand: {note}."))
+        .collect()
 }
 
 /// Passes the engine's progress on.

@@ -124,7 +124,7 @@ fn fit(
     progress: &ProgressFn,
 ) -> Result<(Bundle, Option<Backtest>), TrainingError> {
     let labelled = data.labelled();
-    let train_options = options.for_engine(now);
+    let train_options = options.for_engine(data, now);
     let split = Split::Time { train_share: BACKTEST_TRAIN_SHARE };
     let tested = match backtest(&labelled, None, split, &train_options, &percent(progress)) {
         Ok(tested) => Some(tested),
@@ -140,8 +140,8 @@ fn fit(
             title: "Back test".to_owned(),
             description: describe(data),
             backtest: tested.clone(),
-            simulated: false,
-            notes: notes(options),
+            simulated: options.simulated,
+            notes: notes(data),
         };
         let json = serde_json::to_vec_pretty(&report_json(&report)).unwrap_or_default();
         extras.insert(BACKTEST_FILE.to_owned(), json);

@@ -1,7 +1,5 @@
 //! From the log to a registered model, against a real store and registry.
 
-mod support;
-
 use std::sync::Arc;
 
 use leadscore_domain::{
@@ -16,7 +14,8 @@ use leadscore_pipeline::{
         evaluate, train,
     },
 };
-use support::{Brokerage, consent, created, crm, email, event, outcome, past_leads, showing, start_of_year};
+
+use crate::support::{Brokerage, consent, created, crm, email, event, outcome, past_leads, showing, start_of_year};
 
 fn quiet() -> ProgressFn {
     Arc::new(|_| {})

@@ -1,7 +1,5 @@
 //! From an append to a published score, against a real store.
 
-mod support;
-
 use std::sync::Arc;
 
 use leadscore_domain::{
@@ -17,9 +15,10 @@ use leadscore_pipeline::{
 };
 use leadscore_store::{Appended, Cached, Derived};
 use sqlx::Connection as _;
-use support::{Brokerage, applied, consent, created, crm, email, event, past_leads, published, showing};
 use tokio::sync::{broadcast::error::TryRecvError, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::support::{Brokerage, applied, consent, created, crm, email, event, past_leads, published, showing};
 
 #[tokio::test]
 async fn an_appended_event_becomes_a_published_score() {
