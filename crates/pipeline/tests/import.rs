@@ -572,6 +572,7 @@ async fn a_protected_column_is_used_only_deliberately_and_on_the_record() {
     let path = desk.write("a.csv", "id,created,age,won\n1,2025-03-01,4,no\n");
     let summary = desk.import(Kind::Leads, &path, Some(&mapping)).await.unwrap();
     assert_eq!(summary.acknowledged, ["age (age) is used as tenure band: years as a customer, not of life"]);
+    assert_eq!(desk.store.acknowledgements().await.unwrap(), summary.acknowledged);
     let EventBody::LeadCreated(lead) = &desk.events_of("1").await[0].body else { panic!("a lead") };
     assert!(lead.attributes.contains_key("tenure band") && !lead.attributes.contains_key("age"));
 }

@@ -3,7 +3,10 @@
 use leadscore_domain::Timestamp;
 use sqlx::Row as _;
 
-use crate::{Store, StoreError, db::Conn};
+use crate::{
+    Store, StoreError,
+    db::{After, Conn},
+};
 
 /// How far an import of one file got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,43 @@ impl Store {
             rejected: count(4)?,
             done: row.try_get::<i64, _>(5)? != 0,
         }))
+    }
+}
+
+/// What imports admitted against the rule, for every model that is trained on them.
+impl Store {
+    /// Records that protected characteristics are used under other names; what is recorded stays.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn record_acknowledgements(&self, notes: Vec<String>) -> Result<(), StoreError> {
+        let now = self.now();
+        self.write(notes.len(), After::Nothing, move |conn| {
+            Box::pin(async move {
+                for note in notes {
+                    sqlx::query(
+                        "INSERT INTO acknowledgements (note, recorded_at) VALUES ($1, $2) ON CONFLICT (note) DO NOTHING",
+                    )
+                    .bind(note)
+                    .bind(now.as_micros())
+                    .execute(&mut *conn)
+                    .await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// What [`Self::record_acknowledgements`] recorded, in alphabetical order.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn acknowledgements(&self) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query("SELECT note FROM acknowledgements ORDER BY note")
+            .fetch_all(&mut *self.reader().await?)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 }
 

@@ -117,7 +117,7 @@ fn inspect(options: &Inspect, context: &Context) -> anyhow::Result<()> {
         ..InspectOptions::default()
     };
     let inspection = files::inspect(&options.file, &how)?;
-    let draft = inspection.mapping.to_toml();
+    let draft = inspection.to_toml();
     if let Some(out) = &options.out {
         std::fs::write(out, &draft).with_context(|| format!("writing {}", out.display()))?;
     }
@@ -190,16 +190,34 @@ fn read_mapping(path: &Path) -> anyhow::Result<Mapping> {
 }
 
 fn report(summary: &Summary, context: &Context) -> anyhow::Result<()> {
-    let Summary { rows, imported, duplicates, rejected, rejects_file, resumed_from, .. } = summary;
+    let Summary {
+        rows,
+        imported,
+        duplicates,
+        rejected,
+        passed_over,
+        duplicate_lines: _,
+        rejects_file,
+        resumed_from,
+        acknowledged,
+    } = summary;
     let rejects = rejects_file.as_ref().map(|path| path.display().to_string());
     let document = json!({
         "rows": rows, "imported": imported, "duplicates": duplicates, "rejected": rejected,
-        "rejects_file": rejects, "resumed_from": resumed_from,
+        "passed_over": passed_over, "rejects_file": rejects, "resumed_from": resumed_from, "acknowledged": acknowledged,
     });
     context.output.result(&document, || {
         let resumed = resumed_from.map(|row| format!("went on after row {row}\n")).unwrap_or_default();
         let rejects = rejects.map(|file| format!(" (see {file})")).unwrap_or_default();
-        format!("{resumed}{rows} rows: {imported} imported, {duplicates} known already, {rejected} rejected{rejects}")
+        let passed_over = match passed_over {
+            0 => String::new(),
+            count => format!(", {count} that say nothing"),
+        };
+        let on_record: String = acknowledged.iter().map(|note| format!("\non the record: {note}")).collect();
+        format!(
+            "{resumed}{rows} rows: {imported} imported, {duplicates} known already, \
+             {rejected} rejected{rejects}{passed_over}{on_record}"
+        )
     })?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use leadscore_pipeline::training::{
     self, ProgressFn, PromotePolicy, Trained, TrainingOptions, TrainingOutcome, TrainingProgress,
 };
+use leadscore_simulator::FILE_NAMES;
 use serde_json::{Value, json};
 
 use super::evaluate::figure;
@@ -61,6 +62,7 @@ pub fn training_options(context: &Context) -> anyhow::Result<TrainingOptions> {
         per_lead: training.examples_per_lead,
         threads: if training.threads == 0 { available } else { training.threads },
         policy: context.config.scoring.policy()?,
+        simulated: context.data.join(FILE_NAMES[2]).exists(),
         ..TrainingOptions::default()
     })
 }

@@ -112,6 +112,12 @@ CREATE TABLE imports (
     updated_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Protected characteristics that a mapping admits as features under another name, with the reason given.
+CREATE TABLE acknowledgements (
+    note TEXT PRIMARY KEY NOT NULL,
+    recorded_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE market_snapshots (
     area TEXT NOT NULL,           -- in lower case
     period_start INTEGER NOT NULL,

@@ -141,6 +141,9 @@ pub async fn import(
         before.clone().unwrap_or(Checkpoint { key, row: 0, imported: 0, duplicates: 0, rejected: 0, done: false });
     let rejects_path = options.rejects.clone().unwrap_or_else(|| Rejects::default_path(path));
     let acknowledged = mapping.map(Mapping::acknowledgements).unwrap_or_default();
+    if !acknowledged.is_empty() {
+        store.record_acknowledgements(acknowledged.clone()).await?;
+    }
     let resumed_from = before.as_ref().map(|before| before.row);
     if start.done {
         let rejects_file = (start.rejected > 0 && rejects_path.exists()).then_some(rejects_path);

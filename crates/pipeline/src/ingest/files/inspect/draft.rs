@@ -33,8 +33,6 @@ pub(super) struct Draft<'a> {
 
 /// First instant of rows that have no dates (2020-01-01T00:00:00Z).
 const ROW_ORDER_START_US: i64 = 1_577_836_800_000_000;
-/// Rows without dates are spread over three years at most, so that none lies in the future.
-const ROW_ORDER_SPAN_S: u64 = 3 * 365 * 86_400;
 /// Hours after its arrival at which a lead's undated outcome is put.
 const AFTER_HOURS: u32 = 24;
 
@@ -69,9 +67,9 @@ impl<'a> Draft<'a> {
     }
 
     /// A file of leads.
-    pub fn leads(mut self, outcome: Option<FoundOutcome>, rows: u64) -> Self {
+    pub fn leads(mut self, outcome: Option<FoundOutcome>) -> Self {
         self.lead_columns();
-        self.arrival(rows);
+        self.arrival();
         self.consent();
         match &outcome {
             Some(found) => self.outcome(found),
@@ -105,7 +103,7 @@ impl<'a> Draft<'a> {
     /// A file of events.
     pub fn events(mut self) -> Self {
         self.lead_columns();
-        self.arrival(0);
+        self.arrival();
         let kind_place = (0..self.profiles.len()).find(|place| !event_kinds(&self.profiles[*place]).is_empty());
         let kind = match kind_place {
             Some(place) => {
@@ -276,16 +274,16 @@ impl<'a> Draft<'a> {
     }
 
     /// When the row's lead came into being, or its event happened.
-    fn arrival(&mut self, rows: u64) {
+    fn arrival(&mut self) {
         let best =
             self.time_place(|p| if p.words.speak_of_end() { 0 } else { 1 + u32::from(p.words.speak_of_arrival()) });
         if let Some(place) = best {
             self.mapping.occurred_at = Some(TimeSource::Column(self.time_column(place)));
             return;
         }
-        let step = (ROW_ORDER_SPAN_S / rows.max(1)).clamp(1, 3_600);
         let start = Timestamp::from_micros(ROW_ORDER_START_US).unwrap_or(Timestamp::MIN);
-        let row_order = RowOrder { start, step_seconds: u32::try_from(step).unwrap_or(1) };
+        // So close together that the made-up times keep the order and make up no season.
+        let row_order = RowOrder { start, step_seconds: 1 };
         self.mapping.occurred_at = Some(TimeSource::RowOrder(RowOrderSource { row_order }));
         let text =
             "no column says when: the rows are taken in their order, with made-up times; is the order that of time?";

@@ -203,7 +203,7 @@ fn draft<'a>(
     let kind = options.kind.unwrap_or_else(|| kind_of(profiles, outcome.is_some()));
     let draft = Draft::new(kind, &source, format, profiles);
     Ok(match kind {
-        Kind::Leads | Kind::Market => draft.leads(outcome, sample.total),
+        Kind::Leads | Kind::Market => draft.leads(outcome),
         Kind::Events => draft.events(),
         Kind::Outcomes => draft.outcomes(outcome),
     })

@@ -139,7 +139,11 @@ impl Writer<'_> {
                     self.set("time_zone", &time.time_zone, "zone of times that have no offset");
                 }
                 TimeSource::RowOrder(rows) => {
-                    self.set("row_order", &rows.row_order, "no dates: the rows are in order, this far apart");
+                    self.set(
+                        "row_order",
+                        &rows.row_order,
+                        "no dates: the rows are in order; so close together that no season is made up",
+                    );
                 }
             }
         }
