@@ -25,13 +25,13 @@ const WATCHER_LAG_MAX: usize = 4_096;
 /// Where somebody else has it, with what to do.
 pub async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(listen).await.map_err(|error| {
-        let remedy = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                format!("stop the process that has it, or take a free port: --listen {}:0", listen.ip())
-            }
-            io::ErrorKind::PermissionDenied => "ports below 1024 need root; take another one with --listen".to_owned(),
-            io::ErrorKind::AddrNotAvailable => "name an address of this machine with --listen".to_owned(),
-            other => format!("name another address with --listen ({other})"),
+        let kind = error.kind();
+        let remedy = if kind == io::ErrorKind::AddrInUse {
+            format!("stop the process that has it, or take a free port: --listen {}:0", listen.ip())
+        } else if kind == io::ErrorKind::PermissionDenied {
+            "ports below 1024 need root; take another one with --listen".to_owned()
+        } else {
+            "name an address of this machine with --listen".to_owned()
         };
         anyhow::anyhow!("cannot listen on {listen}: {error}; {remedy}")
     })
