@@ -206,7 +206,7 @@ async fn however_the_log_is_cut_into_batches_states_equal_a_rebuild() {
 #[tokio::test]
 async fn a_new_champion_scores_everybody_anew_and_a_showing_raises_the_score() {
     let brokerage = Brokerage::open().await;
-    brokerage.append_received(past_leads(200, 80)).await;
+    brokerage.append_received(past_leads(400, 160)).await;
     let lead = brokerage.lead("a").await;
     let mut scores = brokerage.cache.subscribe();
     let pipeline = brokerage.start().await;

@@ -7,6 +7,7 @@ use leadscore_domain::{
     event::{EmailAction, OutcomeResult, ShowingAction},
     time::DAY_US,
 };
+use leadscore_engine::models::Bundle;
 use leadscore_pipeline::{
     scorer::{CHAMPION, SCORECARD_VERSION, load_champion},
     training::{
@@ -89,14 +90,18 @@ fn tokens(data: &TrainingData) -> usize {
 #[tokio::test]
 async fn the_first_model_becomes_champion_and_the_next_waits_to_be_asked() {
     let brokerage = Brokerage::open().await;
-    brokerage.append_received(past_leads(240, 100)).await;
+    brokerage.append_received(past_leads(480, 200)).await;
+    let note = "age (age) is used as tenure: years as a customer".to_owned();
+    brokerage.store.record_acknowledgements(vec![note.clone()]).await.unwrap();
     brokerage.clock.set(start_of_year());
     let TrainingOutcome::Trained(first) = trained(&brokerage, PromotePolicy::IfNone).await else { panic!("enough") };
     assert!(first.promoted);
-    let backtest = first.backtest.as_ref().expect("80 wins are enough for a back test");
-    assert!(backtest.model.auc > 0.7, "{:?}", backtest.model);
+    let backtest = first.backtest.as_ref().expect("160 wins are enough for a back test");
+    assert!(backtest.model.log_loss < backtest.majority.log_loss, "{:?}", backtest.model);
     let recorded = brokerage.store.performance(&first.version).await.unwrap();
     assert_eq!(recorded[0].accuracy, backtest.model.accuracy);
+    let bundle = Bundle::from_files(&brokerage.registry.files(&first.version).unwrap()).unwrap();
+    assert_eq!(bundle.manifest().protected_overrides, [note], "what was admitted by hand is on the model's record");
 
     let TrainingOutcome::Trained(second) = trained(&brokerage, PromotePolicy::IfNone).await else { panic!("enough") };
     assert!(!second.promoted);
