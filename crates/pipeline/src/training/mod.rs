@@ -116,12 +116,13 @@ pub enum TrainingError {
 
 /// What the examples are, for a report.
 fn describe(data: &TrainingData) -> String {
+    let known_until = data.known_until.to_string();
+    let day = known_until.split('T').next().unwrap_or_default();
     format!(
-        "{} examples of {} leads with {} events, as known on {}; {} leads left out for want of a basis for profiling.",
+        "{} examples of {} leads with {} events, as known on {day}; {} leads left out for want of a basis for profiling.",
         data.snapshots.len(),
         data.leads - data.withheld,
         data.events,
-        data.known_until,
         data.withheld
     )
 }
