@@ -66,6 +66,23 @@ impl Default for ScoringPolicy {
     }
 }
 
+impl ScoringPolicy {
+    /// Whether a lead may be profiled: scored, and learned from.
+    ///
+    /// # Errors
+    /// See [`Withheld`].
+    pub fn permits(&self, state: &LeadState) -> Result<(), Withheld> {
+        if state.first_event_at().is_none() {
+            return Err(Withheld::Empty);
+        }
+        match state.consent(Purpose::Profiling) {
+            Some((ConsentState::Granted, _)) => Ok(()),
+            None if self.profile_without_statement => Ok(()),
+            Some((ConsentState::Withdrawn, _)) | None => Err(Withheld::NoProfilingConsent),
+        }
+    }
+}
+
 /// Why there is no score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Withheld {
@@ -132,7 +149,7 @@ impl Scorer {
         at: Timestamp,
         log_position: i64,
     ) -> Result<Score, Withheld> {
-        self.check_consent(state)?;
+        self.policy.permits(state)?;
         let mut fixed = [f32::NAN; FEATURES.len()];
         features::compute(state, at, &self.market, &mut fixed);
         let (prediction, breakdown) = match &*self.model {
@@ -161,17 +178,6 @@ impl Scorer {
             calculated_at: at,
             expires_at: at.plus_micros(self.policy.lifetime_us),
         })
-    }
-
-    fn check_consent(&self, state: &LeadState) -> Result<(), Withheld> {
-        if state.first_event_at().is_none() {
-            return Err(Withheld::Empty);
-        }
-        match state.consent(Purpose::Profiling) {
-            Some((ConsentState::Granted, _)) => Ok(()),
-            None if self.policy.profile_without_statement => Ok(()),
-            Some((ConsentState::Withdrawn, _)) | None => Err(Withheld::NoProfilingConsent),
-        }
     }
 
     fn contact_time(&self, state: &LeadState, at: Timestamp) -> Timestamp {

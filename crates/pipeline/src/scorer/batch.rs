@@ -99,7 +99,7 @@ impl ScorerTask {
         let (to, count) = (last.position, records.len());
         let full = count == BATCH_EVENTS_MAX;
         let deferred = full && self.store.head(partition).await? - to > DEFER_BACKLOG_EVENTS;
-        let judge = (!deferred).then(|| self.judge());
+        let judge = Judge { deferred, ..self.judge() };
 
         let sorted = self.sort(records).await?;
         let works = self.works(partition, to, sorted.leads, &sorted.survivors).await?;
@@ -195,7 +195,7 @@ impl ScorerTask {
         &self,
         partition: u16,
         works: Vec<Work>,
-        judge: Option<Judge>,
+        judge: Judge,
     ) -> Result<Vec<Next>, StoreError> {
         let mut nexts = Vec::with_capacity(works.len());
         let mut again = Vec::new();

@@ -48,6 +48,18 @@ pub(super) struct Judge {
     pub scorer: Arc<Scorer>,
     /// The instant that features look back from.
     pub at: Timestamp,
+    /// Whether scores are put off. A withdrawal still takes the score back at once.
+    pub deferred: bool,
+}
+
+impl Judge {
+    fn verdict(&self, lead: LeadId, state: &LeadState, position: i64) -> Option<Result<Score, Withheld>> {
+        if self.deferred {
+            self.scorer.policy().permits(state).err().map(Err)
+        } else {
+            Some(self.scorer.score(lead, state, self.at, position))
+        }
+    }
 }
 
 /// A lead after the batch.
@@ -70,13 +82,13 @@ pub(super) struct Damaged {
     pub work: Work,
 }
 
-/// Computes a batch; without a judge states only. The results are in the order of `works`.
-pub(super) async fn derive(works: Vec<Work>, judge: Option<Judge>) -> Vec<Result<Next, Damaged>> {
+/// Computes a batch. The results are in the order of `works`.
+pub(super) async fn derive(works: Vec<Work>, judge: Judge) -> Vec<Result<Next, Damaged>> {
     if works.len() < PARALLEL_MIN_LEADS {
-        return works.into_iter().map(|work| derive_one(work, judge.as_ref())).collect();
+        return works.into_iter().map(|work| derive_one(work, &judge)).collect();
     }
     let computed = tokio::task::spawn_blocking(move || {
-        works.into_par_iter().map(|work| derive_one(work, judge.as_ref())).collect::<Vec<_>>()
+        works.into_par_iter().map(|work| derive_one(work, &judge)).collect::<Vec<_>>()
     });
     match computed.await {
         Ok(results) => results,
@@ -85,7 +97,7 @@ pub(super) async fn derive(works: Vec<Work>, judge: Option<Judge>) -> Vec<Result
     }
 }
 
-fn derive_one(work: Work, judge: Option<&Judge>) -> Result<Next, Damaged> {
+fn derive_one(work: Work, judge: &Judge) -> Result<Next, Damaged> {
     let Work { lead, base, events, rebuilt, position } = work;
     let mut state = match base {
         Base::Fresh => LeadState::default(),
@@ -99,6 +111,53 @@ fn derive_one(work: Work, judge: Option<&Judge>) -> Result<Next, Damaged> {
         state.apply(event);
     }
     let bytes = (rebuilt || !events.is_empty()).then(|| state.to_bytes());
-    let verdict = judge.map(|judge| judge.scorer.score(lead, &state, judge.at, position));
+    let verdict = judge.verdict(lead, &state, position);
     Ok(Next { lead, state, bytes, verdict })
+}
+
+#[cfg(test)]
+mod tests {
+    use leadscore_domain::{Consent, ConsentState, EventBody, EventId, LegalBasis, Purpose};
+    use leadscore_engine::{
+        features::Market,
+        score::{Model, ScoringPolicy},
+        scorecard::Scorecard,
+    };
+
+    use super::*;
+
+    const LEAD: &str = "00000000-0000-0000-0000-000000000001";
+
+    fn at() -> Timestamp {
+        "2026-03-01T17:30:00Z".parse().unwrap()
+    }
+
+    fn statement(state: ConsentState) -> Work {
+        let lead = LEAD.parse().unwrap();
+        let consent = Consent { purpose: Purpose::Profiling, state, basis: LegalBasis::Consent, evidence: "7".into() };
+        let event = Event {
+            id: EventId::derive("test", "1"),
+            lead_id: lead,
+            source: "test".into(),
+            occurred_at: at(),
+            received_at: at(),
+            body: EventBody::Consent(consent),
+        };
+        Work { lead, base: Base::Fresh, events: vec![event], rebuilt: false, position: 1 }
+    }
+
+    fn verdict(state: ConsentState, deferred: bool) -> Option<Result<u8, Withheld>> {
+        let model = Arc::new(Model::Scorecard(Scorecard));
+        let scorer = Scorer::new(model, "1".into(), Arc::new(Market::empty()), ScoringPolicy::default());
+        let judge = Judge { scorer: Arc::new(scorer), at: at(), deferred };
+        let next = derive_one(statement(state), &judge).unwrap();
+        next.verdict.map(|verdict| verdict.map(|score| score.score))
+    }
+
+    #[test]
+    fn a_withdrawal_is_not_put_off_with_the_scores() {
+        assert_eq!(verdict(ConsentState::Withdrawn, true), Some(Err(Withheld::NoProfilingConsent)));
+        assert_eq!(verdict(ConsentState::Granted, true), None);
+        assert!(matches!(verdict(ConsentState::Granted, false), Some(Ok(_))));
+    }
 }

@@ -136,7 +136,7 @@ impl ScorerTask {
         }
         for (partition, works) in by_partition {
             let mut outcome = Outcome::default();
-            for next in self.derive_all(partition, works, Some(judge.clone())).await? {
+            for next in self.derive_all(partition, works, judge.clone()).await? {
                 outcome.add(next);
             }
             outcome.withheld.retain(|lead| latest.contains_key(lead));

@@ -198,7 +198,7 @@ impl ScorerTask {
     /// The present scorer and instant.
     pub(super) fn judge(&mut self) -> Judge {
         let scorer = Arc::clone(&self.scorer.borrow_and_update());
-        Judge { scorer, at: self.clock.now() }
+        Judge { scorer, at: self.clock.now(), deferred: false }
     }
 
     async fn behind(&self) -> Result<u64, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use leadscore_domain::{Clock, ConsentState, Event, Identity, IdentityKind, LeadId, Purpose, Timestamp};
+use leadscore_domain::{Clock, Event, Identity, IdentityKind, LeadId, Timestamp};
 use leadscore_engine::{
     examples::{ExampleOptions, Snapshot, snapshots},
     features::{HourOfWeek, LeadState, Market},
@@ -124,20 +124,11 @@ impl Recipe {
         for event in events.iter().filter(|event| event.received_at <= self.examples.known_until) {
             state.apply(event);
         }
-        let examples = self.may_profile(&state).then(|| {
+        let examples = self.policy.permits(&state).is_ok().then(|| {
             let drawn = snapshots(token, events, &self.market, &self.examples);
             (drawn, state.hour_of_week().clone())
         });
         Part { lead, token, events: events.len() as u64, examples }
-    }
-
-    /// As [`leadscore_engine::score::Scorer`] decides whether there is a score.
-    fn may_profile(&self, state: &LeadState) -> bool {
-        match state.consent(Purpose::Profiling) {
-            Some((ConsentState::Granted, _)) => true,
-            Some((ConsentState::Withdrawn, _)) => false,
-            None => self.policy.profile_without_statement,
-        }
     }
 }
 
