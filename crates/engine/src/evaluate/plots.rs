@@ -85,7 +85,7 @@ fn chart(axes: &Axes, paint: impl FnOnce(&mut Chart<'_, '_>) -> Drawn) -> String
     draw(SIZE, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(12)
-            .margin_right(32)
+            .margin_right(52)
             .x_label_area_size(94)
             .y_label_area_size(120)
             .build_cartesian_2d(0.0..axes.x_end, 0.0..axes.y_end)?;
