@@ -11,7 +11,7 @@ use leadscore_engine::{
     features::Market,
     models::{Bundle, BundleError},
     score::{Model, Scorer, ScoringPolicy},
-    scorecard::Scorecard,
+    scorecard::{SCORECARD_VERSION, Scorecard},
 };
 use leadscore_store::{Registry, RegistryError, Store, StoreError};
 use tokio::sync::{Notify, watch};
@@ -19,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 /// The alias of the model that scores.
 pub const CHAMPION: &str = "champion";
-/// The version that scores of the scorecard carry.
-pub const SCORECARD_VERSION: &str = "scorecard-1";
 
 /// How often the registry is asked for the champion.
 const CHAMPION_EVERY: Duration = Duration::from_secs(1);

@@ -7,9 +7,10 @@ use leadscore_domain::{
     event::{EmailAction, ShowingAction},
     time::DAY_US,
 };
+use leadscore_engine::scorecard::SCORECARD_VERSION;
 use leadscore_pipeline::{
     publish::Publisher,
-    scorer::{GROUP, SCORECARD_VERSION, ScorerTask, load_champion},
+    scorer::{GROUP, ScorerTask, load_champion},
     topology::Health,
     training::{PromotePolicy, TrainingOptions, TrainingOutcome, train},
 };

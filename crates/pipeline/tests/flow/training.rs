@@ -7,9 +7,9 @@ use leadscore_domain::{
     event::{EmailAction, OutcomeResult, ShowingAction},
     time::DAY_US,
 };
-use leadscore_engine::models::Bundle;
+use leadscore_engine::{models::Bundle, scorecard::SCORECARD_VERSION};
 use leadscore_pipeline::{
-    scorer::{CHAMPION, SCORECARD_VERSION, load_champion},
+    scorer::{CHAMPION, load_champion},
     training::{
         EvaluateOptions, Evaluated, ProgressFn, PromotePolicy, TrainingData, TrainingOptions, TrainingOutcome, build,
         evaluate, train,
