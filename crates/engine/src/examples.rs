@@ -41,6 +41,33 @@ impl ExampleOptions {
     }
 }
 
+/// What is known of the horizon after an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed {
+    /// How much of the horizon is over, in microseconds: from 0 to the whole of it.
+    pub followed_us: i64,
+    /// Whether the whole horizon is over.
+    pub complete: bool,
+    /// How long after the instant the lead converted, in microseconds, above 0 and at most `followed_us`; `None` where
+    /// it did not so far.
+    pub converted_after_us: Option<i64>,
+}
+
+impl Observed {
+    /// Of a horizon that is over.
+    #[must_use]
+    pub const fn complete(horizon_us: i64, converted_after_us: Option<i64>) -> Self {
+        Self { followed_us: horizon_us, complete: true, converted_after_us }
+    }
+
+    /// Whether the lead converted in the horizon; `None` where that is not over, whatever has happened in it so far:
+    /// to keep the early wins alone would make the latest weeks look like all wins.
+    #[must_use]
+    pub fn label(&self) -> Option<bool> {
+        self.complete.then_some(self.converted_after_us.is_some())
+    }
+}
+
 /// A lead at an instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
@@ -48,9 +75,8 @@ pub struct Snapshot {
     pub lead: u64,
     /// The instant.
     pub instant: Timestamp,
-    /// Whether the lead converted in the horizon after the instant; `None` where the horizon is not over, whatever
-    /// has happened in it so far: to keep the early wins alone would make the latest weeks look like all wins.
-    pub label: Option<bool>,
+    /// What is known of the horizon after the instant.
+    pub observed: Observed,
     /// The fixed features, in the order of [`FEATURES`].
     pub features: Vec<f32>,
     /// Custom attributes at the instant, by name, and the channel.
@@ -78,12 +104,12 @@ pub fn snapshots(token: u64, events: &[Event], market: &Market, options: &Exampl
             state.apply(event);
         }
         folded = received;
-        snapshots.push(take(token, &state, instant, market, ending.label(instant, options)));
+        snapshots.push(take(token, &state, instant, market, ending.observed(instant, options)));
     }
     snapshots
 }
 
-fn take(token: u64, state: &LeadState, instant: Timestamp, market: &Market, label: Option<bool>) -> Snapshot {
+fn take(token: u64, state: &LeadState, instant: Timestamp, market: &Market, observed: Observed) -> Snapshot {
     let mut features = vec![f32::NAN; FEATURES.len()];
     features::compute(state, instant, market, &mut features);
     let mut attributes: Vec<(String, AttributeValue)> =
@@ -93,7 +119,7 @@ fn take(token: u64, state: &LeadState, instant: Timestamp, market: &Market, labe
     {
         attributes.insert(place, (CHANNEL.to_owned(), AttributeValue::Category(channel.to_owned())));
     }
-    Snapshot { lead: token, instant, label, features, attributes }
+    Snapshot { lead: token, instant, observed, features, attributes }
 }
 
 /// How a lead ended, as far as it is known.
@@ -119,9 +145,14 @@ impl Ending {
         ending
     }
 
-    fn label(&self, instant: Timestamp, options: &ExampleOptions) -> Option<bool> {
-        let end = instant.plus_micros(options.horizon_us);
-        (end <= options.known_until).then(|| self.won_at.iter().any(|won_at| *won_at > instant && *won_at <= end))
+    fn observed(&self, instant: Timestamp, options: &ExampleOptions) -> Observed {
+        let followed_us = options.known_until.since(instant).min(options.horizon_us);
+        let delays = self.won_at.iter().map(|won_at| won_at.since(instant));
+        Observed {
+            followed_us,
+            complete: followed_us == options.horizon_us,
+            converted_after_us: delays.filter(|delay| (1..=followed_us).contains(delay)).min(),
+        }
     }
 }
 

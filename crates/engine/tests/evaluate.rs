@@ -56,7 +56,7 @@ fn the_model_comes_close_to_the_truth_and_beats_the_baselines() {
 fn censored_examples_are_left_out() {
     let (mut snapshots, _) = world(400, 5);
     for one in &mut snapshots[..100] {
-        one.label = None;
+        one.observed.complete = false;
     }
     let split = Split::KFold { folds: 2 };
     let found = backtest(&snapshots, None, split, &TrainOptions::default(), &|_| {}).unwrap();
@@ -69,7 +69,7 @@ fn censored_examples_are_left_out() {
 fn columns_are_learned_from_the_training_part_alone() {
     let (mut snapshots, _) = world(1_000, 5);
     for one in snapshots.iter_mut().filter(|one| one.lead > 7 * 800) {
-        one.attributes.push(("after".to_owned(), AttributeValue::Boolean(one.label.unwrap())));
+        one.attributes.push(("after".to_owned(), AttributeValue::Boolean(one.observed.label().unwrap())));
     }
     let split = Split::Time { train_share: 0.75 };
     let found = backtest(&snapshots, None, split, &TrainOptions::default(), &|_| {}).unwrap();
@@ -199,7 +199,7 @@ fn undefined_figures_are_null_in_json() {
 #[test]
 fn a_calibrated_model_stands_at_the_noise_floor() {
     let (snapshots, truth) = world(5_000, 9);
-    let labels: Vec<bool> = snapshots.iter().step_by(2).map(|one| one.label.unwrap()).collect();
+    let labels: Vec<bool> = snapshots.iter().step_by(2).map(|one| one.observed.label().unwrap()).collect();
     let probabilities: Vec<f64> = truth.iter().copied().step_by(2).collect();
     let calibrated = metrics(&labels, &probabilities);
     assert!(calibrated.ece < 1.5 * calibrated.ece_noise_floor, "{calibrated:?}");

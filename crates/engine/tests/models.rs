@@ -21,7 +21,7 @@ fn training_set(snapshots: &[Snapshot]) -> TrainingSet {
     TrainingSet {
         matrix: view.encode(snapshots),
         view,
-        labels: snapshots.iter().map(|one| one.label.unwrap()).collect(),
+        labels: snapshots.iter().map(|one| one.observed.label().unwrap()).collect(),
         leads: snapshots.iter().map(|one| one.lead).collect(),
         instants: snapshots.iter().map(|one| one.instant).collect(),
     }

@@ -175,7 +175,8 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     fn new(snapshots: &'a [Snapshot], truth: Option<&[f64]>) -> Self {
-        let known = || snapshots.iter().enumerate().filter_map(|(i, one)| one.label.map(|label| (i, one, label)));
+        let known =
+            || snapshots.iter().enumerate().filter_map(|(i, one)| one.observed.label().map(|label| (i, one, label)));
         Self {
             snapshots: known().map(|(_, one, _)| one).collect(),
             labels: known().map(|(_, _, label)| label).collect(),

@@ -23,11 +23,10 @@ use thiserror::Error;
 use super::{
     Manifest, Matrix, Prediction,
     calibration::Calibration,
-    forest::Forest,
     manifest::{BOOSTED_TREES, FORMAT, FileEntry, MANIFEST_FILE},
     reference::Reference,
     train::groups_of,
-    trees::{Booster, TreesError},
+    trees::{Booster, TreesError, forest::Forest},
 };
 use crate::features::FeatureView;
 

@@ -8,9 +8,6 @@
 pub mod bundle;
 pub mod calibration;
 pub mod folds;
-mod forest;
-mod interchange;
-mod lbfgs;
 pub mod logistic;
 pub mod manifest;
 pub mod matrix;

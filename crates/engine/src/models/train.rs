@@ -17,11 +17,10 @@ use super::{
     bundle::Parts,
     calibration::Calibration,
     folds,
-    forest::Forest,
     manifest::{DataSummary, Evidence, FORMAT, Manifest, TrainingSummary},
     numeric::sigmoid,
     reference::{Reference, group_index},
-    trees::{Booster, Examples, MANY, TreesError, Work, recorded},
+    trees::{Booster, Examples, MANY, TreesError, Work, forest::Forest, recorded},
 };
 use crate::{
     evaluate::metrics,

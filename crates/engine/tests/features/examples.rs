@@ -22,7 +22,7 @@ fn options(known_until: Timestamp) -> ExampleOptions {
 /// Every byte that training sees of an example.
 fn bytes(example: &Snapshot) -> (u64, Timestamp, Option<bool>, Vec<u32>, String) {
     let features = example.features.iter().map(|value| value.to_bits()).collect();
-    (example.lead, example.instant, example.label, features, format!("{:?}", example.attributes))
+    (example.lead, example.instant, example.observed.label(), features, format!("{:?}", example.attributes))
 }
 
 /// A lead with an event every 20 hours.
@@ -108,8 +108,8 @@ fn a_win_never_enters_its_own_features() {
     let options = options(hour(3_000));
     let (open, won) = (draw(&open, &options), draw(&won, &options));
     assert_eq!(won.len(), 1, "nothing after the receipt of the win");
-    assert_eq!(won[0].label, Some(true));
-    assert_eq!(open[0].label, Some(false));
+    assert_eq!(won[0].observed.label(), Some(true));
+    assert_eq!(open[0].observed.label(), Some(false));
     assert_eq!(bytes(&open[0]).3, bytes(&won[0]).3);
 }
 
@@ -118,7 +118,7 @@ fn a_win_imported_in_the_minute_of_the_creation_is_positive() {
     let mut events = history(vec![(hour(0), created()), (hour(0).plus_micros(1), outcome(OutcomeResult::Won))]);
     events[1].received_at = events[0].received_at;
     let examples = draw(&events, &options(hour(800)));
-    assert_eq!(examples.iter().map(|example| example.label).collect::<Vec<_>>(), [Some(true)]);
+    assert_eq!(examples.iter().map(|example| example.observed.label()).collect::<Vec<_>>(), [Some(true)]);
 
     // Won before the lead was first heard of: there was never a moment to predict it.
     events[1].occurred_at = hour(0);
@@ -132,7 +132,7 @@ fn horizons_that_are_not_over_are_censored_even_where_a_win_is_known() {
     let mut won = lead.clone();
     won.push(event("won", hour(48), outcome(OutcomeResult::Won)));
     let labels = |events: &[Event], known_until| -> Vec<Option<bool>> {
-        draw(events, &options(known_until)).iter().map(|example| example.label).collect()
+        draw(events, &options(known_until)).iter().map(|example| example.observed.label()).collect()
     };
     let end = hour(30 * 24);
     assert_eq!(labels(&lead, end.plus_micros(-1)), [None]);
@@ -151,7 +151,7 @@ fn leads_of_which_only_the_creation_is_known_give_one_instant() {
     assert_eq!(draw(&events, &options(hour(9_000))).len(), 1);
     events.push(event("lost", hour(400), outcome(OutcomeResult::Lost)));
     let examples = draw(&events, &options(hour(9_000)));
-    assert_eq!((examples.len(), examples[0].label, examples[0].instant), (1, Some(false), hour(0)));
+    assert_eq!((examples.len(), examples[0].observed.label(), examples[0].instant), (1, Some(false), hour(0)));
     assert_eq!(examples[0].attributes, [("channel".to_owned(), text("portal"))]);
 }
 

@@ -1,7 +1,10 @@
 //! Made-up snapshots whose true probability is known.
 
 use leadscore_domain::{AttributeValue, Timestamp, time::DAY_US};
-use leadscore_engine::{examples::Snapshot, features::FEATURES};
+use leadscore_engine::{
+    examples::{Observed, Snapshot},
+    features::FEATURES,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -32,7 +35,7 @@ pub fn world(leads: u64, seed: u64) -> (Vec<Snapshot>, Vec<f64>) {
             snapshots.push(Snapshot {
                 lead: lead * 7 + 1,
                 instant: Timestamp::from_micros((lead as i64 / 4 + day) * DAY_US).unwrap(),
-                label: Some(label),
+                observed: Observed::complete(30 * DAY_US, label.then_some(DAY_US)),
                 features: vec![f32::NAN; FEATURES.len()],
                 attributes,
             });

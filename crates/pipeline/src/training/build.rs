@@ -44,7 +44,7 @@ impl TrainingData {
     /// Examples whose outcome is known, in their order.
     #[must_use]
     pub fn labelled(&self) -> Vec<Snapshot> {
-        self.snapshots.iter().filter(|snapshot| snapshot.label.is_some()).cloned().collect()
+        self.snapshots.iter().filter(|snapshot| snapshot.observed.label().is_some()).cloned().collect()
     }
 }
 

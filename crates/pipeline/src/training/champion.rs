@@ -26,8 +26,8 @@ struct Part {
 impl Part {
     fn new(snapshots: &[Snapshot], bundle: &Bundle, belongs: impl Fn(Timestamp) -> bool) -> Self {
         let snapshots: Vec<Snapshot> =
-            snapshots.iter().filter(|one| one.label.is_some() && belongs(one.instant)).cloned().collect();
-        let labels = snapshots.iter().map(|one| one.label == Some(true)).collect();
+            snapshots.iter().filter(|one| one.observed.label().is_some() && belongs(one.instant)).cloned().collect();
+        let labels = snapshots.iter().map(|one| one.observed.label() == Some(true)).collect();
         let matrix = bundle.view().encode(&snapshots);
         Self { snapshots, labels, matrix }
     }
@@ -83,7 +83,7 @@ pub(super) fn measure(snapshots: &[Snapshot], bundle: &Bundle, truth: Option<&Kn
     let train_share = old.labels.len() as f64 / (old.labels.len() + new.labels.len()) as f64;
     Some(Backtest {
         split: Split::Time { train_share },
-        censored: snapshots.iter().filter(|one| one.label.is_none()).count(),
+        censored: snapshots.iter().filter(|one| one.observed.label().is_none()).count(),
         model,
         logistic: measured(&|row| row.logistic),
         majority: measured(&|row| row.majority),

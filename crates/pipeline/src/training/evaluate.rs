@@ -162,7 +162,7 @@ impl KnownTruth {
     pub(super) fn of(&self, snapshots: &[Snapshot]) -> Option<Vec<f64>> {
         let known: Option<Vec<f64>> = snapshots
             .par_iter()
-            .map(|snapshot| match snapshot.label {
+            .map(|snapshot| match snapshot.observed.label() {
                 Some(_) => (self.truth)(self.ids.get(&snapshot.lead)?, snapshot.instant),
                 None => Some(0.0),
             })

@@ -153,7 +153,7 @@ fn training_set(labelled: &[Snapshot]) -> TrainingSet {
     let view = FeatureView::learn(labelled);
     TrainingSet {
         matrix: view.encode(labelled),
-        labels: labelled.iter().map(|snapshot| snapshot.label == Some(true)).collect(),
+        labels: labelled.iter().map(|snapshot| snapshot.observed.label() == Some(true)).collect(),
         leads: labelled.iter().map(|snapshot| snapshot.lead).collect(),
         instants: labelled.iter().map(|snapshot| snapshot.instant).collect(),
         view,

@@ -4,12 +4,14 @@
 //! its fit. Invariant: the same examples give the same coefficients on any number of threads. Deliberately absent:
 //! files; the baseline is never served.
 
+mod lbfgs;
+
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
 use super::{
-    Matrix, lbfgs,
+    Matrix,
     numeric::{sigmoid, softplus},
 };
 use crate::features::ColumnKind;

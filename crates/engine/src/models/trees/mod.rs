@@ -4,6 +4,9 @@
 //! and the served [`Forest`]. Invariant: the same table, labels, rounds and seed give the same bytes on any number
 //! of threads. Files are in XGBoost's JSON model format, so any tool that reads those reads ours.
 
+pub(crate) mod forest;
+mod interchange;
+
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
 use hessboost::{
@@ -18,11 +21,11 @@ use hessboost::{
 };
 use thiserror::Error;
 
-use super::{
-    Matrix,
+use self::{
     forest::{Branch, Forest, Source, Test},
-    interchange::{self, Categories},
+    interchange::Categories,
 };
+use super::Matrix;
 use crate::features::ColumnKind;
 
 /// Step size. Small enough that a few hundred trees are needed, so that a single tree matters little.
@@ -266,8 +269,9 @@ fn parameters(work: Work) -> Result<TrainingParams, HessboostError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::numeric::sigmoid, *};
+    use super::*;
     use crate::features::{Column, Group};
+    use crate::models::numeric::sigmoid;
 
     fn columns() -> Vec<Column> {
         let kinds = [
