@@ -447,6 +447,11 @@ pub enum Approach {
     RentalMatch,
     Reactivation,
     Discovery,
+    InvestmentAnalysis,
+    OfferSupport,
+    TrustRepair,
+    BudgetAlternatives,
+    Nurturing,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod attribute;
 pub mod clock;
 pub mod consent;
 pub mod event;
+pub mod explanation;
 pub mod id;
 pub mod identity;
 pub mod invalid;
@@ -21,6 +22,10 @@ pub use attribute::{AttributeName, AttributeValue, Attributes};
 pub use clock::{Clock, ManualClock};
 pub use consent::{Consent, ConsentState, LegalBasis, Purpose};
 pub use event::{Event, EventBody, EventEnvelope, EventKind, PendingEvent};
+pub use explanation::{
+    Action, Evidence, Explanation, Group, Influence, Intent, IntentKind, IntentProbabilities, NextStep, Play, Reason,
+    Reasons, Urgency,
+};
 pub use id::{EventId, LeadId};
 pub use identity::{Identity, IdentityKind, RawIdentity, Region};
 pub use invalid::Invalid;

@@ -98,4 +98,14 @@ pub enum Approach {
     Reactivation,
     /// Learn what the lead wants.
     Discovery,
+    /// Yields, cash flow and homes that are let.
+    InvestmentAnalysis,
+    /// Help with an offer that the lead is ready to make.
+    OfferSupport,
+    /// Make up for a contact that went badly.
+    TrustRepair,
+    /// Homes and areas that cost less, where the price was the objection.
+    BudgetAlternatives,
+    /// Stay in touch with a lead whose time has not come.
+    Nurturing,
 }

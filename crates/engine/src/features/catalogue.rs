@@ -4,37 +4,7 @@
 //! in every vector. Deliberately absent: the calculation (see `compute`), and anything about who a person is.
 //! After a change: `UPDATE_DOCS=1 cargo test -p leadscore-engine --test features` writes `docs/FEATURES.md` anew.
 
-use serde::{Deserialize, Serialize};
-
-/// Part of a score's breakdown that a feature belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Group {
-    /// What the lead does: searches, visits, showings.
-    Behavioral,
-    /// How the lead responds: answers, replies, opens, sentiment.
-    Engagement,
-    /// How the wishes fit the market, and the lead's own attributes.
-    MarketFit,
-    /// Recency, pace, season.
-    Timing,
-}
-
-impl Group {
-    /// Every group.
-    pub const ALL: [Self; 4] = [Self::Behavioral, Self::Engagement, Self::MarketFit, Self::Timing];
-
-    /// The word used in JSON and documents.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Behavioral => "behavioral",
-            Self::Engagement => "engagement",
-            Self::MarketFit => "market_fit",
-            Self::Timing => "timing",
-        }
-    }
-}
+pub use leadscore_domain::Group;
 
 /// Description of a feature of the fixed catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -133,7 +133,7 @@ pub(super) struct Reading {
     /// Words.
     pub(super) words: u32,
     /// Bit per topic of [`topic_signal`].
-    pub(super) topics: u8,
+    pub(super) topics: u32,
 }
 
 /// The signal of a topic's bit.

@@ -105,6 +105,12 @@ signals! {
     Disinterest,
     /// A conversation of negative sentiment.
     NegativeMood,
+    /// A conversation in which the lead spoke of selling a home of its own.
+    SellingTalk,
+    /// A conversation in which the lead spoke of renting a home.
+    RentingTalk,
+    /// A conversation in which the lead spoke of a home as an investment.
+    InvestingTalk,
 }
 
 /// Number of [`Signal`]s.

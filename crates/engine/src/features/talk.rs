@@ -30,14 +30,14 @@ pub(super) struct Talk {
     pub(super) lead_said: bool,
     /// −1000 to 1000.
     pub(super) mood_milli: Option<i16>,
-    topics: u8,
+    topics: u32,
 }
 
 impl Talk {
     /// The topics, as signals.
     pub(super) fn signals(&self) -> impl Iterator<Item = Signal> + use<> {
         let topics = self.topics;
-        (0..8).filter(move |bit| topics & (1 << bit) != 0).filter_map(lexicon::topic_signal)
+        (0..32).filter(move |bit| topics & (1 << bit) != 0).filter_map(lexicon::topic_signal)
     }
 }
 

@@ -58,6 +58,9 @@ fn topics_are_marked_unless_they_are_negated() {
         ("we are ready to make an offer", Signal::Commitment),
         ("We're pre-approved already", Signal::Commitment),
         ("I am not interested, take me off your list", Signal::Disinterest),
+        ("What do you think my house is worth? I want to sell it", Signal::SellingTalk),
+        ("I was hoping for something to rent, is it a rental?", Signal::RentingTalk),
+        ("What's the cap rate? I'd rent it out", Signal::InvestingTalk),
     ] {
         assert!(marks(said, signal), "{said}");
     }
@@ -68,6 +71,8 @@ fn topics_are_marked_unless_they_are_negated() {
         ("I am not pre-approved yet", Signal::Commitment),
         ("too. expensive", Signal::ObjectionPrice),
         ("tourism", Signal::ViewingAsked),
+        ("we are not selling our home", Signal::SellingTalk),
+        ("I don't want a rental", Signal::RentingTalk),
     ] {
         assert!(!marks(said, signal), "{said}");
     }
