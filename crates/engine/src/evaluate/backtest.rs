@@ -13,7 +13,11 @@ use super::{Metrics, Split, metrics, split::Part};
 use crate::{
     examples::Snapshot,
     features::{FeatureView, Group},
-    models::{Bundle, Progress, TrainError, TrainOptions, TrainingSet, logistic::Logistic, train},
+    models::{
+        Bundle, Progress, TrainError, TrainOptions, TrainingSet, hard_targets,
+        logistic::{Logistic, PENALTY},
+        train,
+    },
 };
 
 /// A test example with what each model said of it.
@@ -220,7 +224,7 @@ impl<'a> Known<'a> {
         let set = self.training_set(&part.train);
         let bundle =
             train(&set, options, progress).map_err(|source| BacktestError::Train { part: fold + 1, source })?;
-        let logistic = Logistic::fit(&set.matrix, &set.labels);
+        let logistic = Logistic::fit(&set.matrix, &hard_targets(&set.labels), PENALTY);
         let majority = self.share(&part.train);
         let test = bundle.view().encode(&self.pick(&part.test));
         let first = found.rows.len();

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::catalogue::{FEATURES, Group};
+use super::{
+    catalogue::{FEATURES, Group},
+    monotone::{Direction, monotone},
+};
 
 const HEAD: &str = "\
 # Features
@@ -22,6 +25,9 @@ Besides these, a lead's channel and custom attributes become columns named `attr
 most frequent values that two leads or more share (0 is any other). Columns that never vary in the examples are left
 out of a model.
 
+Where the meaning is certain, a feature has a direction: a higher value, all else unchanged, never lowers (up) or never
+raises (down) a lead's score. The order is that of known values; a missing one stands outside it.
+
 A person's name, age, sex, family, origin, language, religion, disability, assistance, ZIP, street, school or
 neighbourhood is no feature, and an attribute so named never becomes a column. Areas count by the supply and demand of
 homes there, and by how many the lead names, never by who lives in them.
@@ -35,9 +41,14 @@ pub fn document() -> String {
         let of_group = || FEATURES.iter().filter(|spec| spec.group == group);
         // Writing to a string cannot fail.
         let _ = write!(text, "\n## {} ({})\n\n", group.as_str(), of_group().count());
-        text.push_str("| name | unit | formula | window |\n|---|---|---|---|\n");
+        text.push_str("| name | unit | formula | window | direction |\n|---|---|---|---|---|\n");
         for spec in of_group() {
-            let _ = writeln!(text, "| `{}` | {} | {} | {} |", spec.name, spec.unit, spec.formula, spec.window);
+            let direction = monotone(spec.name).map_or("", Direction::as_str);
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {} | {} | {direction} |",
+                spec.name, spec.unit, spec.formula, spec.window
+            );
         }
     }
     text

@@ -26,7 +26,7 @@ use super::{
     manifest::{BOOSTED_TREES, FORMAT, FileEntry, MANIFEST_FILE},
     reference::Reference,
     train::groups_of,
-    trees::{Booster, TreesError, forest::Forest},
+    trees::{Trees, TreesError},
 };
 use crate::features::FeatureView;
 
@@ -102,7 +102,7 @@ pub(super) struct Parts {
 pub struct Bundle {
     view: FeatureView,
     manifest: Manifest,
-    forest: Forest,
+    trees: Trees,
     calibration: Calibration,
     reference: Reference,
     /// Group of each column.
@@ -152,22 +152,13 @@ impl Bundle {
                 return Err(BundleError::Unreadable { file, problem: "its figures are out of range".to_owned() });
             }
         }
-        let booster = Booster::from_json(file(files, TREES_FILE)?, view.width())
+        let trees = Trees::from_json(file(files, TREES_FILE)?, view.width())
             .map_err(|error: TreesError| BundleError::Unreadable { file: TREES_FILE, problem: error.to_string() })?;
         let groups = groups_of(view.columns());
         let others = files.iter().filter(|&(name, _)| name != MANIFEST_FILE);
         let (own, extras) =
             others.map(|(name, bytes)| (name.clone(), bytes.clone())).partition(|(name, _)| is_own(name));
-        Ok(Self {
-            forest: booster.forest(manifest.training.rounds),
-            view,
-            manifest,
-            calibration,
-            reference,
-            groups,
-            files: own,
-            extras,
-        })
+        Ok(Self { trees, view, manifest, calibration, reference, groups, files: own, extras })
     }
 
     /// The files, by name; [`Self::from_files`] reads them back. The same training gives the same bytes.
@@ -219,7 +210,7 @@ impl Bundle {
     /// Where `row` is shorter than the view is wide.
     #[must_use]
     pub fn predict(&self, row: &[f32]) -> Prediction {
-        let log_odds = self.forest.log_odds(self.cut(row));
+        let log_odds = self.trees.log_odds(self.cut(row));
         let calibrated = self.calibration.log_odds(log_odds);
         let [probability, lower, upper] = self.calibration.probability(calibrated);
         Prediction { log_odds, probability, lower, upper, score: self.reference.score(calibrated) }
@@ -237,21 +228,20 @@ impl Bundle {
     /// Log-odds of the average training example; with the contributions adds up to a row's log-odds.
     #[must_use]
     pub fn bias(&self) -> f64 {
-        self.forest.bias()
+        self.trees.bias()
     }
 
     /// Writes what each column adds to the log-odds of `row` into `out`, one entry per column. With [`Self::bias`]
     /// they add up to [`Prediction::log_odds`].
     ///
-    /// The method is Saabas' (2014): each step of a path gives its column the change of the expected log-odds. It is
-    /// exact and cheap, but not the Shapley value: the order of the tests in a tree matters.
+    /// They are the exact path-dependent Shapley values of the trees (Lundberg et al., 2020).
     ///
     /// # Panics
     /// Where `row` or `out` is shorter than the view is wide.
     pub fn contributions(&self, row: &[f32], out: &mut [f64]) {
         let out = &mut out[..self.view.width()];
         out.fill(0.0);
-        self.forest.explain(self.cut(row), |column, share| out[column] += share);
+        self.trees.explain(self.cut(row), |column, share| out[column] += share);
     }
 
     /// The contributions by group, each placed in the reference population.
@@ -261,7 +251,7 @@ impl Bundle {
     #[must_use]
     pub fn breakdown(&self, row: &[f32]) -> Breakdown {
         let mut sums = [0.0; 4];
-        self.forest.explain(self.cut(row), |column, share| sums[usize::from(self.groups[column])] += share);
+        self.trees.explain(self.cut(row), |column, share| sums[usize::from(self.groups[column])] += share);
         self.reference.breakdown(&sums)
     }
 

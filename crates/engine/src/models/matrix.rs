@@ -50,3 +50,9 @@ impl Matrix {
         Self { columns: self.columns.clone(), values }
     }
 }
+
+/// Targets for labels that are known: 1 for yes, 0 for no.
+#[must_use]
+pub fn hard_targets(labels: &[bool]) -> Vec<f32> {
+    labels.iter().map(|&label| f32::from(u8::from(label))).collect()
+}

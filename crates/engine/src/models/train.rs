@@ -16,11 +16,11 @@ use super::{
     Bundle, Matrix,
     bundle::Parts,
     calibration::Calibration,
-    folds,
+    folds, hard_targets,
     manifest::{DataSummary, Evidence, FORMAT, Manifest, TrainingSummary},
     numeric::sigmoid,
     reference::{Reference, group_index},
-    trees::{Booster, Examples, MANY, TreesError, Work, forest::Forest, recorded},
+    trees::{Examples, MANY, Trees, TreesError, Work, recorded},
 };
 use crate::{
     evaluate::metrics,
@@ -150,11 +150,12 @@ impl From<TreesError> for TrainError {
 pub fn train(set: &TrainingSet, options: &TrainOptions, progress: &dyn Fn(Progress)) -> Result<Bundle, TrainError> {
     let data = check(set, options)?;
     let work = Work { seed: options.seed, threads: options.threads, examples: data.examples };
-    let examples = Examples::new(&set.matrix, &set.labels)?;
+    let targets = hard_targets(&set.labels);
+    let examples = Examples { matrix: &set.matrix, targets: &targets, leads: &set.leads, instants: &set.instants };
     progress(Progress { step: "finding the number of trees", percent: 0 });
     let unseen = gather(set, &examples, work, progress)?;
     progress(Progress { step: "fitting all examples", percent: 70 });
-    let trees = Booster::fit(&examples, unseen.rounds, work)?.to_json()?;
+    let trees = Trees::fit(&examples, unseen.rounds, work)?.file;
     progress(Progress { step: "calibrating", percent: 95 });
     let parts = assemble(set, options, data, &unseen, trees);
     let bundle = Bundle::from_parts(parts).map_err(|error| TrainError::Boosting(Box::new(error)))?;
@@ -230,14 +231,14 @@ impl Unseen {
         Self { evidence, rounds, rows: Vec::new(), log_odds: Vec::new(), groups: Vec::new() }
     }
 
-    fn extend(&mut self, set: &TrainingSet, forest: &Forest, rows: &[usize], stride: usize) {
+    fn extend(&mut self, set: &TrainingSet, trees: &Trees, rows: &[usize], stride: usize) {
         let groups = groups_of(&set.matrix.columns);
         for &row in rows {
             let values = set.matrix.row(row);
-            self.log_odds.push(forest.log_odds(values));
+            self.log_odds.push(trees.log_odds(values));
             if self.rows.len().is_multiple_of(stride) {
                 let mut sums = [0.0; 4];
-                forest.explain(values, |column, share| sums[usize::from(groups[column])] += share);
+                trees.explain(values, |column, share| sums[usize::from(groups[column])] += share);
                 self.groups.push(sums);
             }
             self.rows.push(row);
@@ -252,7 +253,7 @@ pub(super) fn groups_of(columns: &[Column]) -> Vec<u8> {
 
 fn gather(
     set: &TrainingSet,
-    examples: &Examples,
+    examples: &Examples<'_>,
     work: Work,
     progress: &dyn Fn(Progress),
 ) -> Result<Unseen, TrainError> {
@@ -274,39 +275,38 @@ fn has_outcomes(set: &TrainingSet, rows: &[usize]) -> bool {
 
 fn hold_out(
     set: &TrainingSet,
-    examples: &Examples,
+    examples: &Examples<'_>,
     work: Work,
     fitted: &[usize],
     watched: &[usize],
 ) -> Result<Unseen, TrainError> {
-    let booster = Booster::fit_watched(&examples.select(fitted)?, &examples.select(watched)?, work)?;
-    let mut unseen = Unseen::new(Evidence::HoldOut, booster.best_rounds());
+    let model = Trees::fit_watched(examples, fitted, watched, work)?;
+    let mut unseen = Unseen::new(Evidence::HoldOut, model.rounds);
     let stride = watched.len().div_ceil(MAX_GROUP_EXAMPLES);
-    unseen.extend(set, &booster.forest(unseen.rounds), watched, stride);
+    unseen.extend(set, &model.trees, watched, stride);
     Ok(unseen)
 }
 
 fn out_of_fold(
     set: &TrainingSet,
-    examples: &Examples,
+    examples: &Examples<'_>,
     work: Work,
     progress: &dyn Fn(Progress),
 ) -> Result<Unseen, TrainError> {
     let fold_of = folds::by_lead(&set.leads, &set.labels, FOLDS, work.seed);
-    let mut boosters = Vec::with_capacity(FOLDS);
+    let mut models = Vec::with_capacity(FOLDS);
     let mut best = 0;
     for fold in 0..FOLDS {
         let (watched, fitted): (Vec<usize>, Vec<usize>) = (0..set.labels.len()).partition(|&row| fold_of[row] == fold);
-        let booster = Booster::fit_watched(&examples.select(&fitted)?, &examples.select(&watched)?, work)?;
-        best += booster.best_rounds();
-        boosters.push((booster, watched));
+        let model = Trees::fit_watched(examples, &fitted, &watched, work)?;
+        best += model.rounds;
+        models.push((model.trees, watched));
         progress(Progress { step: "finding the number of trees", percent: (14 * (fold + 1)) as u8 });
     }
     let mut unseen = Unseen::new(Evidence::OutOfFold, (best as f64 / FOLDS as f64).round().max(1.0) as usize);
     let stride = set.labels.len().div_ceil(MAX_GROUP_EXAMPLES);
-    for (booster, watched) in boosters {
-        // Every fold at the number of rounds that is served, not at the one that suits the fold best.
-        unseen.extend(set, &booster.forest(unseen.rounds), &watched, stride);
+    for (trees, watched) in models {
+        unseen.extend(set, &trees, &watched, stride);
     }
     Ok(unseen)
 }

@@ -11,7 +11,10 @@ use leadscore_engine::{
         metrics,
     },
     examples::Snapshot,
-    models::{Bundle, Matrix, logistic::Logistic},
+    models::{
+        Bundle, Matrix, hard_targets,
+        logistic::{Logistic, PENALTY},
+    },
 };
 
 use super::evaluate::KnownTruth;
@@ -46,7 +49,7 @@ pub(super) fn measure(snapshots: &[Snapshot], bundle: &Bundle, truth: Option<&Kn
     }
     let old = Part::new(snapshots, bundle, |instant| instant <= learned_until);
     let majority = if old.labels.is_empty() { share_learned(bundle) } else { old.share() };
-    let logistic = (!old.labels.is_empty()).then(|| Logistic::fit(&old.matrix, &old.labels));
+    let logistic = (!old.labels.is_empty()).then(|| Logistic::fit(&old.matrix, &hard_targets(&old.labels), PENALTY));
     let truth = truth.and_then(|truth| truth.of(&new.snapshots));
     let rows: Vec<BacktestRow> = (0..new.labels.len())
         .map(|index| {

@@ -8,7 +8,7 @@ const MEMORY: usize = 10;
 /// Most steps.
 const MAX_STEPS: usize = 300;
 /// Largest derivative at the minimum, relative to the function's value.
-const TOLERANCE: f64 = 1e-7;
+pub(super) const TOLERANCE: f64 = 1e-7;
 /// Share of the predicted decrease that a step must bring.
 const SUFFICIENT: f64 = 1e-4;
 
