@@ -11,7 +11,10 @@ use leadscore_domain::{
     time::DAY_US,
 };
 
-use crate::features::{self, CHANNEL, FEATURES, LeadState, Market, mix};
+use crate::{
+    features::{self, CHANNEL, FEATURES, LeadState, Market, mix},
+    predictions::Course,
+};
 
 /// How long after the latest event a lead still counts as open, in microseconds.
 const OPEN_AFTER_EVENT_US: i64 = 60 * DAY_US;
@@ -77,6 +80,8 @@ pub struct Snapshot {
     pub instant: Timestamp,
     /// What is known of the horizon after the instant.
     pub observed: Observed,
+    /// How the lead's story went on in the horizon.
+    pub course: Course,
     /// The fixed features, in the order of [`FEATURES`].
     pub features: Vec<f32>,
     /// Custom attributes at the instant, by name, and the channel.
@@ -94,7 +99,7 @@ pub fn snapshots(token: u64, events: &[Event], market: &Market, options: &Exampl
     let mut known: Vec<&Event> = events.iter().filter(|event| event.received_at <= options.known_until).collect();
     known.sort_unstable_by_key(|event| (event.received_at, event.id));
     let ending = Ending::of(&known);
-    let visible: Vec<&Event> = known.into_iter().filter(|event| !tells_the_end(event)).collect();
+    let visible: Vec<&Event> = known.iter().copied().filter(|event| !tells_the_end(event)).collect();
     let mut state = LeadState::default();
     let mut folded = 0;
     let mut snapshots = Vec::new();
@@ -104,12 +109,15 @@ pub fn snapshots(token: u64, events: &[Event], market: &Market, options: &Exampl
             state.apply(event);
         }
         folded = received;
-        snapshots.push(take(token, &state, instant, market, ending.observed(instant, options)));
+        let observed = ending.observed(instant, options);
+        let course = Course::of(&state, instant, &known, options.horizon_us, observed.complete);
+        snapshots.push(Snapshot { observed, course, ..take(token, &state, instant, market) });
     }
     snapshots
 }
 
-fn take(token: u64, state: &LeadState, instant: Timestamp, market: &Market, observed: Observed) -> Snapshot {
+/// What is known of a lead at an instant; of the time after it, nothing.
+fn take(token: u64, state: &LeadState, instant: Timestamp, market: &Market) -> Snapshot {
     let mut features = vec![f32::NAN; FEATURES.len()];
     features::compute(state, instant, market, &mut features);
     let mut attributes: Vec<(String, AttributeValue)> =
@@ -119,7 +127,8 @@ fn take(token: u64, state: &LeadState, instant: Timestamp, market: &Market, obse
     {
         attributes.insert(place, (CHANNEL.to_owned(), AttributeValue::Category(channel.to_owned())));
     }
-    Snapshot { lead: token, instant, observed, features, attributes }
+    let observed = Observed { followed_us: 0, complete: false, converted_after_us: None };
+    Snapshot { lead: token, instant, observed, course: Course::default(), features, attributes }
 }
 
 /// How a lead ended, as far as it is known.

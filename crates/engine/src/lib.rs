@@ -9,6 +9,7 @@ pub mod examples;
 pub mod features;
 pub mod models;
 pub mod playbook;
+pub mod predictions;
 pub mod score;
 pub mod scorecard;
 pub mod timing;

@@ -66,6 +66,21 @@ pub enum Stage {
     Won,
 }
 
+impl Stage {
+    /// Every stage, in the order of the pipeline.
+    pub const ALL: [Self; 9] = [
+        Self::New,
+        Self::Contacted,
+        Self::Engaged,
+        Self::Qualified,
+        Self::Showing,
+        Self::Negotiating,
+        Self::Nurturing,
+        Self::Lost,
+        Self::Won,
+    ];
+}
+
 /// What an agent did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

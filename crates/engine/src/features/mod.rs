@@ -31,3 +31,4 @@ pub use signal::Signal;
 pub use state::{HourOfWeek, LeadState, StateError};
 pub(crate) use view::CHANNEL;
 pub use view::{Column, ColumnKind, FeatureView, MAX_ATTRIBUTE_COLUMNS, MAX_WIDTH, ViewError, schema_hash};
+pub(crate) use zone::local_hour;

@@ -308,6 +308,17 @@ impl LeadState {
         self.stage.get().copied()
     }
 
+    /// The present stage and when the lead entered it.
+    #[must_use]
+    pub fn stage_entered(&self) -> Option<(Timestamp, Stage)> {
+        Some((self.stage.at()?, *self.stage.get()?))
+    }
+
+    /// The latest calls to the lead, at most 64, in the order of time: when, and whether a person answered.
+    pub fn calls(&self) -> impl Iterator<Item = (Timestamp, bool)> {
+        self.calls.as_slice().iter().map(|call| (call.at, call.answered))
+    }
+
     /// Where the lead came from.
     #[must_use]
     pub fn channel(&self) -> Option<&str> {

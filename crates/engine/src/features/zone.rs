@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Zone {
 }
 
 /// Hour 0 to 23 and weekday 0 (Monday) to 6 of `at` by the clocks of `zone`.
-pub(super) fn local_hour(zone: &TimeZone, at: Timestamp) -> (usize, usize) {
+pub(crate) fn local_hour(zone: &TimeZone, at: Timestamp) -> (usize, usize) {
     let offset_us = i64::from(zone.to_offset(at.to_jiff()).seconds()) * 1_000_000;
     let local = at.as_micros() + offset_us;
     let hour = local.rem_euclid(DAY_US) / HOUR_US;

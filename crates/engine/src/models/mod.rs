@@ -11,7 +11,7 @@ pub mod folds;
 pub mod logistic;
 pub mod manifest;
 pub mod matrix;
-mod numeric;
+pub(crate) mod numeric;
 pub mod reference;
 pub mod train;
 mod trees;

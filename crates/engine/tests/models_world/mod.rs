@@ -4,6 +4,7 @@ use leadscore_domain::{AttributeValue, Timestamp, time::DAY_US};
 use leadscore_engine::{
     examples::{Observed, Snapshot},
     features::FEATURES,
+    predictions::Course,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -36,6 +37,7 @@ pub fn world(leads: u64, seed: u64) -> (Vec<Snapshot>, Vec<f64>) {
                 lead: lead * 7 + 1,
                 instant: Timestamp::from_micros((lead as i64 / 4 + day) * DAY_US).unwrap(),
                 observed: Observed::complete(30 * DAY_US, label.then_some(DAY_US)),
+                course: Course::default(),
                 features: vec![f32::NAN; FEATURES.len()],
                 attributes,
             });

@@ -6,6 +6,7 @@ use leadscore_domain::{Clock, Event, Identity, IdentityKind, LeadId, Timestamp};
 use leadscore_engine::{
     examples::{ExampleOptions, Snapshot, snapshots},
     features::{HourOfWeek, LeadState, Market},
+    predictions::LeadCalls,
     score::ScoringPolicy,
     timing::ContactPrior,
 };
@@ -25,6 +26,8 @@ pub struct TrainingData {
     pub snapshots: Vec<Snapshot>,
     /// When the population answers calls.
     pub contact_prior: ContactPrior,
+    /// Calls to the leads that were called.
+    pub calls: Vec<LeadCalls>,
     /// Leads that were read.
     pub leads: u64,
     /// Events that were read.
@@ -54,7 +57,7 @@ struct Part {
     token: u64,
     events: u64,
     /// `None` where the lead may not be profiled.
-    examples: Option<(Vec<Snapshot>, HourOfWeek)>,
+    examples: Option<(Vec<Snapshot>, HourOfWeek, Option<LeadCalls>)>,
 }
 
 /// How parts are computed; shared by all threads.
@@ -126,7 +129,7 @@ impl Recipe {
         }
         let examples = self.policy.permits(&state).is_ok().then(|| {
             let drawn = snapshots(token, events, &self.market, &self.examples);
-            (drawn, state.hour_of_week().clone())
+            (drawn, state.hour_of_week().clone(), LeadCalls::of(token, &state))
         });
         Part { lead, token, events: events.len() as u64, examples }
     }
@@ -137,12 +140,13 @@ impl TrainingData {
         self.leads += 1;
         self.events += part.events;
         match part.examples {
-            Some((snapshots, habits)) => {
+            Some((snapshots, habits, calls)) => {
                 if !snapshots.is_empty() {
                     self.leads_by_token.insert(part.token, part.lead);
                 }
                 self.snapshots.extend(snapshots);
                 self.contact_prior.add(&habits);
+                self.calls.extend(calls);
             }
             None => self.withheld += 1,
         }

@@ -16,12 +16,17 @@ const SUFFICIENT: f64 = 1e-4;
 type Correction = (Vec<f64>, Vec<f64>, f64);
 
 /// Minimises `function(at, gradient) -> value`, which fills `gradient`, from `start`.
-pub(super) fn minimise(start: Vec<f64>, function: impl Fn(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
+pub(crate) fn minimise(start: Vec<f64>, function: impl Fn(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
+    minimise_within(start, MAX_STEPS, function)
+}
+
+/// The same in at most `steps` steps.
+pub(crate) fn minimise_within(start: Vec<f64>, steps: usize, function: impl Fn(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
     let mut at = start;
     let mut gradient = vec![0.0; at.len()];
     let mut value = function(&at, &mut gradient);
     let mut corrections: VecDeque<Correction> = VecDeque::new();
-    for _ in 0..MAX_STEPS {
+    for _ in 0..steps {
         let steepest = gradient.iter().fold(0.0_f64, |most, slope| most.max(slope.abs()));
         if steepest <= TOLERANCE * value.abs().max(1.0) {
             break;

@@ -5,7 +5,7 @@
 //! direction ([`monotone`]) has no coefficient against it. Deliberately absent: interactions, choices per data set.
 
 mod encoding;
-mod lbfgs;
+pub(crate) mod lbfgs;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
