@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use super::{
     Manifest, Matrix, Prediction,
-    calibration::Calibration,
+    calibration::{Calibration, Disagreement},
     manifest::{BOOSTED_TREES, FORMAT, FileEntry, MANIFEST_FILE},
     reference::Reference,
     train::groups_of,
@@ -212,7 +212,7 @@ impl Bundle {
     pub fn predict(&self, row: &[f32]) -> Prediction {
         let log_odds = self.trees.log_odds(self.cut(row));
         let calibrated = self.calibration.log_odds(log_odds);
-        let [probability, lower, upper] = self.calibration.probability(calibrated);
+        let [probability, lower, upper] = self.calibration.probability(log_odds, Disagreement::default());
         Prediction { log_odds, probability, lower, upper, score: self.reference.score(calibrated) }
     }
 

@@ -7,6 +7,7 @@
 
 pub mod bundle;
 pub mod calibration;
+pub mod censoring;
 pub mod folds;
 pub mod logistic;
 pub mod manifest;

@@ -14,3 +14,8 @@ pub(crate) fn sigmoid(x: f64) -> f64 {
 pub(crate) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
+
+/// ln(p / (1 − p)); infinite at 0 and 1.
+pub(crate) fn logit(p: f64) -> f64 {
+    p.ln() - (-p).ln_1p()
+}

@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::{
     Bundle, Matrix,
     bundle::Parts,
-    calibration::Calibration,
+    calibration::{Calibration, CalibrationEvidence, Disagreement, Slice},
     folds, hard_targets,
     manifest::{DataSummary, Evidence, FORMAT, Manifest, TrainingSummary},
     numeric::sigmoid,
@@ -314,7 +314,14 @@ fn out_of_fold(
 fn assemble(set: &TrainingSet, options: &TrainOptions, data: DataSummary, unseen: &Unseen, trees: Vec<u8>) -> Parts {
     let labels: Vec<bool> = unseen.rows.iter().map(|&row| set.labels[row]).collect();
     let leads: Vec<u64> = unseen.rows.iter().map(|&row| set.leads[row]).collect();
-    let calibration = Calibration::fit(&unseen.log_odds, &labels, &leads);
+    let targets = hard_targets(&labels);
+    let calibration = Calibration::fit(&CalibrationEvidence {
+        earlier: None,
+        later: Slice { log_odds: &unseen.log_odds, targets: &targets, leads: &leads },
+        folds: &[],
+        disagreement: &vec![Disagreement::default(); targets.len()],
+        fitted_share: 1.0,
+    });
     let calibrated: Vec<f64> = unseen.log_odds.iter().map(|&value| calibration.log_odds(value)).collect();
     let reference = Reference::new(&calibrated, &unseen.groups);
     let probabilities: Vec<f64> = calibrated.iter().map(|&value| sigmoid(value)).collect();
@@ -323,7 +330,7 @@ fn assemble(set: &TrainingSet, options: &TrainOptions, data: DataSummary, unseen
         rounds: unseen.rounds,
         evidence: unseen.evidence,
         evidence_examples: unseen.rows.len(),
-        calibration: calibration.kind,
+        calibration: calibration.map().kind,
         parameters: recorded(set.labels.len()),
     };
     let manifest = Manifest {
