@@ -43,8 +43,12 @@ bench: build ## Measure speed and memory against their bars
 	@cargo bench --locked -p leadscore-server --bench bars
 
 .PHONY: quality
-quality: deps ## Measure accuracy on real data beside LightGBM and XGBoost (needs LEADSCORE_DATA_DIR)
+quality: deps ## Measure accuracy on real data beside eight other models (needs LEADSCORE_DATA_DIR)
 	@scripts/quality.sh
+
+.PHONY: quality-tune
+quality-tune: deps ## Find the other models' parameters anew, for quality/parameters.json (needs LEADSCORE_DATA_DIR)
+	@scripts/quality.sh tune
 
 .PHONY: coverage
 coverage: deps ## Measure the tests' line coverage against its bar

@@ -44,7 +44,7 @@ def read(path, mapping_path):
     raw.columns = raw.columns.str.strip()
     columns = {a["column"]: values(raw[a["column"]], a, how) for a in mapping.get("attributes", [])}
     lead = mapping["lead"]
-    if "channel" in lead:
+    if "channel" in lead and lead["channel"] not in columns:
         columns["channel"] = values(raw[lead["channel"]], {"type": "category"}, how)
     time = mapping["occurred_at"]
     if "column" in time:
@@ -53,7 +53,9 @@ def read(path, mapping_path):
         columns |= {"month": at.dt.month, "day of month": at.dt.day, "weekday": at.dt.weekday}
     rows = pd.DataFrame(columns)
     # Without an id of its own a row is named by the file's fingerprint and its number, from 1.
-    rows.index = pd.RangeIndex(1, len(rows) + 1).astype(str) if lead.get("row_number") else raw[lead["crm_id"]].str.strip()
+    rows.index = (
+        pd.RangeIndex(1, len(rows) + 1).astype(str) if lead.get("row_number") else raw[lead["crm_id"]].str.strip()
+    )
     return rows
 
 
