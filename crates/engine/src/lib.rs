@@ -6,7 +6,9 @@
 
 pub mod evaluate;
 pub mod examples;
+pub mod explain;
 pub mod features;
+pub mod intent;
 pub mod models;
 pub mod playbook;
 pub mod predictions;

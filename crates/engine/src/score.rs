@@ -10,6 +10,7 @@ use leadscore_domain::{ConsentState, Grade, LeadId, Purpose, Score, Timestamp, t
 
 use crate::{
     features::{self, FEATURES, LeadState, MAX_WIDTH, Market},
+    intent::intent,
     models::{Bundle, Prediction},
     playbook,
     scorecard::Scorecard,
@@ -171,7 +172,7 @@ impl Scorer {
             upper: prediction.upper,
             breakdown,
             optimal_contact_time: Some(self.contact_time(state, at)),
-            recommended_approach: playbook::recommend(&fixed),
+            recommended_approach: playbook::recommend(&fixed, &intent(state, at)),
             model_version: self.version.clone(),
             schema_hash: self.schema_hash.clone(),
             log_position,

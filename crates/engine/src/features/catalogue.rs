@@ -31,6 +31,11 @@ macro_rules! catalogue {
             $($feature,)*
         }
 
+        impl Feature {
+            /// Every feature, in the order of [`FEATURES`].
+            pub const ALL: &[Self] = &[$(Self::$feature,)*];
+        }
+
         /// The catalogue.
         pub static FEATURES: &[FeatureSpec] = &[$(FeatureSpec {
             name: $name,

@@ -29,6 +29,6 @@ pub use monotone::{Direction, monotone};
 pub(crate) use registers::mix;
 pub use signal::Signal;
 pub use state::{HourOfWeek, LeadState, StateError};
-pub(crate) use view::CHANNEL;
+pub(crate) use view::{CHANNEL, Meaning};
 pub use view::{Column, ColumnKind, FeatureView, MAX_ATTRIBUTE_COLUMNS, MAX_WIDTH, ViewError, schema_hash};
 pub(crate) use zone::local_hour;

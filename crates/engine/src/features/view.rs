@@ -80,6 +80,17 @@ enum Encoding {
     Category(BTreeMap<String, u32>),
 }
 
+/// What the numbers of an attribute's column mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// A number; yes is 1 and no is 0.
+    Number,
+    /// Days from the instant.
+    Days,
+    /// A category by its code.
+    Categories(BTreeMap<u32, String>),
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct AttributeColumn {
     name: String,
@@ -182,6 +193,19 @@ impl FeatureView {
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The attribute behind a column, and what its values mean; `None` for a fixed feature.
+    pub(crate) fn meaning(&self, column: usize) -> Option<(&str, Meaning)> {
+        let attribute = self.attributes.get(column.checked_sub(self.fixed.len())?)?;
+        let meaning = match &attribute.encoding {
+            Encoding::Number => Meaning::Number,
+            Encoding::Days => Meaning::Days,
+            Encoding::Category(codes) => {
+                Meaning::Categories(codes.iter().map(|(text, code)| (*code, text.clone())).collect())
+            }
+        };
+        Some((&attribute.name, meaning))
     }
 
     /// Number of columns, at most [`MAX_WIDTH`].
