@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Approach, Timestamp};
+use crate::{Approach, RetentionStrategy, Timestamp};
 
 /// Longest text of a reason, a next step or a talking point, in characters.
 pub const TEXT_MAX_CHARS: usize = 90;
@@ -156,6 +156,17 @@ pub enum Urgency {
 pub struct Play {
     /// Which one.
     pub approach: Approach,
+    /// What to do, in one line.
+    pub summary: String,
+    /// What to say: two or three short lines.
+    pub talking_points: Vec<String>,
+}
+
+/// How to keep a lead, with its words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionPlay {
+    /// Which strategy.
+    pub strategy: RetentionStrategy,
     /// What to do, in one line.
     pub summary: String,
     /// What to say: two or three short lines.

@@ -25,7 +25,7 @@ pub use consent::{Consent, ConsentState, LegalBasis, Purpose};
 pub use event::{Event, EventBody, EventEnvelope, EventKind, PendingEvent};
 pub use explanation::{
     Action, Evidence, Explanation, Group, Influence, Intent, IntentKind, IntentProbabilities, NextStep, Play, Reason,
-    Reasons, Urgency,
+    Reasons, RetentionPlay, Urgency,
 };
 pub use id::{EventId, LeadId};
 pub use identity::{Identity, IdentityKind, RawIdentity, Region};

@@ -16,4 +16,4 @@ pub use actions::Permissions;
 pub use narrator::Narrator;
 pub use rates::ActionRates;
 pub use render::CURRENCY_SIGN;
-pub use steps::{ContactWindow, Situation, next_steps};
+pub use steps::{Situation, next_steps};

@@ -1,7 +1,7 @@
 //! How often what an agent does succeeds.
 //!
 //! Owns: the counts of a population and their blend with a lead's own history. Invariant: a rate is strictly between 0
-//! and 1. Deliberately absent: the hour of a call, see [`ContactWindow`](super::ContactWindow).
+//! and 1. Deliberately absent: the hour of a call, see [`ContactWindow`](leadscore_domain::ContactWindow).
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,22 @@ pub struct ActionRates {
 }
 
 impl ActionRates {
+    /// One lead's history.
+    #[must_use]
+    pub fn of(state: &LeadState) -> Self {
+        let mut rates = Self::default();
+        rates.add(state);
+        rates
+    }
+
+    /// Adds another population's.
+    pub fn merge(&mut self, other: &Self) {
+        for place in 0..TRIALS {
+            self.successes[place] = self.successes[place].saturating_add(other.successes[place]);
+            self.trials[place] = self.trials[place].saturating_add(other.trials[place]);
+        }
+    }
+
     /// Adds one lead's history.
     pub fn add(&mut self, state: &LeadState) {
         for (place, (successes, trials)) in history(state).into_iter().enumerate() {

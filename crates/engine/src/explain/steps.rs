@@ -8,7 +8,7 @@
 
 use jiff::tz::TimeZone;
 use leadscore_domain::{
-    Action, Evidence, Intent, IntentKind, NextStep, Timestamp,
+    Action, ContactWindow, Evidence, Intent, IntentKind, NextStep, Timestamp,
     explanation::NEXT_STEPS_MAX,
     time::{DAY_US, HOUR_US},
 };
@@ -32,15 +32,6 @@ const REPAIR_US: i64 = 60 * DAY_US;
 const BAD_MOOD: f64 = -0.25;
 /// A kind of lead with at least this probability is served.
 const INTENT_MIN: f64 = 0.2;
-
-/// The next good time to call.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ContactWindow {
-    /// When it starts.
-    pub start: Timestamp,
-    /// Probability that the lead answers then, 0 to 1.
-    pub answer_probability: f64,
-}
 
 /// A lead at an instant, and what an agent may do.
 #[derive(Clone, Copy)]
@@ -112,7 +103,7 @@ impl Situation<'_> {
         Some(NextStep {
             action,
             text: render::shorten(&self.text(action), leadscore_domain::explanation::TEXT_MAX_CHARS),
-            best_at: self.window.filter(|_| calls).map(|window| window.start.max(self.at)),
+            best_at: self.good_window().filter(|_| calls).map(|window| window.start_at.max(self.at)),
             probability_now: now,
             probability_after: after,
             gain,
@@ -125,10 +116,7 @@ impl Situation<'_> {
     /// How likely the action succeeds.
     fn success(&self, action: Action) -> f64 {
         let rate = |trial| self.rates.of_lead(self.state, trial);
-        let answer = || {
-            let known = self.window.map(|window| window.answer_probability).filter(|p| (0.0..=1.0).contains(p));
-            known.unwrap_or_else(|| rate(Trial::Answer))
-        };
+        let answer = || self.good_window().map_or_else(|| rate(Trial::Answer), |window| window.probability);
         match action {
             Action::Call => answer(),
             Action::FollowUp if self.permissions.call => rate(Trial::Answer),
@@ -164,12 +152,17 @@ impl Situation<'_> {
     }
 
     fn call_text(&self, verb: &str) -> String {
-        let told = self.window.and_then(|window| {
-            let when = render::moment(window.start, self.at, self.zone)?;
-            let chance = render::number((window.answer_probability * 100.0).round(), 0)?;
+        let told = self.good_window().and_then(|window| {
+            let when = render::moment(window.start_at, self.at, self.zone)?;
+            let chance = render::number((window.probability * 100.0).round(), 0)?;
             Some(format!("{verb} {when} ({chance} % chance of an answer)"))
         });
         told.unwrap_or_else(|| verb.to_owned())
+    }
+
+    /// The window, unless its probability is none.
+    fn good_window(&self) -> Option<ContactWindow> {
+        self.window.filter(|window| (0.0..=1.0).contains(&window.probability))
     }
 
     fn may_call(&self) -> bool {

@@ -34,7 +34,7 @@ static CLUES: [Clue; 16] = [
     clue(Signal::ValuationSent, 1, [-0.6, 1.5, -1.0, -0.4, -0.4]),
     clue(Signal::SellingTalk, 3, [-0.4, 1.1, -0.6, -0.3, -0.3]),
     clue(Signal::RentingTalk, 3, [-0.6, -0.6, 1.2, -0.2, -0.2]),
-    clue(Signal::InvestingTalk, 3, [-0.4, -0.3, -0.4, 1.5, -0.4]),
+    clue(Signal::InvestingTalk, 2, [-0.4, -0.3, -0.4, 1.5, -0.4]),
     clue(Signal::ViewingAsked, 2, [0.2, -0.5, 0.2, 0.2, -0.4]),
     clue(Signal::ShowingRequested, 2, [0.2, -0.5, 0.2, 0.2, -0.5]),
     clue(Signal::ShowingHeld, 2, [0.2, -0.6, 0.2, 0.2, -0.6]),

@@ -95,11 +95,11 @@ impl Statements {
         let mut statements = Self::default();
         let mut kinds = [false; KINDS];
         for (name, value) in state.attributes().filter(|(name, _)| protected::classify(name).is_none()) {
-            let name_words = words(name);
-            let named = |list: &[&str]| name_words.iter().any(|word| list.contains(&word.as_str()));
+            let name_words = Words::of(name);
+            let named = |list: &[&str]| name_words.has(list);
             match value {
                 AttributeValue::Category(text) => {
-                    let text_words = words(text);
+                    let text_words = Words::of(text);
                     if named(WISHES) || (named(&["type", "kind"]) && named(TYPED)) {
                         mark(&mut kinds, &text_words);
                     }
@@ -109,7 +109,7 @@ impl Statements {
                     }
                 }
                 // A field such as `wants_to_sell`, or `investor`.
-                AttributeValue::Boolean(true) if named(WISHES) || name_words.len() == 1 => {
+                AttributeValue::Boolean(true) if named(WISHES) || name_words.iter().count() == 1 => {
                     mark(&mut kinds, &name_words)
                 }
                 AttributeValue::Number(amount) if named(AMOUNTS) => {
@@ -145,33 +145,29 @@ fn shares(mut kinds: [bool; KINDS]) -> Weights {
     kinds.map(|kind| if kind { 1.0 / count } else { 0.0 })
 }
 
-fn mark(kinds: &mut [bool; KINDS], words: &[String]) {
-    let pair = |first: &str, second: &str| words.windows(2).any(|pair| pair[0] == first && pair[1] == second);
+fn mark(kinds: &mut [bool; KINDS], words: &Words) {
     for (kind, list) in WORDS.iter().enumerate() {
-        kinds[kind] |= words.iter().any(|word| list.contains(&word.as_str()));
+        kinds[kind] |= words.has(list);
     }
-    kinds[IntentKind::Browsing as usize] |= pair("just", "looking") || pair("looking", "around");
-    if pair("to", "let") {
-        kinds[IntentKind::Investor as usize] = true;
-    }
+    kinds[IntentKind::Browsing as usize] |=
+        words.pairs().any(|pair| matches!(pair, ("just", "looking") | ("looking", "around")));
+    kinds[IntentKind::Investor as usize] |= words.pairs().any(|pair| pair == ("to", "let"));
 }
 
 /// How soon a time frame is. The end of a range counts: "0-3 months" is within three months.
-fn time_frame(words: &[String]) -> Option<Urgency> {
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    let longest = words.windows(2).filter_map(|pair| Some(pair[0].parse::<f64>().ok()? * days_in(&pair[1])?));
+fn time_frame(words: &Words) -> Option<Urgency> {
+    let longest = words.pairs().filter_map(|(number, unit)| Some(number.parse::<f64>().ok()? * days_in(unit)?));
     if let Some(days) = longest.reduce(f64::max) {
         return Some(of_days(days));
     }
-    if has(&["looking", "browsing", "unsure", "undecided", "none", "someday", "never", "no"]) {
+    if words.has(&["looking", "browsing", "unsure", "undecided", "none", "someday", "never", "no"]) {
         return Some(Urgency::None);
     }
-    if has(&["asap", "now", "immediately", "immediate", "urgent", "today", "ready", "high"]) {
+    if words.has(&["asap", "now", "immediately", "immediate", "urgent", "today", "ready", "high"]) {
         return Some(Urgency::Now);
     }
-    let unit = words.iter().find_map(|word| days_in(word))?;
-    let next = if has(&["next"]) { 2.0 } else { 1.0 };
-    Some(of_days(unit * next))
+    let unit = words.iter().find_map(days_in)?;
+    Some(of_days(unit * if words.has(&["next"]) { 2.0 } else { 1.0 }))
 }
 
 fn days_in(unit: &str) -> Option<f64> {
@@ -193,23 +189,52 @@ pub(super) fn of_days(days: f64) -> Urgency {
     }
 }
 
-/// Words in lower case, split at case changes, digits and punctuation.
-fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut previous = ' ';
-    for c in text.chars() {
-        let starts = !previous.is_alphanumeric()
-            || previous.is_numeric() != c.is_numeric()
-            || (previous.is_lowercase() && c.is_uppercase());
-        if c.is_alphanumeric() {
-            match words.last_mut() {
-                Some(word) if !starts => word.extend(c.to_lowercase()),
-                Some(_) | None => words.push(c.to_lowercase().collect()),
+/// Longest text with its blanks: names and values are of 64 bytes, and a blank may stand after every one.
+const TEXT_BYTES: usize = 192;
+
+/// The words of a text in lower case, split at case changes, digits and punctuation. No allocation: every score asks.
+struct Words {
+    bytes: [u8; TEXT_BYTES],
+    length: usize,
+}
+
+impl Words {
+    fn of(text: &str) -> Self {
+        let mut words = Self { bytes: [0; TEXT_BYTES], length: 0 };
+        let mut previous = ' ';
+        for c in text.chars() {
+            let starts = !previous.is_alphanumeric()
+                || previous.is_numeric() != c.is_numeric()
+                || (previous.is_lowercase() && c.is_uppercase());
+            if c.is_alphanumeric() {
+                if starts && words.length > 0 {
+                    words.push(' ');
+                }
+                words.push(c.to_ascii_lowercase());
             }
+            previous = c;
         }
-        previous = c;
+        words
     }
-    words
+
+    /// Appends a letter; what is too long is cut.
+    fn push(&mut self, c: char) {
+        if self.length + c.len_utf8() <= TEXT_BYTES {
+            self.length += c.encode_utf8(&mut self.bytes[self.length..]).len();
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> + Clone {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default().split(' ')
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter().zip(self.iter().skip(1))
+    }
+
+    fn has(&self, list: &[&str]) -> bool {
+        self.iter().any(|word| list.contains(&word))
+    }
 }
 
 #[cfg(test)]
@@ -232,7 +257,7 @@ mod tests {
             ("just looking", Some(Urgency::None)),
             ("No plans", Some(Urgency::None)),
         ] {
-            assert_eq!(time_frame(&words(text)), urgency, "{text}");
+            assert_eq!(time_frame(&Words::of(text)), urgency, "{text}");
         }
     }
 
@@ -248,7 +273,7 @@ mod tests {
             ("villa", [0.0; KINDS]),
         ] {
             let mut kinds = [false; KINDS];
-            mark(&mut kinds, &words(text));
+            mark(&mut kinds, &Words::of(text));
             assert_eq!(shares(kinds), expected, "{text}");
         }
     }

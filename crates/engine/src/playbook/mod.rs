@@ -5,7 +5,7 @@
 
 mod words;
 
-use leadscore_domain::{Approach, Intent, IntentKind, Play, Urgency};
+use leadscore_domain::{Approach, Intent, IntentKind, Play, RetentionPlay, RetentionStrategy, Urgency};
 
 use crate::features::Feature;
 
@@ -87,7 +87,18 @@ pub fn recommend(features: &[f32], intent: &Intent) -> Approach {
 pub fn play(approach: Approach) -> Play {
     let words = words::of(approach);
     Play {
-        approach: words.approach,
+        approach: words.play,
+        summary: words.summary.to_owned(),
+        talking_points: words.talking_points.iter().map(|point| (*point).to_owned()).collect(),
+    }
+}
+
+/// A retention strategy with its words.
+#[must_use]
+pub fn retention(strategy: RetentionStrategy) -> RetentionPlay {
+    let words = words::of_retention(strategy);
+    RetentionPlay {
+        strategy: words.play,
         summary: words.summary.to_owned(),
         talking_points: words.talking_points.iter().map(|point| (*point).to_owned()).collect(),
     }
@@ -161,11 +172,16 @@ mod tests {
 
     #[test]
     fn every_play_has_something_to_say_and_nothing_about_who_the_person_is() {
-        for words in &words::PLAYS {
-            let play = play(words.approach);
-            assert_eq!(play.summary, words.summary, "each has words of its own");
-            assert!((2..=3).contains(&play.talking_points.len()), "{:?}", words.approach);
-            for text in play.talking_points.iter().chain([&play.summary]) {
+        let plays = words::PLAYS.iter().map(|words| (play(words.play).summary, words.summary, words.talking_points));
+        let kept = words::RETENTION.iter().map(|words| {
+            let RetentionPlay { strategy, summary, talking_points } = retention(words.play);
+            assert_eq!((strategy, talking_points.len()), (words.play, words.talking_points.len()));
+            (summary, words.summary, words.talking_points)
+        });
+        for (found, summary, points) in plays.chain(kept) {
+            assert_eq!(found, summary, "each has words of its own");
+            assert!((2..=3).contains(&points.len()), "{summary}");
+            for text in points.iter().chain([&summary]) {
                 assert!(!text.is_empty() && text.chars().count() <= TEXT_MAX_CHARS, "{text}");
                 assert_eq!(protected::classify(text), None, "{text}");
             }
