@@ -208,6 +208,14 @@ impl FeatureView {
         Some((&attribute.name, meaning))
     }
 
+    /// The code of a category of column `column`; `None` where that is no category of it.
+    pub(crate) fn code(&self, column: usize, category: &str) -> Option<u32> {
+        match &self.attributes.get(column.checked_sub(self.fixed.len())?)?.encoding {
+            Encoding::Category(codes) => codes.get(category).copied(),
+            Encoding::Number | Encoding::Days => None,
+        }
+    }
+
     /// Number of columns, at most [`MAX_WIDTH`].
     #[must_use]
     pub fn width(&self) -> usize {

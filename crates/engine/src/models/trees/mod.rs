@@ -7,10 +7,12 @@
 
 mod boosting;
 mod forest;
+pub(super) mod import;
 mod interchange;
 mod quadrature;
 mod shapley;
 mod statistics;
+mod ubj;
 
 use hessboost::{
     error::HessboostError,
@@ -161,7 +163,7 @@ fn is_plain(model: &BoostedModel) -> bool {
         && model.num_parallel_tree() == 1
         && model.linear().is_none()
         && model.tree_weights().all(|weight| weight == 1.0)
-        && model.objective().name() == "binary:logistic"
+        && model.objective().name() == import::OBJECTIVE
 }
 
 impl Source for RegTree {

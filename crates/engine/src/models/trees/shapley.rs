@@ -163,3 +163,170 @@ fn shares(value: f64, taken: &[f64], failed: u64, rule: &[Point], mut give: impl
         give(i, value * (satisfied(i) - taken[i]) * weights[i]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::forest::{Branch, Forest, Source, Test};
+    use super::*;
+
+    /// A node: column, threshold, whether missing goes first, children; or a leaf's value. Each with its cover.
+    enum Node {
+        Test(usize, f32, bool, [usize; 2]),
+        Leaf(f32),
+    }
+
+    struct Tree(Vec<(Node, f64)>);
+
+    impl Source for Tree {
+        fn branch(&self, id: usize) -> Branch<'_> {
+            match &self.0[id].0 {
+                Node::Leaf(value) => Branch::Leaf(*value),
+                Node::Test(column, threshold, missing_first, children) => Branch::Test {
+                    column: *column,
+                    test: Test::Below(*threshold),
+                    missing_first: *missing_first,
+                    children: *children,
+                },
+            }
+        }
+
+        fn cover(&self, id: usize) -> f64 {
+            self.0[id].1
+        }
+    }
+
+    impl Tree {
+        /// A tree of `depth` over `columns` columns, drawn from `next`, which gives numbers from 0 to 1.
+        fn drawn(depth: usize, columns: usize, next: &mut impl FnMut() -> f64) -> Self {
+            let mut tree = Self(Vec::new());
+            tree.grow(depth, columns, 1_000.0, next);
+            tree
+        }
+
+        fn grow(&mut self, depth: usize, columns: usize, cover: f64, next: &mut impl FnMut() -> f64) -> usize {
+            let id = self.0.len();
+            self.0.push((Node::Leaf((next() * 2.0 - 1.0) as f32), cover));
+            if depth > 0 && next() < 0.9 {
+                let column = (next() * columns as f64) as usize;
+                let (threshold, missing_first, share) = (next() as f32, next() < 0.5, next());
+                let first = self.grow(depth - 1, columns, cover * share, next);
+                let second = self.grow(depth - 1, columns, cover * (1.0 - share), next);
+                self.0[id].0 = Node::Test(column, threshold, missing_first, [first, second]);
+            }
+            id
+        }
+
+        /// What the tree says below `id` where only the columns of `known` are.
+        fn expectation(&self, id: usize, row: &[f32], known: u32) -> f64 {
+            match &self.0[id].0 {
+                Node::Leaf(value) => f64::from(*value),
+                Node::Test(column, threshold, missing_first, children) if known >> column & 1 == 1 => {
+                    let value = row[*column];
+                    let first = if value.is_nan() { *missing_first } else { value < *threshold };
+                    self.expectation(children[usize::from(!first)], row, known)
+                }
+                Node::Test(.., children) => {
+                    let [first, second] = children.map(|child| self.0[child].1);
+                    let [of_first, of_second] = children.map(|child| self.expectation(child, row, known));
+                    (first * of_first + second * of_second) / (first + second)
+                }
+            }
+        }
+
+        /// The Shapley values by their definition: a column's mean gain over the orders in which columns come to be
+        /// known.
+        fn brute_force(&self, row: &[f32]) -> Vec<f64> {
+            let n = row.len();
+            let values: Vec<f64> = (0..1_u32 << n).map(|known| self.expectation(0, row, known)).collect();
+            let weight = |size: u32| {
+                let chosen: f64 = (0..size).map(|k| (n as f64 - 1.0 - f64::from(k)) / f64::from(k + 1)).product();
+                1.0 / (n as f64 * chosen)
+            };
+            let gain = |i: usize| {
+                let without = (0..1_usize << n).filter(|known| known >> i & 1 == 0);
+                without.map(|known| weight(known.count_ones()) * (values[known | 1 << i] - values[known])).sum()
+            };
+            (0..n).map(gain).collect()
+        }
+    }
+
+    fn generator(seed: u64) -> impl FnMut() -> f64 {
+        let mut state = seed;
+        move || {
+            state = crate::features::mix(state);
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        }
+    }
+
+    fn check(seed: u64, trees: usize, depth: usize, columns: usize) {
+        let mut next = generator(seed);
+        let trees: Vec<Tree> = (0..trees).map(|_| Tree::drawn(depth, columns, &mut next)).collect();
+        let mut forest = Forest::new(0.5, 0);
+        for tree in &trees {
+            forest.push(tree).unwrap();
+        }
+        let expected_bias = 0.5 + trees.iter().map(|tree| tree.expectation(0, &[], 0)).sum::<f64>();
+        assert!((forest.bias() - expected_bias).abs() < 1e-12);
+        for _ in 0..3 {
+            let row: Vec<f32> = (0..columns).map(|_| if next() < 0.2 { f32::NAN } else { next() as f32 }).collect();
+            let mut found = vec![0.0; columns];
+            forest.explain(&row, |column, share| found[column] += share);
+            let mut expected = vec![0.0; columns];
+            for tree in &trees {
+                tree.brute_force(&row).iter().zip(&mut expected).for_each(|(share, sum)| *sum += share);
+            }
+            for (column, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                assert!((found - expected).abs() < 1e-12, "column {column}: {found} is not {expected}");
+            }
+            let sum = forest.bias() + found.iter().sum::<f64>();
+            assert!((sum - forest.log_odds(&row)).abs() < 1e-12);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn short_paths_give_shapley_values(seed in any::<u64>(), depth in 0usize..6, columns in 1usize..6) {
+            check(seed, 3, depth, columns);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+        #[test]
+        fn long_paths_give_shapley_values(seed in any::<u64>()) {
+            check(seed, 1, 9, 11);
+        }
+    }
+
+    #[test]
+    fn data_that_never_took_a_branch_is_borne() {
+        let tree = Tree(vec![
+            (Node::Test(0, 0.5, true, [1, 2]), 10.0),
+            (Node::Test(0, 0.2, true, [3, 4]), 10.0),
+            (Node::Leaf(2.0), 0.0),
+            (Node::Leaf(1.0), 10.0),
+            (Node::Leaf(-1.0), 0.0),
+        ]);
+        let mut forest = Forest::new(0.0, 0);
+        forest.push(&tree).unwrap();
+        assert_eq!(forest.bias(), 1.0);
+        for (row, expected) in [([0.1], 0.0), ([0.3], -2.0), ([0.9], 1.0)] {
+            let mut found = 0.0;
+            forest.explain(&row, |_, share| found += share);
+            assert!((found - expected).abs() < 1e-12, "{row:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn tables_take_little_memory() {
+        let mut next = generator(1);
+        let mut forest = Forest::new(0.0, 0);
+        for _ in 0..100 {
+            forest.push(&Tree::drawn(6, 100, &mut next)).unwrap();
+        }
+        assert!(forest.size_bytes() < 100 * 64 * (64 * 6 * 8 + 200), "{}", forest.size_bytes());
+    }
+}
