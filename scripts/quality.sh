@@ -26,7 +26,7 @@ if [[ -z ${LEADSCORE_BIN:-} ]]; then
 fi
 # Libraries that wait busily for their threads slow each other down.
 export OMP_WAIT_POLICY=passive
-python=$(scripts/quality-venv)
+python=$(scripts/python-venv quality/requirements.txt)
 
 if [[ ${1:-} == tune ]]; then
   exec "$python" quality/tune.py "${@:2}"

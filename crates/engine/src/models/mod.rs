@@ -20,8 +20,8 @@ mod trees;
 pub use bundle::{Bundle, BundleError};
 pub use manifest::Manifest;
 pub use matrix::{Matrix, hard_targets};
-pub use trees::import::{ForeignFormat, ImportError, import as import_trees};
 pub use train::{Progress, TrainError, TrainOptions, TrainingSet, train};
+pub use trees::import::{ForeignFormat, ImportError, import as import_trees};
 
 /// What a model says of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -202,7 +202,9 @@ fn parameters(view: &[Column], columns: &[Boosted], work: Work) -> Result<Traini
         (None, _) | (_, ColumnKind::Categorical { .. }) => Monotone::None,
     });
     let mut directions: Vec<Monotone> = directions.collect();
-    directions.resize(columns.len(), Monotone::None);
+    // More of a category's earlier leads converted: that never speaks against the next. Trees that may say so learn
+    // the noise of the early rows.
+    directions.resize(columns.len(), Monotone::Increasing);
     TrainingParams::builder()
         .objective(Objective::BinaryLogistic(RegLoss::default()))
         .eval_metric(EvalMetric::LogLoss)

@@ -187,11 +187,15 @@ fn lightgbm_columns(text: &str) -> Result<Vec<Named>, ImportError> {
     }
     let lists = line("pandas_categorical:").and_then(|list| serde_json::from_str::<Vec<Vec<Value>>>(list).ok());
     let ranges = line("feature_infos=").unwrap_or_default();
-    // The lists are those of the categorical columns in their order; a column never split has no range.
-    let categorical = columns.iter_mut().zip(ranges.split(' ')).filter(|(_, range)| !range.starts_with('['));
-    for ((column, _), values) in categorical.zip(lists.unwrap_or_default()) {
-        column.values = values;
+    let lists = lists.unwrap_or_default();
+    // The lists are those of the categorical columns in their order; a column that never varied has no range.
+    let is_number = |range: &str| range.starts_with('[') || lists.is_empty();
+    let categorical = columns.iter_mut().zip(ranges.split(' ')).filter(|(_, range)| !is_number(range));
+    let categorical: Vec<&mut Named> = categorical.map(|(column, _)| column).collect();
+    if categorical.len() != lists.len() {
+        return Err(ImportError::NotPlain("a column that never varied hides which columns its categories are of"));
     }
+    categorical.into_iter().zip(lists).for_each(|(column, values)| column.values = values);
     Ok(columns)
 }
 
@@ -283,9 +287,12 @@ fn move_tests(tree: &mut Value, places: &[Place], view: &FeatureView) -> Result<
         new_sizes.push(codes.len() as i64);
         sets.extend(codes);
     }
-    for (list, values) in
-        [("split_indices", moved), ("categories", sets), ("categories_segments", starts), ("categories_sizes", new_sizes)]
-    {
+    for (list, values) in [
+        ("split_indices", moved),
+        ("categories", sets),
+        ("categories_segments", starts),
+        ("categories_sizes", new_sizes),
+    ] {
         tree[list] = values.into();
     }
     Ok(())

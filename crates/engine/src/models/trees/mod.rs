@@ -187,4 +187,6 @@ impl Source for RegTree {
 }
 
 #[cfg(test)]
+mod against_python;
+#[cfg(test)]
 mod tests;

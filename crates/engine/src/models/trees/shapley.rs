@@ -169,7 +169,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::forest::{Branch, Forest, Source, Test};
-    use super::*;
 
     /// A node: column, threshold, whether missing goes first, children; or a leaf's value. Each with its cover.
     enum Node {
