@@ -123,6 +123,11 @@ def foreign(folder: Path):
     booster.save_model(folder / "texts.ubj")
     say("texts", booster.predict(data, output_margin=True))
 
+    accents = table.frame(texts=True)
+    accents["attributes.own kind"] = accents["attributes.own kind"].cat.rename_categories(lambda text: text + "é")
+    data = xgboost.DMatrix(accents, label=table.targets, enable_categorical=True)
+    xgboost.train(parameters, data, 2).save_model(folder / "accents.ubj")
+
     quiet = {"objective": "binary", "verbose": -1, "seed": SEED, "min_data_per_group": 20}
     for name, frame in [("light_texts", table.frame(texts=True)), ("light_codes", table.frame(texts=False))]:
         booster = lightgbm.train(quiet, lightgbm.Dataset(frame, table.targets), 20)
@@ -130,8 +135,10 @@ def foreign(folder: Path):
         say(name, booster.predict(frame, raw_score=True))
 
     data = table.matrix(named=True)
+    numbers = xgboost.DMatrix(np.nan_to_num(table.rows), label=table.targets, feature_names=table.names)
     classes = xgboost.DMatrix(data.get_data(), label=np.arange(data.num_row()) % 3, feature_names=table.names)
     xgboost.train(parameters | {"booster": "dart", "rate_drop": 0.5}, data, 8).save_model(folder / "dart.json")
+    xgboost.train({"objective": parameters["objective"], "booster": "gblinear"}, numbers, 2).save_model(folder / "slopes.json")
     xgboost.train({"objective": "reg:squarederror"}, data, 2).save_model(folder / "squares.json")
     xgboost.train({"objective": "multi:softprob", "num_class": 3}, classes, 2).save_model(folder / "classes.ubj")
     xgboost.train(parameters | {"num_parallel_tree": 3}, data, 2).save_model(folder / "parallel.json")
@@ -145,8 +152,8 @@ def foreign(folder: Path):
     )
     xgboost.train(parameters, swapped, 20).save_model(folder / "swapped.json")
     linear = {"objective": "binary", "verbose": -1, "linear_tree": True}
-    numbers = lightgbm.Dataset(table.rows, table.targets, feature_name=[n.replace(" ", "_") for n in table.names])
-    lightgbm.train(linear, numbers, 2).save_model(folder / "linear.txt")
+    light = lightgbm.Dataset(table.rows, table.targets, feature_name=[n.replace(" ", "_") for n in table.names])
+    lightgbm.train(linear, light, 2).save_model(folder / "linear.txt")
     anonymous = lightgbm.Dataset(table.rows, table.targets)
     lightgbm.train({"objective": "binary", "verbose": -1}, anonymous, 2).save_model(folder / "unnamed.txt")
 

@@ -107,7 +107,7 @@ impl World {
             features[web] = visits as f32;
             let text = |prefix: &str, code: u64| AttributeValue::Category(format!("{prefix} {code}"));
             let mut attributes =
-                vec![("own kind".to_owned(), text("é", kind)), ("source".to_owned(), text("s", source))];
+                vec![("own kind".to_owned(), text("k", kind)), ("source".to_owned(), text("s", source))];
             if next() < 0.7 {
                 attributes.push(("pace".to_owned(), AttributeValue::Number(pace)));
             }
@@ -156,7 +156,7 @@ impl World {
         let table = serde_json::json!({
             "names": names, "cardinalities": cardinalities, "rounds": ROUNDS,
             "texts": {
-                "attributes.own kind": texts("attributes.own kind", "é", 3),
+                "attributes.own kind": texts("attributes.own kind", "k", 3),
                 "attributes.source": texts("attributes.source", "s", SOURCES),
             },
         });
@@ -247,6 +247,7 @@ fn models_trained_elsewhere_say_here_what_they_said_there() {
     let refused = |name: &str| read(name).unwrap_err();
     assert!(matches!(refused("dart.json"), ImportError::NotPlain(why) if why.contains("dart")));
     assert!(matches!(refused("parallel.json"), ImportError::NotPlain(why) if why.contains("several trees")));
+    assert!(matches!(refused("slopes.json"), ImportError::NotPlain(why) if why.contains("linear")));
     assert!(matches!(refused("linear.txt"), ImportError::NotPlain(why) if why.contains("linear")));
     assert!(matches!(refused("squares.json"), ImportError::Objective(name) if name == "reg:squarederror"));
     assert!(matches!(refused("classes.ubj"), ImportError::Objective(name) if name == "multi:softprob"));

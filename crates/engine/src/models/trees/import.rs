@@ -3,8 +3,9 @@
 //! Owns: which models can serve here, and whose column and category is whose. Invariant: an imported model says of a
 //! row of the view what it said where it was trained, to rounding; what cannot be said is refused by name. The columns
 //! are found by name: the training table's are those of the view. Categories are the view's codes, or, where the file
-//! lists values (a data frame's categories), those values: numbers are codes, texts are looked up in the view. All
-//! rounds of a file count, whatever round it calls the best. Deliberately absent: reading folders, choosing a format.
+//! lists values (a data frame's categories), those values: numbers are codes, texts are looked up in the view, and what
+//! is not listed is missing, as it was there. All rounds of a file count, whatever round it calls the best.
+//! Deliberately absent: reading folders, choosing a format.
 
 use std::collections::HashSet;
 
@@ -24,6 +25,9 @@ use crate::features::{ColumnKind, FeatureView};
 
 /// The objective of every model of a binary outcome, by XGBoost's name.
 pub(super) const OBJECTIVE: &str = "binary:logistic";
+
+const WEIGHTED: &str = "its trees have weights (dart)";
+const LINEAR: &str = "it has linear parts";
 
 /// The form of a file with foreign trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +77,9 @@ pub enum ImportError {
     /// A test by number of a column whose categories have numbers of the file's own.
     #[error("the model tests `{0}` by number, but lists categories for it")]
     NotNumeric(String),
+    /// XGBoost 3.2 counts letters where it should count bytes, so that such a list is cut off.
+    #[error("the categories of `{0}` that the model lists are not plain ASCII text: train it on their codes")]
+    Categories(String),
     /// The outcome is not binary, or the loss not the logistic one.
     #[error("the objective of the model is `{0}`; only `binary:logistic` (LightGBM: `binary`) can serve")]
     Objective(String),
@@ -148,6 +155,11 @@ pub fn import(bytes: &[u8], format: ForeignFormat, view: &FeatureView) -> Result
 }
 
 fn read_xgboost(document: &Value) -> Result<(Vec<Named>, BoostedModel), ImportError> {
+    match document.pointer("/learner/gradient_booster/name").and_then(Value::as_str) {
+        Some("dart") => return Err(ImportError::NotPlain(WEIGHTED)),
+        Some("gblinear") => return Err(ImportError::NotPlain(LINEAR)),
+        _ => {}
+    }
     let names = document.pointer("/learner/feature_names").and_then(Value::as_array);
     let names = names.filter(|names| !names.is_empty()).ok_or(ImportError::Unnamed)?;
     let mut columns = Vec::with_capacity(names.len());
@@ -157,7 +169,7 @@ fn read_xgboost(document: &Value) -> Result<(Vec<Named>, BoostedModel), ImportEr
     }
     let lists = document.pointer("/learner/gradient_booster/model/cats/enc").and_then(Value::as_array);
     for (column, list) in columns.iter_mut().zip(lists.into_iter().flatten()) {
-        column.values = listed_values(list).ok_or(ImportError::Malformed)?;
+        column.values = listed_values(list).ok_or_else(|| ImportError::Categories(column.name.clone()))?;
     }
     let model = BoostedModel::decode(document.to_string().as_bytes(), ModelFormat::XgboostJson)?;
     if model.n_features() == columns.len() { Ok((columns, model)) } else { Err(ImportError::Malformed) }
@@ -167,7 +179,8 @@ fn read_xgboost(document: &Value) -> Result<(Vec<Named>, BoostedModel), ImportEr
 fn listed_values(list: &Value) -> Option<Vec<Value>> {
     let values = list.get("values")?.as_array()?;
     let Some(starts) = list.get("offsets") else { return Some(values.clone()) };
-    let bytes: Option<Vec<u8>> = values.iter().map(|value| Some(value.as_i64()? as u8)).collect();
+    let ascii = |value: &Value| u8::try_from(value.as_i64()?).ok().filter(u8::is_ascii);
+    let bytes: Option<Vec<u8>> = values.iter().map(ascii).collect();
     let (bytes, starts) = (bytes?, starts.as_array()?);
     let text = |ends: &[Value]| {
         let (start, end) = (usize::try_from(ends[0].as_u64()?).ok()?, usize::try_from(ends[1].as_u64()?).ok()?);
@@ -205,13 +218,13 @@ fn check(model: &BoostedModel) -> Result<(), ImportError> {
         return Err(ImportError::Objective(objective.to_owned()));
     }
     let problem = if model.linear().is_some() || model.trees().iter().any(|tree| tree.linear_leaves().is_some()) {
-        "it has linear parts"
+        LINEAR
     } else if model.n_outputs() != 1 {
         "it has several outputs"
     } else if model.num_parallel_tree() != 1 {
         "a round has several trees"
     } else if model.tree_weights().any(|weight| weight != 1.0) {
-        "its trees have weights (dart)"
+        WEIGHTED
     } else {
         return Ok(());
     };
@@ -252,6 +265,7 @@ fn move_tests(tree: &mut Value, places: &[Place], view: &FeatureView) -> Result<
     let left = integers(tree, "left_children")?;
     let split = integers(tree, "split_indices")?;
     let by_category = integers(tree, "split_type")?;
+    let missing_left = integers(tree, "default_left")?;
     let mut moved = split.clone();
     for (node, (&split, &left)) in split.iter().zip(&left).enumerate() {
         if left == -1 {
@@ -272,16 +286,15 @@ fn move_tests(tree: &mut Value, places: &[Place], view: &FeatureView) -> Result<
         let set: Vec<i64> = rest.by_ref().take(usize::try_from(size).unwrap_or_default()).collect();
         let split = usize::try_from(node).ok().and_then(|node| split.get(node)).ok_or(ImportError::Malformed)?;
         let place = usize::try_from(*split).ok().and_then(|split| places.get(split)).ok_or(ImportError::Malformed)?;
-        let mut codes: Vec<i64> = match &place.codes {
+        let cardinality = cardinality(view.columns()[place.column].kind);
+        let missing_right = usize::try_from(node).is_ok_and(|node| missing_left.get(node) == Some(&0));
+        let mut codes = match &place.codes {
             None => set,
-            Some(codes) => {
-                let known = |code: i64| codes.get(usize::try_from(code).ok()?).copied().flatten().map(i64::from);
-                set.into_iter().filter_map(known).collect()
-            }
+            Some(listed) => listed_codes(&set, listed, missing_right, cardinality),
         };
         if codes.is_empty() {
             // The format knows no empty set; this code is of no category.
-            codes.push(cardinality(view.columns()[place.column].kind));
+            codes.push(cardinality);
         }
         starts.push(sets.len() as i64);
         new_sizes.push(codes.len() as i64);
@@ -296,6 +309,17 @@ fn move_tests(tree: &mut Value, places: &[Place], view: &FeatureView) -> Result<
         tree[list] = values.into();
     }
     Ok(())
+}
+
+/// The view's codes that a set of the file's stands for. What the file does not list was missing to it.
+fn listed_codes(set: &[i64], listed: &[Option<u32>], with_missing: bool, cardinality: i64) -> Vec<i64> {
+    let of = |code: &i64| listed.get(usize::try_from(*code).ok()?).copied().flatten().map(i64::from);
+    let mut codes: Vec<i64> = set.iter().filter_map(of).collect();
+    if with_missing {
+        let known: HashSet<i64> = listed.iter().flatten().map(|&code| i64::from(code)).collect();
+        codes.extend((0..cardinality).filter(|code| !known.contains(code)));
+    }
+    codes
 }
 
 fn cardinality(kind: ColumnKind) -> i64 {

@@ -139,8 +139,10 @@ fn name_columns(tree: &mut Map<String, Value>, columns: &[Boosted]) -> Option<BT
             set.insert(of_codes.len() as i64);
         }
         sets.insert(node, set);
-        for (list, value) in [("split_indices", *of as i64), ("split_type", 1), ("split_conditions", 0)] {
-            *tree.get_mut(list)?.get_mut(node)? = value.into();
+        let tests: [(&str, Value); 3] =
+            [("split_indices", (*of).into()), ("split_type", 1.into()), ("split_conditions", 0.0.into())];
+        for (list, value) in tests {
+            *tree.get_mut(list)?.get_mut(node)? = value;
         }
     }
     Some(sets)
