@@ -79,7 +79,7 @@ pub enum Command {
     Models(commands::models::Command),
     /// Score leads now
     Score(commands::score::Options),
-    /// Write scores, leads or events to a file
+    /// Write scores, leads, events, training examples or models to files
     Export(commands::export::Options),
     /// Say what is configured, what is reachable and what is wrong
     Doctor(commands::doctor::Options),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     db::{After, Conn, select_in},
-    keyring::{DataKey, name_binding},
+    keyring::{DataKey, hex, name_binding},
 };
 
 /// Most leads of one page.
@@ -40,6 +40,13 @@ pub struct Erased {
 }
 
 impl Store {
+    /// What stands for a lead outside of the store: 128 bits of a keyed hash of its id, in hexadecimal digits. The
+    /// same lead always has the same, and nobody without the master key can tell whose it is.
+    #[must_use]
+    pub fn pseudonym(&self, lead: LeadId) -> String {
+        hex(&self.keyring().pseudonym(lead)[..16])
+    }
+
     /// A lead by its id; `None` where it is unknown or was erased.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod monotone;
 mod registers;
 mod signal;
 mod state;
+mod survey;
 mod talk;
 mod view;
 mod words;
@@ -29,6 +30,9 @@ pub use monotone::{Direction, monotone};
 pub(crate) use registers::mix;
 pub use signal::Signal;
 pub use state::{HourOfWeek, LeadState, StateError};
+pub use survey::Survey;
 pub(crate) use view::{CHANNEL, Meaning};
-pub use view::{Column, ColumnKind, FeatureView, MAX_ATTRIBUTE_COLUMNS, MAX_WIDTH, ViewError, schema_hash};
+pub use view::{
+    ATTRIBUTE_PREFIX, Column, ColumnKind, FeatureView, MAX_ATTRIBUTE_COLUMNS, MAX_WIDTH, ViewError, schema_hash,
+};
 pub(crate) use zone::local_hour;

@@ -2,14 +2,11 @@
 //!
 //! Owns: which columns there are, what their values mean, and the row of a lead. Invariant: the same examples give the
 //! same view, and a row of an example equals the row of the state that it was taken of. Deliberately absent:
-//! attributes whose name stands for a protected characteristic or its proxy; they never become columns.
+//! attributes whose name stands for a protected characteristic or its proxy; they never become columns (`survey`).
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap},
-};
+use std::collections::BTreeMap;
 
-use leadscore_domain::{AttributeValue, Timestamp, protected, time::DAY_US};
+use leadscore_domain::{AttributeValue, Timestamp, time::DAY_US};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +14,7 @@ use super::{
     LeadState, Market,
     catalogue::{FEATURES, Group},
     compute::compute,
+    survey::Survey,
 };
 use crate::{examples::Snapshot, models::Matrix};
 
@@ -24,12 +22,8 @@ use crate::{examples::Snapshot, models::Matrix};
 pub const MAX_ATTRIBUTE_COLUMNS: usize = 256;
 /// Most columns of a view.
 pub const MAX_WIDTH: usize = FEATURES.len() + MAX_ATTRIBUTE_COLUMNS;
-/// Most categories of a column besides "other".
-const CATEGORIES_MAX: usize = 255;
-/// A category is of at least this many leads: one lead's own value says nothing of others.
-const CATEGORY_LEADS_MIN: u32 = 2;
 /// What a column of an attribute is called before the attribute's name.
-const PREFIX: &str = "attributes.";
+pub const ATTRIBUTE_PREFIX: &str = "attributes.";
 /// The attribute under which a lead's channel appears, unless it has one of that name.
 pub(crate) const CHANNEL: &str = "channel";
 
@@ -71,7 +65,7 @@ pub enum ViewError {
 /// How an attribute becomes a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Encoding {
+pub(super) enum Encoding {
     /// The number itself; yes is 1 and no is 0.
     Number,
     /// Days from the instant to the attribute's time; negative for the past.
@@ -92,9 +86,9 @@ pub(crate) enum Meaning {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct AttributeColumn {
-    name: String,
-    encoding: Encoding,
+pub(super) struct AttributeColumn {
+    pub(super) name: String,
+    pub(super) encoding: Encoding,
 }
 
 /// The form in which a view is stored: features by name, as their places change from version to version.
@@ -147,36 +141,18 @@ impl FeatureView {
     /// two leads or more, ties by name.
     #[must_use]
     pub fn learn(snapshots: &[Snapshot]) -> Self {
-        let fixed = (0..FEATURES.len()).filter(|place| varies(snapshots, *place)).collect();
-        let mut found: HashMap<&str, Findings<'_>> = HashMap::new();
-        for snapshot in snapshots {
-            for (name, value) in &snapshot.attributes {
-                found.entry(name).or_default().add(snapshot.lead, value);
-            }
-        }
-        let mut usable: Vec<(usize, AttributeColumn)> = found
-            .into_iter()
-            .filter(|(name, findings)| {
-                protected::classify(name).is_none() && (findings.differs || findings.present() < snapshots.len())
-            })
-            .filter_map(|(name, findings)| {
-                Some((findings.present(), AttributeColumn { name: name.to_owned(), encoding: findings.encoding()? }))
-            })
-            .collect();
-        usable.sort_by(|(a, left), (b, right)| (Reverse(a), &left.name).cmp(&(Reverse(b), &right.name)));
-        usable.truncate(MAX_ATTRIBUTE_COLUMNS);
-        let mut attributes: Vec<AttributeColumn> = usable.into_iter().map(|(_, column)| column).collect();
-        attributes.sort_by(|a, b| a.name.cmp(&b.name));
-        Self::with_columns(fixed, attributes)
+        let mut survey = Survey::default();
+        snapshots.iter().for_each(|snapshot| survey.add(snapshot));
+        survey.view()
     }
 
-    fn with_columns(fixed: Vec<usize>, attributes: Vec<AttributeColumn>) -> Self {
+    pub(super) fn with_columns(fixed: Vec<usize>, attributes: Vec<AttributeColumn>) -> Self {
         let of_features = fixed.iter().map(|place| {
             let spec = &FEATURES[*place];
             Column { name: spec.name.to_owned(), group: spec.group, kind: ColumnKind::Numeric }
         });
         let of_attributes = attributes.iter().map(|attribute| Column {
-            name: format!("{PREFIX}{}", attribute.name),
+            name: format!("{ATTRIBUTE_PREFIX}{}", attribute.name),
             group: Group::MarketFit,
             kind: match &attribute.encoding {
                 Encoding::Number | Encoding::Days => ColumnKind::Numeric,
@@ -214,6 +190,20 @@ impl FeatureView {
             Encoding::Category(codes) => codes.get(category).copied(),
             Encoding::Number | Encoding::Days => None,
         }
+    }
+
+    /// The categories of a column by code, from 1; `None` where it holds numbers. Code 0 is any other.
+    ///
+    /// # Panics
+    /// Where there is no such column.
+    #[must_use]
+    pub fn categories(&self, column: usize) -> Option<Vec<&str>> {
+        assert!(column < self.width(), "the view has {} columns", self.width());
+        let attribute = &self.attributes[column.checked_sub(self.fixed.len())?];
+        let Encoding::Category(codes) = &attribute.encoding else { return None };
+        let mut by_code: Vec<(u32, &str)> = codes.iter().map(|(text, code)| (*code, text.as_str())).collect();
+        by_code.sort_unstable();
+        Some(by_code.into_iter().map(|(_, text)| text).collect())
     }
 
     /// Number of columns, at most [`MAX_WIDTH`].
@@ -326,14 +316,6 @@ fn to_hex(hash: Sha256) -> String {
     })
 }
 
-/// Whether a fixed feature differs between any two examples; a missing value differs from any other.
-fn varies(snapshots: &[Snapshot], place: usize) -> bool {
-    let [first, second, ..] = snapshots else { return true };
-    let reference = first.features[place];
-    let same = |value: f32| value == reference || (value.is_nan() && reference.is_nan());
-    !same(second.features[place]) || snapshots.iter().any(|snapshot| !same(snapshot.features[place]))
-}
-
 /// An attribute's value without its owner.
 #[derive(Clone, Copy)]
 enum Attribute<'a> {
@@ -373,68 +355,5 @@ impl Encoding {
             (Self::Number, Attribute::Category(_) | Attribute::Time(_))
             | (Self::Days, Attribute::Number(_) | Attribute::Boolean(_) | Attribute::Category(_)) => f32::NAN,
         }
-    }
-}
-
-/// What the examples show of one attribute.
-#[derive(Default)]
-struct Findings<'a> {
-    numbers: usize,
-    booleans: usize,
-    times: usize,
-    texts: usize,
-    /// Leads of each category, and the lead that was counted last: a lead's examples follow each other.
-    categories: HashMap<&'a str, (u32, u64)>,
-    first: Option<&'a AttributeValue>,
-    differs: bool,
-}
-
-impl<'a> Findings<'a> {
-    fn add(&mut self, lead: u64, value: &'a AttributeValue) {
-        match value {
-            AttributeValue::Number(_) => self.numbers += 1,
-            AttributeValue::Boolean(_) => self.booleans += 1,
-            AttributeValue::Time { .. } => {
-                self.times += 1;
-                // The distance to the instant differs even where the time does not.
-                self.differs = true;
-            }
-            AttributeValue::Category(text) => {
-                self.texts += 1;
-                let (leads, last) = self.categories.entry(text).or_insert((0, lead));
-                if *leads == 0 || *last != lead {
-                    *leads += 1;
-                    *last = lead;
-                }
-            }
-        }
-        let first = *self.first.get_or_insert(value);
-        self.differs |= first != value;
-    }
-
-    fn present(&self) -> usize {
-        self.numbers + self.booleans + self.times + self.texts
-    }
-
-    /// By the most frequent type; `None` where no category is of two leads.
-    fn encoding(&self) -> Option<Encoding> {
-        let most = self.texts.max(self.times).max(self.numbers + self.booleans);
-        if self.numbers + self.booleans == most {
-            return Some(Encoding::Number);
-        }
-        if self.times == most {
-            return Some(Encoding::Days);
-        }
-        let mut categories: Vec<(Reverse<u32>, &str)> = self
-            .categories
-            .iter()
-            .filter(|(_, (leads, _))| *leads >= CATEGORY_LEADS_MIN)
-            .map(|(text, (leads, _))| (Reverse(*leads), *text))
-            .collect();
-        categories.sort_unstable();
-        categories.truncate(CATEGORIES_MAX);
-        let codes: BTreeMap<String, u32> =
-            (1..).zip(categories).map(|(code, (_, text))| (text.to_owned(), code)).collect();
-        (!codes.is_empty()).then_some(Encoding::Category(codes))
     }
 }

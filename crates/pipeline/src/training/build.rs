@@ -52,16 +52,16 @@ impl TrainingData {
 }
 
 /// What one lead adds.
-struct Part {
-    lead: LeadId,
+pub(super) struct Part {
+    pub(super) lead: LeadId,
     token: u64,
     events: u64,
     /// `None` where the lead may not be profiled.
-    examples: Option<(Vec<Snapshot>, HourOfWeek, Option<LeadCalls>)>,
+    pub(super) examples: Option<(Vec<Snapshot>, HourOfWeek, Option<LeadCalls>)>,
 }
 
 /// How parts are computed; shared by all threads.
-struct Recipe {
+pub(super) struct Recipe {
     market: Market,
     examples: ExampleOptions,
     policy: ScoringPolicy,
@@ -80,35 +80,49 @@ pub async fn build(
     options: &TrainingOptions,
     progress: &ProgressFn,
 ) -> Result<TrainingData, TrainingError> {
-    let total = store.counts().await?.leads;
-    let known_until = options.known_until.unwrap_or_else(|| clock.now());
-    let recipe = Arc::new(Recipe {
-        market: Market::new(store.market().await?),
-        examples: ExampleOptions {
-            horizon_us: options.horizon_us,
-            known_until,
-            per_lead: options.per_lead,
-            seed: options.seed,
-        },
-        policy: options.policy.clone(),
-        key: TokenKey::new(options.seed),
-    });
+    let recipe = Recipe::new(store, clock, options).await?;
     let acknowledgements = store.acknowledgements().await?;
-    let mut data = TrainingData { known_until, acknowledgements, ..TrainingData::default() };
+    let data = TrainingData { known_until: recipe.known_until(), acknowledgements, ..TrainingData::default() };
+    let add = |data: &mut TrainingData, part| {
+        data.add(part);
+        Ok(())
+    };
+    walk(store, &Arc::new(recipe), "reading leads", progress, data, add).await
+}
+
+/// Computes the part of every lead, in the order of their ids, and hands each to `add` with what was gathered so far.
+///
+/// Memory: what is gathered, and two pages of 512 leads with their events.
+pub(super) async fn walk<T, E>(
+    store: &Store,
+    recipe: &Arc<Recipe>,
+    step: &'static str,
+    progress: &ProgressFn,
+    gathered: T,
+    add: impl Fn(&mut T, Part) -> Result<(), E> + Copy + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    let total = store.counts().await?.leads;
+    let mut gathered = gathered;
+    let mut done = 0;
     let mut page = read_page(store, None).await?;
     while let Some(last) = page.last().map(|(lead, _)| *lead) {
+        done += page.len() as u64;
         // The next page is read while this one is computed.
-        let recipe = Arc::clone(&recipe);
-        let compute =
-            blocking(move || page.par_iter().map(|(id, events)| recipe.part(*id, events)).collect::<Vec<_>>());
-        let (parts, next) = tokio::join!(compute, read_page(store, Some(last)));
-        for part in parts {
-            data.add(part);
-        }
+        let recipe = Arc::clone(recipe);
+        let compute = blocking(move || {
+            let parts: Vec<Part> = page.par_iter().map(|(id, events)| recipe.part(*id, events)).collect();
+            parts.into_iter().try_for_each(|part| add(&mut gathered, part)).map(|()| gathered)
+        });
+        let (computed, next) = tokio::join!(compute, read_page(store, Some(last)));
+        gathered = computed?;
         page = next?;
-        progress(TrainingProgress { step: "reading leads", done: data.leads, total: total.max(data.leads) });
+        progress(TrainingProgress { step, done, total: total.max(done) });
     }
-    Ok(data)
+    Ok(gathered)
 }
 
 /// The next leads in the order of their ids, each with its events but for unreadable ones, which are dead letters;
@@ -121,6 +135,26 @@ async fn read_page(store: &Store, after: Option<LeadId>) -> Result<Vec<(LeadId, 
 }
 
 impl Recipe {
+    /// How `options` want the parts of all leads to be computed.
+    pub(super) async fn new(store: &Store, clock: &dyn Clock, options: &TrainingOptions) -> Result<Self, StoreError> {
+        Ok(Self {
+            market: Market::new(store.market().await?),
+            examples: ExampleOptions {
+                horizon_us: options.horizon_us,
+                known_until: options.known_until.unwrap_or_else(|| clock.now()),
+                per_lead: options.per_lead,
+                seed: options.seed,
+            },
+            policy: options.policy.clone(),
+            key: TokenKey::new(options.seed),
+        })
+    }
+
+    /// Until when everything is known.
+    pub(super) fn known_until(&self) -> Timestamp {
+        self.examples.known_until
+    }
+
     fn part(&self, lead: LeadId, events: &[Event]) -> Part {
         let token = self.key.token(lead);
         let mut state = LeadState::default();

@@ -8,6 +8,7 @@
 mod build;
 mod champion;
 mod evaluate;
+mod export;
 mod token;
 mod train;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use build::{TrainingData, build};
 pub use evaluate::{EvaluateOptions, Evaluated, Evaluation, EvaluationRow, Truth, Written, evaluate};
+pub use export::{ExportError, Exported, export_training_set};
 use leadscore_domain::{Timestamp, time::DAY_US};
 use leadscore_engine::{
     evaluate::BacktestError,

@@ -5,3 +5,4 @@
 mod scorer;
 mod support;
 mod training;
+mod training_set;

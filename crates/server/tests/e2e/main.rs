@@ -8,6 +8,7 @@
 mod bad_input;
 mod crash;
 mod demo;
+mod interop;
 mod journey;
 mod serving;
 mod support;

@@ -70,6 +70,11 @@ impl Keyring {
         self.keyed_hash("account", email)
     }
 
+    /// What stands for a lead outside: equal for equal leads, and meaningless without the master key.
+    pub(crate) fn pseudonym(&self, lead: LeadId) -> Lookup {
+        self.keyed_hash("pseudonym", &lead.to_string())
+    }
+
     /// Seals and opens what belongs to an account.
     pub(crate) fn accounts(&self) -> &DataKey {
         &self.accounts

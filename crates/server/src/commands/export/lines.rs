@@ -1,13 +1,13 @@
-//! `leadscore export`: scores, leads or events, a line each.
+//! Scores, leads or events, a line each.
 
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
-    path::PathBuf,
+    path::Path,
 };
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use leadscore_domain::{Event, LeadId};
 use serde_json::{Map, Value, json};
 
@@ -16,29 +16,9 @@ use crate::{context::Context, folder::Folder, progress};
 /// Leads that are read at a time.
 const PAGE_LEADS: usize = 1_000;
 
-/// What can be asked of it.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  leadscore export scores --format csv --out scores.csv
-  leadscore export leads | jq .lead_id
-  leadscore export events --out events.jsonl
-
-Leads and events hold personal data, in the clear.")]
-pub struct Options {
-    /// What to export
-    what: What,
-    /// Form of the lines
-    #[arg(long, default_value = "jsonl")]
-    format: Format,
-    /// File to write [default: standard output]
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-}
-
-/// What can be exported.
+/// What can be exported a line each.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum What {
+pub enum What {
     /// The latest score of each lead
     Scores,
     /// Each lead with its name and handles
@@ -48,41 +28,44 @@ enum What {
 }
 
 /// Forms of lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A JSON object a line
-    Jsonl,
-    /// Comma-separated values; what is nested stands in its cell as JSON
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lined {
+    /// A JSON object a line.
+    Json,
+    /// Comma-separated values; what is nested stands in its cell as JSON.
     Csv,
 }
 
-/// Runs the command.
-pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
-    let folder = Folder::open(context).await?;
-    let exported = export(&options, &folder, context).await;
-    folder.store.close().await;
-    let rows = exported?;
-    if let Some(file) = &options.out {
+/// Writes what was asked for to a file, or to standard output.
+pub async fn export(
+    what: What,
+    form: Lined,
+    out: Option<&Path>,
+    folder: &Folder,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let rows = write(what, form, out, folder, context).await?;
+    if let Some(file) = out {
         let file = file.display().to_string();
         context.output.result(&json!({ "rows": rows, "file": file }), || format!("{file}: {rows} rows"))?;
     }
     Ok(())
 }
 
-async fn export(options: &Options, folder: &Folder, context: &Context) -> anyhow::Result<u64> {
-    let sink: Box<dyn Write> = match &options.out {
+async fn write(what: What, form: Lined, out: Option<&Path>, folder: &Folder, context: &Context) -> anyhow::Result<u64> {
+    let sink: Box<dyn Write> = match out {
         Some(path) => Box::new(File::create(path).with_context(|| format!("writing {}", path.display()))?),
         None => Box::new(io::stdout()),
     };
-    let mut lines = Lines::new(sink, options.format);
+    let mut lines = Lines::new(sink, form);
     let leads = folder.store.counts().await?.leads;
-    let bar = progress::bar(context.output, "exporting", Some(leads).filter(|_| options.out.is_some()));
+    let bar = progress::bar(context.output, "exporting", Some(leads).filter(|_| out.is_some()));
     let mut after = None;
     loop {
         let page = folder.store.leads_page(after, PAGE_LEADS).await?;
         let Some(last) = page.last() else { break };
         after = Some(*last);
-        for row in rows(options.what, &page, folder).await? {
+        for row in rows(what, &page, folder).await? {
             lines.write(row)?;
         }
         bar.inc(page.len() as u64);
@@ -126,19 +109,19 @@ async fn rows(what: What, page: &[LeadId], folder: &Folder) -> anyhow::Result<Ve
 /// Writes rows in the form that was asked for. The columns of CSV are those of the first row.
 struct Lines {
     sink: BufWriter<Box<dyn Write>>,
-    format: Format,
+    form: Lined,
     columns: Vec<String>,
     rows: u64,
 }
 
 impl Lines {
-    fn new(sink: Box<dyn Write>, format: Format) -> Self {
-        Self { sink: BufWriter::new(sink), format, columns: Vec::new(), rows: 0 }
+    fn new(sink: Box<dyn Write>, form: Lined) -> Self {
+        Self { sink: BufWriter::new(sink), form, columns: Vec::new(), rows: 0 }
     }
 
     fn write(&mut self, row: Value) -> io::Result<()> {
         self.rows += 1;
-        if self.format == Format::Jsonl {
+        if self.form == Lined::Json {
             serde_json::to_writer(&mut self.sink, &row)?;
             return writeln!(self.sink);
         }

@@ -1,0 +1,94 @@
+//! `leadscore export`: scores, leads or events a line each; training examples; models for other programs.
+
+mod lines;
+mod training_set;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use leadscore_domain::Timestamp;
+
+use self::lines::{Lined, What};
+use crate::{context::Context, failure::bad_input, folder::Folder};
+
+/// What can be asked of it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  leadscore export scores --format csv --out scores.csv
+  leadscore export leads | jq .lead_id
+  leadscore export events --out events.jsonl
+  leadscore export --training-set parquet --out examples
+  leadscore export --training-set parquet --until 2026-06-01T00:00:00Z --out examples
+
+Leads and events hold personal data, in the clear. A training set holds pseudonyms: examples of leads at
+instants, with only what had been received by then, in files by month and described by _examples.json.")]
+pub struct Options {
+    /// What to export, a line each
+    what: Option<What>,
+    /// Form of what is written [default: jsonl]
+    #[arg(long)]
+    format: Option<Format>,
+    /// Export the examples that a model is trained on, in this form; needs --out
+    #[arg(long, value_name = "FORM", conflicts_with_all = ["what", "format"])]
+    training_set: Option<TableForm>,
+    /// Leave out what was received later (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME", requires = "training_set")]
+    until: Option<Timestamp>,
+    /// File to write, or folder for training sets [default: standard output]
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
+}
+
+/// Forms of what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A JSON object a line
+    Jsonl,
+    /// Comma-separated values; what is nested stands in its cell as JSON
+    Csv,
+}
+
+/// Forms of tables.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TableForm {
+    /// Parquet files by month
+    Parquet,
+}
+
+/// What was asked for, with what it needs.
+enum Wanted<'a> {
+    Lines(What, Lined),
+    TrainingSet(Option<Timestamp>, &'a Path),
+}
+
+/// Runs the command.
+pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
+    let wanted = options.wanted()?;
+    let folder = Folder::open(context).await?;
+    let done = match wanted {
+        Wanted::Lines(what, form) => lines::export(what, form, options.out.as_deref(), &folder, context).await,
+        Wanted::TrainingSet(until, out) => training_set::export(until, out, &folder, context).await,
+    };
+    folder.store.close().await;
+    done
+}
+
+impl Options {
+    fn wanted(&self) -> anyhow::Result<Wanted<'_>> {
+        let out = || self.out.as_deref().ok_or_else(|| bad_input("name the folder to write with --out"));
+        match (self.what, self.training_set) {
+            (_, Some(TableForm::Parquet)) => Ok(Wanted::TrainingSet(self.until, out()?)),
+            (Some(what), None) => Ok(Wanted::Lines(
+                what,
+                match self.format {
+                    None | Some(Format::Jsonl) => Lined::Json,
+                    Some(Format::Csv) => Lined::Csv,
+                },
+            )),
+            (None, None) => Err(bad_input(
+                "say what to export: scores, leads, events, or --training-set; see `leadscore export --help`",
+            )),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What leaves the product is read by Python's own libraries.
+
+use std::{path::Path, process::Command, sync::OnceLock};
+
+use serde_json::json;
+
+use crate::support::{Folder, arg, describe};
+
+/// The root of the checkout.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// A Python with `tests/python/requirements.txt`, made by the first test that needs it.
+fn python() -> &'static str {
+    static PYTHON: OnceLock<String> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let mut command = Command::new(Path::new(ROOT).join("scripts/python-venv"));
+        let output = command.arg(Path::new(ROOT).join("tests/python/requirements.txt")).output().unwrap();
+        assert!(output.status.success(), "{}", describe(&output));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    })
+}
+
+/// Runs a script of `tests/python`, which must succeed.
+fn check(script: &str, arguments: &[&str]) {
+    let script = Path::new(ROOT).join("tests/python").join(script);
+    let output = Command::new(python()).arg(script).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", describe(&output));
+}
+
+/// A simulated brokerage, imported.
+fn brokerage(leads: &str) -> Folder {
+    let (folder, _) = Folder::initialised();
+    let world = folder.path("world");
+    folder.json(&["simulate", "--leads", leads, "--days", "400", "--out", arg(&world)]);
+    folder.json(&["import", "events", arg(&world.join("events.jsonl"))]);
+    folder.json(&["import", "market", arg(&world.join("market.jsonl"))]);
+    folder
+}
+
+#[test]
+fn a_training_set_is_read_by_pyarrow_and_learned_from_by_xgboost() {
+    let folder = brokerage("1500");
+    let out = folder.path("examples");
+    let exported = folder.json(&["export", "--training-set", "parquet", "--out", arg(&out)]);
+    assert_eq!(exported["folder"], json!(arg(&out)), "{exported}");
+    check("training_set.py", &[arg(&out)]);
+    let again = folder.run(&["export", "--training-set", "parquet", "--out", arg(&out)]);
+    assert_eq!(again.status.code(), Some(2), "a folder that is not empty is left alone: {}", describe(&again));
+}
