@@ -89,7 +89,8 @@ pub(super) static ACTIVITY: [[Wording; 6]; 9] = [
     activity!(Web1d Web7d Web30d Web90d WebDecay7d WebDays, Web [WebSession PageView],
         "No visit to the web site" "1 visit to the web site" "{n} visits to the web site",
         "Visited the web site", Missing => "Never seen on the web site"),
-    activity!(Search1d Search7d Search30d Search90d SearchDecay7d SearchDays, Search [SearchBuy SearchRent ListingSaved],
+    activity!(Search1d Search7d Search30d Search90d SearchDecay7d SearchDays,
+        Search [SearchBuy SearchRent ListingSaved],
         "No search and no home saved" "Searched or saved a home once" "Searched or saved homes {n} times"
         ", around {price}", "Searched or saved a home", Missing => "Never searched or saved a home"),
     activity!(Showing1d Showing7d Showing30d Showing90d ShowingDecay7d ShowingDays,
@@ -148,10 +149,12 @@ pub(super) static OTHERS: &[Wording] = words! {
         Below(0.5) => "Financing pages not visited"; Below(1.5) => "Looked at financing {ago}", "Looked at financing";
         Rest => "Looked at financing {n} times, last {ago}", "Looked at financing {n} times"; }
     ValuationViews Valuation [PageValuation] {
-        Below(0.5) => "Valuation page not visited"; Below(1.5) => "Looked at a home's value {ago}", "Looked at a home's value";
+        Below(0.5) => "Valuation page not visited";
+        Below(1.5) => "Looked at a home's value {ago}", "Looked at a home's value";
         Rest => "Looked at a home's value {n} times, last {ago}", "Looked at a home's value {n} times"; }
     ContactViews Inbound [PageContact] {
-        Below(0.5) => "Contact page not visited"; Below(1.5) => "Looked at the contact page {ago}", "Looked at the contact page";
+        Below(0.5) => "Contact page not visited";
+        Below(1.5) => "Looked at the contact page {ago}", "Looked at the contact page";
         Rest => "Looked at the contact page {n} times"; }
     SearchCount Search [] {
         Below(0.5) => "Never searched"; Below(1.5) => "Searched once around {price}", "Searched once";
@@ -319,14 +322,17 @@ pub(super) static OTHERS: &[Wording] = words! {
     SeasonSin Calendar [] { Rest => "Time of the year ({month})"; }
     SeasonCos Calendar [] { Rest => "Time of the year ({month})"; }
     PriceToMedian Budget [] {
-        Below(-0.05) => "Looks {below} below the area's median price"; Below(0.05) => "Looks near the area's median price";
+        Below(-0.05) => "Looks {below} below the area's median price";
+        Below(0.05) => "Looks near the area's median price";
         Rest => "Looks {above} above the area's median price"; }
     MedianPrice MarketPrices [] { Rest => "The median price where the lead looks is {money}"; }
     MarketChange3m MarketPrices [] {
-        Below(-0.005) => "Prices there fell {below} in 3 months"; Below(0.005) => "Prices there were stable for 3 months";
+        Below(-0.005) => "Prices there fell {below} in 3 months";
+        Below(0.005) => "Prices there were stable for 3 months";
         Rest => "Prices there rose {above} in 3 months"; }
     MarketChange12m MarketPrices [] {
-        Below(-0.005) => "Prices there fell {below} in 12 months"; Below(0.005) => "Prices there were stable for 12 months";
+        Below(-0.005) => "Prices there fell {below} in 12 months";
+        Below(0.005) => "Prices there were stable for 12 months";
         Rest => "Prices there rose {above} in 12 months"; }
     DaysOnMarket MarketSupply [] { Rest => "Homes where the lead looks sell in {days}"; }
     MonthsOfSupply MarketSupply [] { Rest => "{x} months of supply where the lead looks"; }
