@@ -4,6 +4,7 @@
 //! explanation and measurement. Invariant: no I/O, no clock, no global randomness; training and serving call the
 //! same feature code. Deliberately absent: storage, HTTP, async.
 
+pub mod conversation;
 pub mod evaluate;
 pub mod examples;
 pub mod explain;

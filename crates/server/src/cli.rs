@@ -81,6 +81,9 @@ pub enum Command {
     Score(commands::score::Options),
     /// Write scores, leads, events, training examples or models to files
     Export(commands::export::Options),
+    /// Judge the sentiment of texts and read calls, by a model of your own or the one that is built in
+    #[command(subcommand)]
+    Sentiment(commands::sentiment::Command),
     /// Say what is configured, what is reachable and what is wrong
     Doctor(commands::doctor::Options),
     /// Print a completion script for a shell

@@ -168,17 +168,29 @@ catalogue! {
     MessagesIn "messages_in" Engagement "messages" "messages from the lead" "life";
     MessagesOut "messages_out" Timing "messages" "messages to the lead" "life";
     // What was said.
-    SentimentMean "sentiment_mean" Engagement "-1 to 1" "mean sentiment of conversations: the platform's, else by the lexicon" "life";
+    SentimentMean "sentiment_mean" Engagement "-1 to 1" "mean sentiment of conversations, each the mean of the lead's turns by the product's own model, weighed by how far a turn is not neutral; the platform's where there are no words" "life";
     SentimentLast "sentiment_last" Engagement "-1 to 1" "sentiment of the latest judged conversation" "life";
     SentimentTrend "sentiment_trend" Engagement "-2 to 2" "mean of the later half of judged conversations minus mean of the earlier half; the middle one counts in neither" "8 conversations";
+    SentimentCallTrend "sentiment_call_trend" Engagement "-2 to 2" "mean over calls of the sentiment of the later half of the lead's turns minus that of the earlier half; of calls with four judged turns or more" "life";
+    PlatformSentimentMean "platform_sentiment_mean" Engagement "-1 to 1" "mean sentiment of conversations as the platform judged them" "life";
+    PlatformSentimentLast "platform_sentiment_last" Engagement "-1 to 1" "sentiment of the latest conversation that the platform judged" "life";
     LeadTalkShare "lead_talk_share" Engagement "share" "the lead's speech / all speech in calls; turns without duration at 150 words a minute" "life";
     QuestionsPerTalk "questions_per_talk" Engagement "questions" "the lead's questions / conversations in which it said something" "life";
+    AgentQuestions "agent_questions_per_talk" Timing "questions" "the agent's questions / conversations in which the lead said something" "life";
+    LeadWords "lead_words_per_talk" Engagement "words" "the lead's words / conversations in which it said something" "life";
+    LeadPauseSeconds "lead_pause_seconds" Engagement "seconds" "mean silence between the end of the agent's turn and the lead's next, each at most 60; of turns with offset and duration" "life";
+    AgentPauseSeconds "agent_pause_seconds" Timing "seconds" "mean silence between the end of the lead's turn and the agent's next, each at most 60" "life";
+    LeadInterruptShare "lead_interrupt_share" Engagement "share" "the lead's turns that began 0.3 s or more before the agent had ended / its turns that follow one of the agent's" "life";
+    AgentInterruptShare "agent_interrupt_share" Timing "share" "the agent's turns that began 0.3 s or more before the lead had ended / its turns that follow one of the lead's" "life";
     ViewingAsked "viewing_asked" Engagement "conversations" "conversations in which the lead asked to see a home" "life";
     ObjectionPrice "objection_price" Engagement "conversations" "conversations in which the lead objected to a price" "life";
     ObjectionFinancing "objection_financing" Engagement "conversations" "conversations in which the lead raised financing" "life";
     ObjectionTiming "objection_timing" Engagement "conversations" "conversations in which the lead put things off" "life";
+    ObjectionCompetitor "objection_competitor" Engagement "conversations" "conversations in which the lead spoke of another agent or company" "life";
     Commitment "commitment" Engagement "conversations" "conversations in which the lead committed to a step" "life";
     Disinterest "disinterest" Engagement "conversations" "conversations in which the lead declined" "life";
+    OptOut "opt_out" Engagement "conversations" "conversations in which the lead asked not to be contacted" "life";
+    OptOutDays "opt_out_days_since" Timing "days" "time since the lead last asked not to be contacted" "life";
     // Pace of contact.
     FirstResponseHours "first_response_hours" Timing "hours" "from the lead's creation to our first contact or the first answered call" "life";
     UnansweredHours "unanswered_hours" Timing "hours" "age of the lead where we have not yet contacted it" "life";

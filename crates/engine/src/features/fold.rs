@@ -18,9 +18,9 @@ use super::{
     registers::{Pulse, Stamp, hash_text},
     signal::Signal,
     state::{Call, Contact, Mood, SEARCH_AREAS, Search, Way},
-    talk::{self, Talk},
     zone::Zone,
 };
+use crate::conversation::{self, CallReading, SentimentModel};
 
 impl LeadState {
     /// Folds an event into the state. The same events in any order give the same state; an event that is applied
@@ -129,7 +129,8 @@ impl LeadState {
             }
             self.sums.call_ms = self.sums.call_ms.saturating_add(data.duration_ms.into());
             self.sums.longest_call_ms = self.sums.longest_call_ms.max(data.duration_ms);
-            self.talked(at, &talk::of_call(data));
+            let (reading, _) = conversation::read_call(data, SentimentModel::compiled_in());
+            self.talked(at, &reading);
         }
     }
 
@@ -148,7 +149,7 @@ impl LeadState {
             Direction::Inbound => {
                 self.tallies.add(Signal::MessageIn, at);
                 self.contact(at, Way::Inbound, Pulse::Inbound);
-                self.talked(at, &talk::of_message(data));
+                self.talked(at, &conversation::read_message(data, SentimentModel::compiled_in()));
             }
             Direction::Outbound => {
                 self.tallies.add(Signal::MessageOut, at);
@@ -157,21 +158,18 @@ impl LeadState {
         }
     }
 
-    fn talked(&mut self, at: Timestamp, talk: &Talk) {
-        let sums = &mut self.sums;
-        sums.lead_speech_ms = sums.lead_speech_ms.saturating_add(talk.lead_ms);
-        sums.agent_speech_ms = sums.agent_speech_ms.saturating_add(talk.agent_ms);
-        sums.questions = sums.questions.saturating_add(talk.questions);
-        sums.conversations = sums.conversations.saturating_add(u32::from(talk.lead_said));
-        if let Some(milli) = talk.mood_milli {
-            sums.mood_milli = sums.mood_milli.saturating_add(milli.into());
-            sums.moods = sums.moods.saturating_add(1);
+    fn talked(&mut self, at: Timestamp, reading: &CallReading) {
+        self.sums.talked(reading);
+        if let Some(milli) = reading.sentiment_milli.or(reading.platform_milli) {
             self.moods.insert(Mood { at, milli });
-            if milli <= talk::NEGATIVE_MILLI {
-                self.tallies.add(Signal::NegativeMood, at);
-            }
         }
-        for signal in talk.signals() {
+        if let Some(milli) = reading.platform_milli {
+            self.platform_mood.insert(Mood { at, milli });
+        }
+        if reading.mood_milli().is_some_and(|milli| milli <= conversation::NEGATIVE_MILLI) {
+            self.tallies.add(Signal::NegativeMood, at);
+        }
+        for (signal, _) in reading.topics() {
             self.tallies.add(signal, at);
         }
     }

@@ -174,7 +174,7 @@ impl<const K: usize> Distinct<K> {
 
 /// FNV-1a over 64 bits (Fowler, Noll and Vo), mixed: the same on every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TextHash(u64);
+pub(crate) struct TextHash(u64);
 
 impl Default for TextHash {
     fn default() -> Self {
@@ -186,21 +186,17 @@ impl TextHash {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-    pub(super) fn push(&mut self, byte: u8) {
+    pub(crate) fn push(&mut self, byte: u8) {
         self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(Self::PRIME);
     }
 
-    pub(super) fn is_empty(self) -> bool {
-        self.0 == Self::OFFSET
-    }
-
-    pub(super) fn finish(self) -> u64 {
+    pub(crate) fn finish(self) -> u64 {
         mix(self.0)
     }
 }
 
 /// Hash of a text without regard to case and outer blanks.
-pub(super) fn hash_text(text: &str) -> u64 {
+pub(crate) fn hash_text(text: &str) -> u64 {
     let mut hash = TextHash::default();
     let text = text.trim();
     if text.is_ascii() {

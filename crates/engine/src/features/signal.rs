@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 macro_rules! signals {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Something countable that happened.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(rename_all = "snake_case")]
         pub enum Signal {
             $($(#[$doc])* $name,)*
         }
@@ -111,6 +112,10 @@ signals! {
     RentingTalk,
     /// A conversation in which the lead spoke of a home as an investment.
     InvestingTalk,
+    /// A conversation in which the lead spoke of another agent or company.
+    ObjectionCompetitor,
+    /// A conversation in which the lead asked not to be contacted.
+    OptOut,
 }
 
 /// Number of [`Signal`]s.

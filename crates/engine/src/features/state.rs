@@ -18,9 +18,10 @@ use super::{
     signal::{Signal, Tallies},
     zone::{Zone, local_hour},
 };
+use crate::conversation::CallReading;
 
 /// First byte of a state's bytes: raised with every change of their form.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Contacts kept for the pace of answers.
 pub(super) const CONTACTS: usize = 24;
 /// Outbound calls kept for the hours of answers.
@@ -166,6 +167,18 @@ pub(super) struct Sums {
     pub(super) conversations: u32,
     pub(super) mood_milli: i64,
     pub(super) moods: u32,
+    pub(super) platform_mood_milli: i64,
+    pub(super) platform_moods: u32,
+    pub(super) trend_milli: i64,
+    pub(super) trends: u32,
+    pub(super) lead_words: u64,
+    pub(super) agent_questions: u32,
+    pub(super) lead_replies: u32,
+    pub(super) lead_pause_ms: u64,
+    pub(super) lead_interruptions: u32,
+    pub(super) agent_replies: u32,
+    pub(super) agent_pause_ms: u64,
+    pub(super) agent_interruptions: u32,
     pub(super) session_ms: u64,
     pub(super) longest_session_ms: u32,
     pub(super) session_pages: u64,
@@ -177,6 +190,34 @@ pub(super) struct Sums {
     pub(super) saved_prices: u32,
     /// Bit per property type ever searched or saved.
     pub(super) types: u8,
+}
+
+impl Sums {
+    /// Adds a conversation.
+    pub(super) fn talked(&mut self, reading: &CallReading) {
+        let add = |sum: &mut u32, more: u32| *sum = sum.saturating_add(more);
+        let add_long = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        let add_milli = |sum: &mut i64, count: &mut u32, milli: Option<i16>| {
+            *sum = sum.saturating_add(milli.unwrap_or_default().into());
+            *count = count.saturating_add(milli.is_some().into());
+        };
+        let (lead, agent) = (reading.lead, reading.agent);
+        add(&mut self.conversations, u32::from(lead.turns > 0));
+        add(&mut self.questions, lead.questions);
+        add(&mut self.agent_questions, agent.questions);
+        add(&mut self.lead_replies, lead.replies);
+        add(&mut self.agent_replies, agent.replies);
+        add(&mut self.lead_interruptions, lead.interruptions);
+        add(&mut self.agent_interruptions, agent.interruptions);
+        add_long(&mut self.lead_words, lead.words.into());
+        add_long(&mut self.lead_speech_ms, lead.speech_ms);
+        add_long(&mut self.agent_speech_ms, agent.speech_ms);
+        add_long(&mut self.lead_pause_ms, lead.pause_ms);
+        add_long(&mut self.agent_pause_ms, agent.pause_ms);
+        add_milli(&mut self.mood_milli, &mut self.moods, reading.sentiment_milli.or(reading.platform_milli));
+        add_milli(&mut self.platform_mood_milli, &mut self.platform_moods, reading.platform_milli);
+        add_milli(&mut self.trend_milli, &mut self.trends, reading.trend_milli);
+    }
 }
 
 /// What is known of a lead from its events, in whatever order they came.
@@ -199,6 +240,8 @@ pub struct LeadState {
     pub(super) searches: Recent<Search, SEARCHES>,
     pub(super) first_search: Option<Search>,
     pub(super) moods: Recent<Mood, MOODS>,
+    /// The latest that a platform judged.
+    pub(super) platform_mood: Recent<Mood, 1>,
     pub(super) areas: Distinct<DISTINCT>,
     pub(super) listings: Distinct<DISTINCT>,
     pub(super) search_areas: Register<Vec<u64>>,
@@ -395,6 +438,12 @@ impl LeadState {
     #[must_use]
     pub fn sentiment_last(&self) -> Option<f64> {
         self.moods.latest().map(|mood| f64::from(mood.milli) / 1_000.0)
+    }
+
+    /// When the lead last asked not to be contacted; [`Self::count`] of [`Signal::OptOut`] says how often.
+    #[must_use]
+    pub fn opted_out_at(&self) -> Option<Timestamp> {
+        self.last(Signal::OptOut)
     }
 
     /// Outbound calls by hour of the week in the lead's zone; empty where that is unknown.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails ends the test")]
 
 mod compute;
+mod conversation;
 mod events;
 mod examples;
 mod fold;

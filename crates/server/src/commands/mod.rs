@@ -16,6 +16,7 @@ pub mod import;
 pub mod init;
 pub mod models;
 pub mod score;
+pub mod sentiment;
 pub mod serve;
 pub mod simulate;
 pub mod train;
@@ -38,6 +39,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Models(command) => models::run(command, &context(false)?).await,
         Command::Score(options) => score::run(options, &context(false)?).await,
         Command::Export(options) => export::run(options, &context(false)?).await,
+        Command::Sentiment(command) => sentiment::run(&command, &context(false)?),
         Command::Doctor(options) => return doctor::run(&options, &global).await,
         Command::Completions(options) => {
             completions::run(&options);

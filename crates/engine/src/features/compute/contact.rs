@@ -12,6 +12,8 @@ use crate::features::{
 
 /// One minute, in milliseconds.
 const MINUTE_MS: f64 = 60_000.0;
+/// One second, in milliseconds.
+const SECOND_MS: f64 = 1_000.0;
 
 pub(super) fn fill(state: &LeadState, row: &mut Row<'_>) {
     row.set_counts(
@@ -28,8 +30,10 @@ pub(super) fn fill(state: &LeadState, row: &mut Row<'_>) {
             (Feature::ObjectionPrice, Signal::ObjectionPrice),
             (Feature::ObjectionFinancing, Signal::ObjectionFinancing),
             (Feature::ObjectionTiming, Signal::ObjectionTiming),
+            (Feature::ObjectionCompetitor, Signal::ObjectionCompetitor),
             (Feature::Commitment, Signal::Commitment),
             (Feature::Disinterest, Signal::Disinterest),
+            (Feature::OptOut, Signal::OptOut),
             (Feature::AgentListings, Signal::ListingsSent),
             (Feature::AgentShowings, Signal::ShowingOffered),
             (Feature::AgentValuations, Signal::ValuationSent),
@@ -78,7 +82,21 @@ fn talk(state: &LeadState, row: &mut Row<'_>) {
     }
     let speech = sums.lead_speech_ms as f64 + sums.agent_speech_ms as f64;
     row.set_ratio(Feature::LeadTalkShare, sums.lead_speech_ms as f64, speech);
-    row.set_ratio(Feature::QuestionsPerTalk, f64::from(sums.questions), f64::from(sums.conversations));
+    let conversations = f64::from(sums.conversations);
+    row.set_ratio(Feature::QuestionsPerTalk, f64::from(sums.questions), conversations);
+    row.set_ratio(Feature::AgentQuestions, f64::from(sums.agent_questions), conversations);
+    row.set_ratio(Feature::LeadWords, sums.lead_words as f64, conversations);
+    let platform_moods = f64::from(sums.platform_moods) * 1_000.0;
+    row.set_ratio(Feature::PlatformSentimentMean, sums.platform_mood_milli as f64, platform_moods);
+    let platform_mood = state.platform_mood.latest().map(|mood| f64::from(mood.milli) / 1_000.0);
+    row.set_some(Feature::PlatformSentimentLast, platform_mood);
+    row.set_ratio(Feature::SentimentCallTrend, sums.trend_milli as f64, f64::from(sums.trends) * 1_000.0);
+    let (lead_replies, agent_replies) = (f64::from(sums.lead_replies), f64::from(sums.agent_replies));
+    row.set_ratio(Feature::LeadPauseSeconds, sums.lead_pause_ms as f64, lead_replies * SECOND_MS);
+    row.set_ratio(Feature::AgentPauseSeconds, sums.agent_pause_ms as f64, agent_replies * SECOND_MS);
+    row.set_ratio(Feature::LeadInterruptShare, f64::from(sums.lead_interruptions), lead_replies);
+    row.set_ratio(Feature::AgentInterruptShare, f64::from(sums.agent_interruptions), agent_replies);
+    row.set_days_since(Feature::OptOutDays, state.opted_out_at());
 }
 
 fn response(state: &LeadState, row: &mut Row<'_>) {

@@ -7,6 +7,7 @@
 //! Deliberately absent: any knowledge of a particular data set.
 
 mod cells;
+mod columns;
 mod error;
 mod import;
 mod inspect;
@@ -17,6 +18,7 @@ mod table;
 mod time;
 mod values;
 
+pub use columns::{Columns, columns};
 pub use error::ImportError;
 pub use import::{ImportOptions, ImportProgress, Summary, import};
 pub use inspect::{InspectOptions, Inspection, Warning, WarningKind, inspect};

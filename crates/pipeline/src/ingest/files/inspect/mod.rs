@@ -27,6 +27,9 @@ use super::{
     values::MissingTokens,
 };
 
+/// Rows by which the form of a file is told.
+const FORM_ROWS: usize = 2_000;
+
 /// How a file is looked at.
 #[derive(Debug, Clone)]
 pub struct InspectOptions {
@@ -121,6 +124,11 @@ pub fn inspect(path: &Path, options: &InspectOptions) -> Result<Inspection, Impo
     let draft = draft(path, format, &sample, &profiles, options)?;
     warnings.extend(draft.warnings);
     Ok(Inspection { mapping: draft.mapping, warnings, rows: sample.total, bad_rows: sample.bad, notes: draft.notes })
+}
+
+/// The form of a file, by its beginning.
+pub(super) fn format_of(path: &Path) -> Result<Format, ImportError> {
+    read(path, FORM_ROWS).map(|(format, _)| format)
 }
 
 /// The form and a sample. Where more rows are broken UTF-8 than are good, the file is read as Windows-1252.

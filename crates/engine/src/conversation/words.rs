@@ -2,7 +2,7 @@
 //!
 //! Owns: the data alone. Written for talk about homes; apostrophes are left out, all is lower case.
 
-use super::signal::Signal;
+use crate::features::Signal;
 
 /// Words by weight, in hundredths.
 pub(super) const WEIGHTS: &[(i32, &str)] = &[
@@ -51,6 +51,25 @@ pub(super) const BOOSTERS: &str = "very really so extremely super totally incred
 pub(super) const ASKERS: &str = "what when where which who why how can could would is are do does did will should may";
 /// A word that ends the reach of negators and intensifiers.
 pub(super) const TURN: &str = "but";
+/// Frequent words of English: by them and the words above a text is known to be English.
+pub(super) const COMMON: &str = "a about after again all also always am an and any anything are around as at back be because been \
+                      before being both bye by call called can could did do does done down each else even ever every \
+                      few first for from get getting give go goes going gone got had has have he hello her here hey hi \
+                      him his home homes house houses how i id if ill im in into is it its itself ive just kind know \
+                      last later lets little look looking looks lot made make many maybe me mean might mine month \
+                      more morning most mr mrs much must my myself name need next now of off oh old on once one ones \
+                      only or other our out over own part people phone place please put rather right said same saw \
+                      say says see seen send sent she should since so some somebody someone something soon speaking \
+                      still such take tell than that thats the their them then there theres these they theyre \
+                      thing things think this those though three through time to today told tomorrow tonight try two \
+                      um until up us use used want was way we week weekend well were weve what whats when where which \
+                      while who why will with would year years yet you your youre youve";
+
+/// Phrases that a limiting word close behind takes back: "don't call me before noon" is no wish for silence.
+pub(super) const LIMITED: &[&str] =
+    &["do not call", "dont call", "do not text", "dont text", "do not contact", "dont contact"];
+/// Words that limit what stands before them in time.
+pub(super) const LIMITERS: &str = "before until till after during tonight today tomorrow now yet early late so while weekends weekdays";
 
 /// Phrases, of at most four words, that mark a topic of a conversation.
 pub(super) const PHRASES: &[(Signal, &[&str])] = &[
@@ -225,27 +244,103 @@ pub(super) const PHRASES: &[(Signal, &[&str])] = &[
         Signal::Disinterest,
         &[
             "not interested",
+            "isnt interested",
+            "arent interested",
+            "no interest in",
             "no longer interested",
             "no longer looking",
-            "not looking",
-            "stop calling",
-            "stop texting",
-            "stop emailing",
-            "take me off",
-            "remove me",
-            "do not call",
-            "dont call",
-            "leave me alone",
-            "wrong number",
+            "not looking anymore",
+            "not looking any more",
             "changed my mind",
             "changed our minds",
             "already bought",
             "already found",
             "found another",
+            "not for me",
+            "not for us",
+            "ill pass",
+            "well pass",
+            "waste of time",
+            "wasting my time",
+        ],
+    ),
+    (
+        Signal::ObjectionCompetitor,
+        &[
             "another agent",
-            "working with someone",
+            "another realtor",
+            "another broker",
+            "another brokerage",
+            "another agency",
+            "another company",
+            "other agent",
+            "other agents",
+            "other realtor",
+            "different agent",
+            "different realtor",
+            "different broker",
+            "our own agent",
+            "my own agent",
             "have an agent",
+            "have a realtor",
+            "have a broker",
+            "got an agent",
+            "got a realtor",
+            "our agent",
+            "my agent",
+            "our realtor",
+            "my realtor",
+            "working with someone",
+            "working with somebody",
             "went with someone",
+            "went with somebody",
+            "going with someone",
+            "using someone else",
+            "signed with someone",
+            "is an agent",
+            "is a realtor",
+        ],
+    ),
+    (
+        Signal::OptOut,
+        &[
+            "stop calling",
+            "stop phoning",
+            "stop ringing",
+            "stop texting",
+            "stop messaging",
+            "stop emailing",
+            "stop contacting",
+            "stop bothering",
+            "stop harassing",
+            "quit calling",
+            "quit texting",
+            "take me off",
+            "take us off",
+            "take my number off",
+            "remove me",
+            "remove us",
+            "remove my number",
+            "delete my number",
+            "lose my number",
+            "off your list",
+            "off the list",
+            "do not call",
+            "dont call",
+            "do not text",
+            "dont text",
+            "do not contact",
+            "dont contact",
+            "never call",
+            "never contact",
+            "no more calls",
+            "no more texts",
+            "no more messages",
+            "no more emails",
+            "leave me alone",
+            "leave us alone",
+            "wrong number",
+            "opt out",
             "unsubscribe",
         ],
     ),
