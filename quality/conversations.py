@@ -1,8 +1,8 @@
 """Conversations: sentiment of texts beside scikit-learn's TF-IDF and logistic regression on the same folds, and what the
 first half of a persuasive dialogue says of its outcome beside its length alone.
 
-Needs LEADSCORE_DATA_DIR and LEADSCORE_BIN. Prints two tables and writes target/reports/conversations.json. Exit code 1
-where a bar does not hold, 2 where the run is not possible.
+A part of `make quality`: needs LEADSCORE_DATA_DIR and LEADSCORE_BIN. Exit code 1 where a bar does not hold, 2 where the
+run is not possible.
 """
 
 import json
@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 import pandas as pd
+from report import markdown, row, write
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
@@ -22,8 +23,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-REPORT = ROOT / "target" / "reports" / "conversations.json"
+PEER = "TF-IDF + logistic"
 FOLDS, SEED = 5, 1
 SENTENCES = ("amazon_cells_labelled.txt", "imdb_labelled.txt", "yelp_labelled.txt")
 BARS = {"UCI sentences": ("accuracy", 0.80), "airline tweets": ("macro_f1", 0.70)}
@@ -97,7 +97,7 @@ def figures(labels, predicted, folds):
     return found
 
 
-def sentiment(name, table):
+def sentiment(table):
     """One set of texts: our figures and the peer's."""
     table = table.reset_index(drop=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -106,10 +106,8 @@ def sentiment(name, table):
     found = {
         "texts": len(table),
         "leadscore": figures(labels, judged["predicted"].to_numpy(), folds) | {"seconds": seconds},
-        "tf-idf + logistic": figures(labels, peer(table, folds), folds),
+        PEER: figures(labels, peer(table, folds), folds),
     }
-    figure, bar = BARS[name]
-    found["bar"] = {"figure": figure, "at_least": bar, "holds": found["leadscore"][figure] >= bar}
     return found
 
 
@@ -177,18 +175,21 @@ def persuasion(folder):
     }
 
 
-def show(report):
-    """The tables."""
-    print(f"{'texts':16}{'by':20}{'accuracy':>18}{'macro-F1':>18}")
-    for name in BARS:
-        for who in ("leadscore", "tf-idf + logistic"):
-            row = report["sentiment"][name][who]
-            cells = [f"{row[key]:.4f} ± {row[f'{key}_noise']:.4f}" for key in ("accuracy", "macro_f1")]
-            print(f"{name:16}{who:20}{cells[0]:>18}{cells[1]:>18}")
-    of_half = report["persuasion"]
-    print(f"\nfirst half of {of_half['dialogues']} dialogues, {of_half['given']:.1%} of which ended in a donation: AUC")
-    for who in ("conversation features", "length alone"):
-        print(f"  {who:24}{of_half[who]['auc']:.4f} ± {of_half[who]['deviation']:.4f}")
+def page(judged, halves):
+    """The tables, in Markdown."""
+    rows = []
+    for name, found in judged.items():
+        for who in ("leadscore", PEER):
+            cells = [f"{found[who][key]:.4f} ± {found[who][f'{key}_noise']:.4f}" for key in ("accuracy", "macro_f1")]
+            rows.append([name, f"{found['texts']:,}", who, *cells])
+    texts = markdown(["texts", "number", "by", "accuracy", "macro-F1"], rows)
+    who = ["conversation features", "length alone"]
+    aucs = markdown(["by", "AUC"], [[one, f"{halves[one]['auc']:.4f} ± {halves[one]['deviation']:.4f}"] for one in who])
+    return (
+        f"## Conversations\n\nSentiment of texts, {FOLDS} folds, the same for both; ± is the standard error over the "
+        f"folds.\n\n{texts}\n\nFirst half of {halves['dialogues']:,} dialogues, {halves['given']:.1%} of which ended in a "
+        f"donation: logistic models in {FOLDS} folds; ± is the deviation over {SHUFFLES} divisions.\n\n{aucs}\n"
+    )
 
 
 def main():
@@ -196,20 +197,22 @@ def main():
     folder = pathlib.Path(os.environ.get("LEADSCORE_DATA_DIR", ""))
     if not os.environ.get("LEADSCORE_DATA_DIR") or not (folder / "sentiment").is_dir():
         stop("LEADSCORE_DATA_DIR names no folder with `sentiment` and `persuasion`")
-    report = {
-        "sentiment": {
-            "UCI sentences": sentiment("UCI sentences", sentences(folder / "sentiment")),
-            "airline tweets": sentiment("airline tweets", tweets(folder / "sentiment")),
-        },
-        "persuasion": persuasion(folder / "persuasion"),
+    judged = {
+        "UCI sentences": sentiment(sentences(folder / "sentiment")),
+        "airline tweets": sentiment(tweets(folder / "sentiment")),
     }
-    show(report)
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
-    missed = [name for name in BARS if not report["sentiment"][name]["bar"]["holds"]]
-    for name in missed:
-        print(f"{name}: the bar does not hold", file=sys.stderr)
-    raise SystemExit(1 if missed else 0)
+    halves = persuasion(folder / "persuasion")
+    rows = []
+    for name, (figure, bar) in BARS.items():
+        value = judged[name]["leadscore"][figure]
+        words = figure.replace("_f1", "-F1")
+        rows.append(row(f"{name}: {words}", value, bar=f">= {bar}", holds=value >= bar))
+        rows.append(row(f"{name}: {words} of {PEER}", judged[name][PEER][figure]))
+    for who in ("conversation features", "length alone"):
+        rows.append(row(f"donation from the first half: AUC, {who}", halves[who]["auc"]))
+    text = page(judged, halves)
+    print(text)
+    raise SystemExit(write("conversations", rows, text))
 
 
 if __name__ == "__main__":

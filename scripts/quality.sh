@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 # Each is quality/PART.py: it prints its tables, writes its part of the report (quality/report.py), and ends with 1
 # where a bar does not hold.
-parts=(peers)
+parts=(peers conversations)
 
 if [[ -z ${LEADSCORE_DATA_DIR:-} ]]; then
   echo "error: LEADSCORE_DATA_DIR is not set; point it at the folder of data sets that quality/ names" >&2

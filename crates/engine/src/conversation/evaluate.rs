@@ -115,8 +115,7 @@ pub fn evaluate<T: AsRef<str> + Sync>(
         let model = SentimentModel::fit(&seen, &seen_labels, options).map_err(|error| FoldError::Fit(fold, error))?;
         for i in (0..texts.len()).filter(|&i| fold_of[i] == fold) {
             let text = texts[i].as_ref();
-            judged[i] =
-                Some(Judged { fold, label: labels[i], predicted: model.label(text), score: model.score(text) });
+            judged[i] = Some(Judged { fold, label: labels[i], predicted: model.label(text), score: model.score(text) });
         }
     }
     let judged: Vec<Judged> = judged.into_iter().flatten().collect();

@@ -63,6 +63,8 @@ struct Phrase {
 struct Lexicon {
     words: Vec<Entry>,
     phrases: Vec<Phrase>,
+    /// Bits of the topics that another one implies, with the bit of that.
+    implied: [(u32, u32); 1],
     /// Hash and number of each word, open addressing.
     slots: Vec<(u64, u16)>,
 }
@@ -71,7 +73,13 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::build);
 
 impl Lexicon {
     fn build() -> Self {
-        let mut lexicon = Self { words: vec![Entry::default()], phrases: Vec::new(), slots: vec![(0, 0); SLOTS] };
+        let bit = |signal| topics().position(|topic| topic == signal).map_or(0, |place| 1 << place);
+        let mut lexicon = Self {
+            words: vec![Entry::default()],
+            phrases: Vec::new(),
+            implied: [(bit(Signal::OptOut), bit(Signal::Disinterest))],
+            slots: vec![(0, 0); SLOTS],
+        };
         for line in VALENCE.lines() {
             if let Some((word, rating)) = line.split_once(' ') {
                 lexicon.each(word, |entry| entry.weight = rating.parse().unwrap_or_default());
@@ -350,6 +358,11 @@ impl<'a, S: Sink> Scan<'a, S> {
             if words > 0.0 { self.shouted as f32 / words } else { 0.0 },
             self.last_sentence.compound(),
         ];
+        for (topic, implied) in self.lexicon.implied {
+            if self.found.topics & topic != 0 {
+                self.found.topics |= implied;
+            }
+        }
         if self.found.questions == 0 && self.asks_first {
             self.found.questions = 1;
         }

@@ -122,13 +122,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(model: &'a SentimentModel) -> Self {
-        Self {
-            model,
-            budget: TEXT_BYTES_MAX,
-            reading: CallReading::default(),
-            judged: Vec::new(),
-            platform: (0, 0),
-        }
+        Self { model, budget: TEXT_BYTES_MAX, reading: CallReading::default(), judged: Vec::new(), platform: (0, 0) }
     }
 
     fn side(&mut self, speaker: Speaker) -> &mut Side {

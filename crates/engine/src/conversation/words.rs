@@ -69,7 +69,8 @@ pub(super) const COMMON: &str = "a about after again all also always am an and a
 pub(super) const LIMITED: &[&str] =
     &["do not call", "dont call", "do not text", "dont text", "do not contact", "dont contact"];
 /// Words that limit what stands before them in time.
-pub(super) const LIMITERS: &str = "before until till after during tonight today tomorrow now yet early late so while weekends weekdays";
+pub(super) const LIMITERS: &str =
+    "before until till after during tonight today tomorrow now yet early late so while weekends weekdays";
 
 /// Phrases, of at most four words, that mark a topic of a conversation.
 pub(super) const PHRASES: &[(Signal, &[&str])] = &[
@@ -256,6 +257,13 @@ pub(super) const PHRASES: &[(Signal, &[&str])] = &[
             "already bought",
             "already found",
             "found another",
+            "have an agent",
+            "have a realtor",
+            "working with someone",
+            "working with somebody",
+            "went with someone",
+            "went with somebody",
+            "signed with someone",
             "not for me",
             "not for us",
             "ill pass",

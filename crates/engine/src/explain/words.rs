@@ -259,9 +259,29 @@ pub(super) static OTHERS: &[Wording] = words! {
     SentimentTrend Sentiment [] {
         Below(-0.1) => "Conversations are getting less friendly"; Below(0.1) => "Conversations stay in the same tone";
         Rest => "Conversations are getting friendlier"; }
+    SentimentCallTrend Sentiment [] {
+        Below(-0.1) => "Calls end less friendly than they begin"; Below(0.1) => "Calls keep their tone to the end";
+        Rest => "Calls end friendlier than they begin"; }
+    PlatformSentimentMean Sentiment [] {
+        Below(-0.25) => "The call platform judged conversations as unpleasant ({signed} of 1)";
+        Below(0.25) => "The call platform judged conversations as neutral ({signed} of 1)";
+        Rest => "The call platform judged conversations as friendly ({signed} of 1)"; }
+    PlatformSentimentLast Sentiment [] {
+        Below(-0.25) => "The call platform judged the latest conversation as unpleasant ({signed} of 1)";
+        Below(0.25) => "The call platform judged the latest conversation as neutral ({signed} of 1)";
+        Rest => "The call platform judged the latest conversation as friendly ({signed} of 1)"; }
     LeadTalkShare Conversation [] { Rest => "Speaks {percent} of the time in calls"; }
     QuestionsPerTalk Conversation [] {
         Below(0.05) => "Asks no questions in conversations"; Rest => "Asks {x} questions in each conversation"; }
+    AgentQuestions Conversation [] {
+        Below(0.05) => "We ask no questions in conversations"; Rest => "We ask {x} questions in each conversation"; }
+    LeadWords Conversation [] { Rest => "Says {n} words in each conversation"; }
+    LeadPauseSeconds Conversation [] { Rest => "Answers in calls after {x} seconds"; }
+    AgentPauseSeconds Conversation [] { Rest => "We answer in calls after {x} seconds"; }
+    LeadInterruptShare Conversation [] {
+        Below(0.005) => "Lets us finish in calls"; Rest => "Interrupts us in {percent} of turns"; }
+    AgentInterruptShare Conversation [] {
+        Below(0.005) => "We let the lead finish in calls"; Rest => "We interrupt the lead in {percent} of turns"; }
     ViewingAsked Showing [ViewingAsked] {
         Below(0.5) => "Never asked in words to see a home";
         Below(1.5) => "Asked for a viewing {where} {ago}", "Asked for a viewing in a conversation";
@@ -278,6 +298,10 @@ pub(super) static OTHERS: &[Wording] = words! {
         Below(0.5) => "Put nothing off";
         Below(1.5) => "Put things off {where} {ago}", "Put things off";
         Rest => "Put things off {n} times, last {ago}", "Put things off {n} times"; }
+    ObjectionCompetitor Competitor [ObjectionCompetitor] {
+        Below(0.5) => "No word of another agent";
+        Below(1.5) => "Spoke of another agent {where} {ago}", "Spoke of another agent";
+        Rest => "Spoke of another agent {n} times, last {ago}", "Spoke of another agent {n} times"; }
     Commitment Commitment [Commitment] {
         Below(0.5) => "No commitment to a next step";
         Below(1.5) => "Committed to a next step {where} {ago}", "Committed to a next step";
@@ -286,6 +310,11 @@ pub(super) static OTHERS: &[Wording] = words! {
         Below(0.5) => "Has not declined";
         Below(1.5) => "Declined {where} {ago}", "Declined once";
         Rest => "Declined {n} times, last {where} {ago}", "Declined {n} times"; }
+    OptOut OptOut [OptOut] {
+        Below(0.5) => "Has not asked us to stay away";
+        Below(1.5) => "Asked not to be contacted {where} {ago}", "Asked not to be contacted";
+        Rest => "Asked {n} times not to be contacted, last {ago}", "Asked {n} times not to be contacted"; }
+    OptOutDays OptOut [] { Missing => "Has not asked us to stay away"; Rest => "Asked {since} not to be contacted"; }
     FirstResponseHours OurPace [] { Rest => "We first responded after {hours}"; }
     UnansweredHours OurPace [] { Rest => "We have not responded for {hours}"; }
     AgentReplyHours OurPace [] { Rest => "We take {hours} to get back to the lead"; }

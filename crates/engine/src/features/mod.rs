@@ -15,6 +15,7 @@ mod monotone;
 mod registers;
 mod signal;
 mod state;
+mod sums;
 mod survey;
 mod view;
 mod zone;

@@ -35,14 +35,17 @@ impl Direction {
 }
 
 /// Features of the catalogue with a direction.
-const TABLE: [(&str, Direction); 8] = [
+const TABLE: [(&str, Direction); 11] = [
     ("showings_held", Direction::Up),
     ("showing_kept_share", Direction::Up),
     ("showings_no_show", Direction::Down),
     ("sentiment_mean", Direction::Up),
     ("sentiment_last", Direction::Up),
+    ("platform_sentiment_mean", Direction::Up),
+    ("platform_sentiment_last", Direction::Up),
     ("commitment", Direction::Up),
     ("disinterest", Direction::Down),
+    ("opt_out", Direction::Down),
     ("email_unsubscribed", Direction::Down),
 ];
 

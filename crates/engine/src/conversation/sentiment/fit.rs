@@ -11,7 +11,8 @@ use super::{
         lexicon::{DENSE, Scan},
         tokens,
     },
-    CLASSES, Label, PARTS_WEIGHT, SentimentModel, TEXT_BYTES_MAX, grams::Places,
+    CLASSES, Label, PARTS_WEIGHT, SentimentModel, TEXT_BYTES_MAX,
+    grams::Places,
 };
 use crate::models::logistic::lbfgs;
 

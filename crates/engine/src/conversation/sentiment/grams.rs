@@ -3,7 +3,10 @@
 //! Owns: the hashing. Invariant: fitting and reading see the same places; a text's words count `1 / √(their number)`
 //! each, and so do its parts. Deliberately absent: the words themselves.
 
-use super::{super::{lexicon::Sink, tokens::Word}, CLASSES};
+use super::{
+    super::{lexicon::Sink, tokens::Word},
+    CLASSES,
+};
 use crate::features::{TextHash, mix};
 
 /// Lengths of the parts of words, in letters and the word's two ends.

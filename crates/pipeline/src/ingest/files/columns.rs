@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn columns_come_in_the_order_that_was_asked_for() {
-        let expected = vec![vec!["1".to_owned(), "good, \"really\"".to_owned()], vec!["0".to_owned(), "bad".to_owned()]];
+        let expected =
+            vec![vec!["1".to_owned(), "good, \"really\"".to_owned()], vec!["0".to_owned(), "bad".to_owned()]];
         let csv = read("id,text,label\n7,\"good, \"\"really\"\"\",1\n8,bad,0\n").unwrap();
         assert_eq!(csv.rows, expected);
         let lines = "{\"text\":\"good, \\\"really\\\"\",\"label\":1}\n{\"label\":0,\"text\":\"bad\"}\n";

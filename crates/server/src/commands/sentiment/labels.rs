@@ -34,7 +34,9 @@ fn parse(words: &[&str]) -> Result<Vec<Label>, String> {
     };
     let of_number = |number: &f64| {
         let found = scale.iter().find(|(value, _)| value == number);
-        found.map(|(_, label)| *label).ok_or_else(|| format!("{number} is no label; numbers are 0 and 1, 0 to 2, or -1 to 1"))
+        found
+            .map(|(_, label)| *label)
+            .ok_or_else(|| format!("{number} is no label; numbers are 0 and 1, 0 to 2, or -1 to 1"))
     };
     numbers.iter().map(of_number).collect()
 }
