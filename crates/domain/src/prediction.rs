@@ -8,11 +8,11 @@ use crate::{Timestamp, event::Stage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QualityClass {
-    /// Far below the average lead: leave it to mail and automation.
+    /// Below three times the average lead: leave it to mail and automation until it shows more.
     Cold,
-    /// In between: keep in touch.
+    /// From three times the average lead: call this week.
     Warm,
-    /// Far above the average lead: call today.
+    /// From six times the average lead: call today.
     Hot,
 }
 

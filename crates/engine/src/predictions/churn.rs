@@ -22,11 +22,13 @@ use crate::{
 /// Examples of either kind below which nothing is fitted.
 const MIN_OUTCOMES: usize = 40;
 /// Most examples that the fit reads.
-const MAX_EXAMPLES: usize = 60_000;
+const MAX_EXAMPLES: usize = 30_000;
+/// L2 penalty on coefficients.
+const PENALTY: f64 = 10.0;
 /// Class of an example that churned.
 const CHURNED: usize = 1;
 
-/// A logistic model of churn: `{"base_rate": …, "model": {"design": …, "coefficients": …, "temperature": …}}`, the
+/// A logistic model of churn: `{"base_rate": …, "model": {"design": …, "coefficients": …, "strength": …}}`, the
 /// coefficients in lines of two per input of `design`, the constants last: of staying and of churning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,18 +65,18 @@ pub(super) fn fit(material: &TrainingMaterial<'_>) -> (Option<ChurnModel>, Optio
         return (None, None);
     }
     let split = Split::new(material.snapshots, &known, material.horizon_us);
-    let mut temperature = 1.0;
+    let mut strength = 1.0;
     let mut measured = None;
     if has_both(material, &split.fitted) && !split.measured.is_empty() {
-        let model = fit_to(material, &split.fitted, |_| true).tempered(&examples(material, &split.calibrated));
-        temperature = model.temperature();
+        let model = fit_to(material, &split.fitted, |_| true).suited(&examples(material, &split.calibrated));
+        strength = model.strength();
         let recency = FEATURES[Feature::ActivityDays as usize].name;
         let baseline = fit_to(material, &split.fitted, |name| name == recency);
         measured = Some(measure(material, &split.measured, &model, &baseline));
     }
     let churned = known.iter().filter(|&&place| has_churned(material, place)).count();
     let base_rate = churned as f64 / known.len() as f64;
-    let model = fit_to(material, &known, |_| true).at_temperature(temperature);
+    let model = fit_to(material, &known, |_| true).at_strength(strength);
     (Some(ChurnModel { base_rate, model }), measured)
 }
 
@@ -93,7 +95,7 @@ fn has_churned(material: &TrainingMaterial<'_>, place: usize) -> bool {
 fn fit_to(material: &TrainingMaterial<'_>, places: &[usize], admitted: impl Fn(&str) -> bool) -> Softmax<2> {
     let every = places.len().div_ceil(MAX_EXAMPLES);
     let places: Vec<usize> = places.iter().copied().step_by(every).collect();
-    Softmax::fit(Design::learn(material.matrix, &places, admitted), &examples(material, &places))
+    Softmax::fit(Design::learn(material.matrix, &places, admitted), &examples(material, &places), PENALTY)
 }
 
 fn examples<'a>(material: &TrainingMaterial<'a>, places: &[usize]) -> Examples<'a, 2> {

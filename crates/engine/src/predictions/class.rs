@@ -1,8 +1,8 @@
 //! Hot, warm, cold: bands of the probability around that of the average lead.
 //!
-//! Owns: the cuts. A lead is hot from three times the average lead's probability, cold below that of the average lead.
-//! Invariant: a higher probability never has a colder class. Deliberately absent: percentiles, which would call a
-//! tenth of the leads hot in a month in which none is.
+//! Owns: the cuts. A hot lead converts six times as often as the average one or more, a warm one three times as often:
+//! together about as many as an agent can call in person. Invariant: a higher probability never has a colder class.
+//! Deliberately absent: percentiles, which would call a tenth of the leads hot in a month in which none is.
 
 use leadscore_domain::QualityClass;
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,9 @@ use super::{
 };
 
 /// A hot lead converts this many times as often as the average one.
-const HOT_LIFT: f64 = 3.0;
+const HOT_LIFT: f64 = 6.0;
 /// A cold lead converts less often than this many times the average one.
-const COLD_LIFT: f64 = 1.0;
+const COLD_LIFT: f64 = 3.0;
 /// Conversions of the average lead assumed before any is known, in 30 days.
 const BASE_RATE_UNKNOWN: f64 = 0.05;
 /// Examples by which an assumed base rate is strengthened.
@@ -44,9 +44,10 @@ impl ClassRule {
     /// The rule of a population of which a share of `base_rate` converts, between 0 and 1.
     #[must_use]
     pub fn of(base_rate: f64) -> Self {
-        // Where most convert, three times the average is no probability: half of the way from there to certainty is.
-        let hot_from = (HOT_LIFT * base_rate).min(f64::midpoint(base_rate, 1.0));
-        Self { base_rate, hot_from, cold_below: COLD_LIFT * base_rate }
+        // Where many convert, six times the average is no probability: a cut is at most half of the way to certainty.
+        let cold_below = (COLD_LIFT * base_rate).min(f64::midpoint(base_rate, 1.0));
+        let hot_from = (HOT_LIFT * base_rate).min(f64::midpoint(cold_below, 1.0));
+        Self { base_rate, hot_from, cold_below }
     }
 
     /// The class of a lead that converts with `probability`.
@@ -86,4 +87,22 @@ pub(super) fn fit(material: &TrainingMaterial<'_>) -> (ClassRule, Option<ClassMe
         ClassShare { class, examples, converted, expected: predicted }
     };
     (rule, Some(ClassMetrics { classes: QualityClass::ALL.map(share) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cuts_are_probabilities_in_order_whatever_the_base_rate() {
+        for share in 1..1_000 {
+            let rule = ClassRule::of(f64::from(share) / 1_000.0);
+            assert!(rule.is_sound(), "{rule:?}");
+            let classes = [0.0, rule.cold_below, rule.hot_from, 1.0].map(|probability| rule.class(probability));
+            assert_eq!(classes, [QualityClass::Cold, QualityClass::Warm, QualityClass::Hot, QualityClass::Hot]);
+        }
+        let rule = ClassRule::of(0.05);
+        assert!((rule.cold_below - 0.15).abs() < 1e-12 && (rule.hot_from - 0.3).abs() < 1e-12);
+        assert!(!ClassRule { hot_from: f64::NAN, ..rule }.is_sound());
+    }
 }

@@ -1,6 +1,6 @@
 //! Multinomial logistic regression on a [`Design`], with an offset per example and class.
 //!
-//! Owns: the penalised fit and its temperature. Invariant: the same examples give the same coefficients on any number
+//! Owns: the penalised fit and its strength. Invariant: the same examples give the same coefficients on any number
 //! of threads. Deliberately absent: what the classes mean.
 
 use rayon::prelude::*;
@@ -9,18 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::design::Design;
 use crate::models::{Matrix, logistic::lbfgs};
 
-/// L2 penalty on every coefficient: half its square, against the summed log-loss.
-const PENALTY: f64 = 4.0;
-/// The same on the constants, which would otherwise not be unique.
+/// L2 penalty on the constants, which would otherwise not be unique.
 const CONSTANT_PENALTY: f64 = 1e-3;
 /// Most steps of the fit.
-const MAX_STEPS: usize = 60;
+const MAX_STEPS: usize = 30;
 /// Examples of one piece of work; fixed, so that sums do not depend on the threads.
 const CHUNK: usize = 1_024;
-/// Bounds of the temperature.
-const TEMPERATURES: [f64; 2] = [0.5, 4.0];
-/// Halvings of the search for the temperature.
-const TEMPERATURE_STEPS: usize = 40;
+/// Bounds of the strength.
+const STRENGTHS: [f64; 2] = [0.0, 2.0];
+/// Halvings of the search for the strength.
+const STRENGTH_STEPS: usize = 40;
 /// Least probability of a class.
 const MIN_PROBABILITY: f64 = 1e-6;
 
@@ -34,93 +32,94 @@ pub(super) struct Examples<'a, const K: usize> {
 }
 
 /// Coefficients by input, then by class; the constants are the last line. Probability of class k:
-/// `exp(s_k / temperature) / Σ exp(s / temperature)` with `s_k = offset_k + constant_k + Σ coefficient_k · input`.
+/// `exp(s_k) / Σ exp(s)` with `s_k = offset_k + strength · (constant_k + Σ coefficient_k · input)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Softmax<const K: usize> {
     design: Design,
     coefficients: Vec<f64>,
-    temperature: f64,
+    strength: f64,
 }
 
 impl<const K: usize> Softmax<K> {
-    /// Fits to all of `examples` by limited-memory BFGS; the temperature stays 1.
-    pub(super) fn fit(design: Design, examples: &Examples<'_, K>) -> Self {
+    /// Fits to all of `examples` by limited-memory BFGS, with an L2 penalty of half of `penalty` times the square of
+    /// every coefficient against the summed log-loss; the strength stays 1.
+    pub(super) fn fit(design: Design, examples: &Examples<'_, K>, penalty: f64) -> Self {
         let lines = design.inputs() + 1;
         let mut inputs = vec![0.0_f32; examples.rows.len() * lines];
         for (line, &row) in inputs.chunks_mut(lines).zip(&examples.rows) {
             design.visit(examples.matrix.row(row), |input, value| line[input] = value as f32);
             line[lines - 1] = 1.0;
         }
-        let start = vec![0.0; lines * K];
-        let coefficients =
-            lbfgs::minimise_within(start, MAX_STEPS, |at, gradient| loss::<K>(&inputs, examples, at, gradient));
-        Self { design, coefficients, temperature: 1.0 }
+        let coefficients = lbfgs::minimise_within(vec![0.0; lines * K], MAX_STEPS, |at, gradient| {
+            loss::<K>(&inputs, examples, penalty, at, gradient)
+        });
+        Self { design, coefficients, strength: 1.0 }
     }
 
-    /// The same with the temperature that suits `examples` best, which it was not fitted to.
-    pub(super) fn tempered(self, examples: &Examples<'_, K>) -> Self {
+    /// The same with the strength that suits `examples` best, which it was not fitted to.
+    pub(super) fn suited(self, examples: &Examples<'_, K>) -> Self {
         if examples.rows.is_empty() {
             return self;
         }
-        let scores: Vec<[f64; K]> = examples
-            .rows
-            .iter()
-            .zip(&examples.offsets)
-            .map(|(&row, offsets)| self.scores(examples.matrix.row(row), *offsets))
-            .collect();
-        // The log-loss is convex in the inverse of the temperature: halve by its slope.
-        let slope = |inverse: f64| {
-            let each = scores.iter().zip(&examples.classes).map(|(scores, &class)| {
-                let probabilities = normalised(scores.map(|score| score * inverse));
-                let expected: f64 = scores.iter().zip(probabilities).map(|(score, p)| score * p).sum();
-                expected - scores[class]
+        let bends: Vec<[f64; K]> = examples.rows.iter().map(|&row| self.bend(examples.matrix.row(row))).collect();
+        // The log-loss is convex in the strength: halve by its slope.
+        let slope = |strength: f64| {
+            let each = bends.iter().zip(&examples.offsets).zip(&examples.classes).map(|((bend, offsets), &class)| {
+                let probabilities = normalised(bent(*offsets, bend, strength));
+                bend.iter().zip(probabilities).map(|(bend, p)| bend * p).sum::<f64>() - bend[class]
             });
             each.sum::<f64>()
         };
-        let (mut low, mut high) = (1.0 / TEMPERATURES[1], 1.0 / TEMPERATURES[0]);
-        for _ in 0..TEMPERATURE_STEPS {
+        let [mut low, mut high] = STRENGTHS;
+        for _ in 0..STRENGTH_STEPS {
             let middle = f64::midpoint(low, high);
             if slope(middle) > 0.0 { high = middle } else { low = middle }
         }
-        Self { temperature: 1.0 / f64::midpoint(low, high), ..self }
+        self.at_strength(f64::midpoint(low, high))
     }
 
-    pub(super) fn temperature(&self) -> f64 {
-        self.temperature
+    pub(super) fn strength(&self) -> f64 {
+        self.strength
     }
 
-    /// The same at `temperature`.
-    pub(super) fn at_temperature(self, temperature: f64) -> Self {
-        Self { temperature, ..self }
+    /// The same at `strength`.
+    pub(super) fn at_strength(self, strength: f64) -> Self {
+        Self { strength, ..self }
     }
 
     /// Probability of every class; adds up to 1.
     pub(super) fn predict(&self, row: &[f32], offsets: [f64; K]) -> [f64; K] {
-        normalised(self.scores(row, offsets).map(|score| score / self.temperature))
+        normalised(bent(offsets, &self.bend(row), self.strength))
     }
 
-    fn scores(&self, row: &[f32], offsets: [f64; K]) -> [f64; K] {
-        let mut scores = offsets;
+    /// What a row adds to the scores, at strength 1.
+    fn bend(&self, row: &[f32]) -> [f64; K] {
+        let mut bend = [0.0; K];
         let mut add = |line: usize, value: f64| {
             let coefficients = &self.coefficients[line * K..(line + 1) * K];
-            for (score, coefficient) in scores.iter_mut().zip(coefficients) {
-                *score += coefficient * value;
+            for (bend, coefficient) in bend.iter_mut().zip(coefficients) {
+                *bend += coefficient * value;
             }
         };
         self.design.visit(row, &mut add);
         add(self.design.inputs(), 1.0);
-        scores
+        bend
     }
 
     /// Whether the figures can come from [`Self::fit`] on a view of `width` columns; files are not trusted.
     pub(super) fn is_sound(&self, width: usize) -> bool {
+        let lines = self.design.inputs().checked_add(1);
         self.design.is_sound(width)
-            && self.design.inputs().checked_add(1).and_then(|lines| lines.checked_mul(K))
-                == Some(self.coefficients.len())
+            && lines.and_then(|lines| lines.checked_mul(K)) == Some(self.coefficients.len())
             && self.coefficients.iter().all(|coefficient| coefficient.is_finite())
-            && (TEMPERATURES[0] / 2.0..=TEMPERATURES[1] * 2.0).contains(&self.temperature)
+            && (STRENGTHS[0]..=STRENGTHS[1]).contains(&self.strength)
     }
+}
+
+fn bent<const K: usize>(mut offsets: [f64; K], bend: &[f64; K], strength: f64) -> [f64; K] {
+    offsets.iter_mut().zip(bend).for_each(|(score, bend)| *score += strength * bend);
+    offsets
 }
 
 /// Mean of −ln of the probability of the class that came.
@@ -144,7 +143,13 @@ fn normalised<const K: usize>(scores: [f64; K]) -> [f64; K] {
 }
 
 /// Penalised log-loss at `at`, its derivatives in `gradient`.
-fn loss<const K: usize>(inputs: &[f32], examples: &Examples<'_, K>, at: &[f64], gradient: &mut [f64]) -> f64 {
+fn loss<const K: usize>(
+    inputs: &[f32],
+    examples: &Examples<'_, K>,
+    penalty: f64,
+    at: &[f64],
+    gradient: &mut [f64],
+) -> f64 {
     let lines = at.len() / K;
     let parts: Vec<(f64, Vec<f64>)> = examples
         .classes
@@ -170,7 +175,7 @@ fn loss<const K: usize>(inputs: &[f32], examples: &Examples<'_, K>, at: &[f64], 
         }
     }
     for (place, (value, slope)) in at.iter().zip(gradient).enumerate() {
-        let penalty = if place < at.len() - K { PENALTY } else { CONSTANT_PENALTY };
+        let penalty = if place < at.len() - K { penalty } else { CONSTANT_PENALTY };
         total += penalty / 2.0 * value * value;
         *slope += penalty * value;
     }

@@ -19,14 +19,16 @@ const STAGES: usize = Stage::ALL.len();
 /// Examples below which nothing is fitted.
 const MIN_EXAMPLES: usize = 200;
 /// Most examples that the fit reads: enough for its few coefficients.
-const MAX_EXAMPLES: usize = 30_000;
+const MAX_EXAMPLES: usize = 20_000;
+/// L2 penalty on coefficients: weak against a thousand examples that agree, strong against ten.
+const PENALTY: f64 = 40.0;
 /// Examples by which the whole population's transitions are strengthened in those of a stage.
 const PRIOR_EXAMPLES: f64 = 10.0;
 /// The same, of a stage to which none went, as a share of the prior.
 const UNSEEN: f64 = 0.01;
 
 /// Transitions of leads by their stage, and how features bend them:
-/// `{"transitions": [[…]; 9], "bend": {"design": …, "coefficients": …, "temperature": …}}`. `transitions[now][later]`
+/// `{"transitions": [[…]; 9], "bend": {"design": …, "coefficients": …, "strength": …}}`. `transitions[now][later]`
 /// are probabilities, stages in the order of the pipeline; their logarithms are the offsets of the softmax model
 /// `bend`, which has one line of nine coefficients per input of `design`, the constants last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,16 +108,16 @@ pub(super) fn fit(material: &TrainingMaterial<'_>) -> (Option<StageModel>, Optio
         return (None, None);
     }
     let split = Split::new(material.snapshots, &known, material.horizon_us);
-    let mut temperature = 1.0;
+    let mut strength = 1.0;
     let mut measured = None;
     if split.fitted.len() >= MIN_EXAMPLES && !split.measured.is_empty() {
         let model = fit_to(material, &split.fitted);
-        let bend = model.bend.tempered(&examples(material, &split.calibrated, &model.transitions));
-        temperature = bend.temperature();
+        let bend = model.bend.suited(&examples(material, &split.calibrated, &model.transitions));
+        strength = bend.strength();
         measured = Some(measure(material, &split.measured, &StageModel { bend, ..model }));
     }
     let model = fit_to(material, &known);
-    (Some(StageModel { bend: model.bend.at_temperature(temperature), ..model }), measured)
+    (Some(StageModel { bend: model.bend.at_strength(strength), ..model }), measured)
 }
 
 fn fit_to(material: &TrainingMaterial<'_>, places: &[usize]) -> StageModel {
@@ -125,7 +127,7 @@ fn fit_to(material: &TrainingMaterial<'_>, places: &[usize]) -> StageModel {
     let later: Vec<usize> = places.iter().map(|&place| stage_after(material, place)).collect();
     let transitions = transitions(&now, &later);
     let design = Design::learn(material.matrix, &places, |_| true);
-    let bend = Softmax::fit(design, &examples(material, &places, &transitions));
+    let bend = Softmax::fit(design, &examples(material, &places, &transitions), PENALTY);
     StageModel { transitions, bend }
 }
 

@@ -1,5 +1,8 @@
 use leadscore_domain::{MarketSnapshot, Timestamp};
-use leadscore_engine::features::{Feature, Market};
+use leadscore_engine::{
+    examples::{ExampleOptions, snapshots},
+    features::{Feature, Market},
+};
 
 use crate::events::*;
 
@@ -65,4 +68,30 @@ fn the_area_of_the_latest_search_counts_then_the_most_frequent_then_the_nation()
     assert!(row[Feature::PriceToMedian as usize].abs() < 1e-6);
     assert_eq!(row[Feature::PriceReducedShare as usize], 0.25);
     assert!(row[Feature::SaleToList as usize].is_nan());
+}
+
+#[test]
+fn a_later_revision_changes_no_byte_of_an_earlier_example() {
+    let published = vec![
+        month("Austin, TX", "2024-11-01", "2024-12-10", 380_000.0),
+        month("Austin, TX", "2025-08-01", "2025-09-10", 390_000.0),
+        month("Austin, TX", "2025-11-01", "2025-12-10", 400_000.0),
+    ];
+    let revised_at = at("2026-01-20T00:00:00Z");
+    let mut revised = published.clone();
+    for (period, median) in [("2024-11-01", 100_000.0), ("2025-08-01", 200_000.0), ("2025-11-01", 900_000.0)] {
+        revised.push(month("Austin, TX", period, "2026-01-20", median));
+    }
+    let austin = |hours| (hour(hours), search(350_000, 450_000, &["Austin, TX"]));
+    let events = history((0..40).map(|i| austin(i * 24)).collect());
+    let options = ExampleOptions { per_lead: 40, ..ExampleOptions::new(at("2026-06-01T00:00:00Z")) };
+    let rows = |months: &[MarketSnapshot]| -> Vec<(Timestamp, Vec<u32>)> {
+        let drawn = snapshots(7, &events, &Market::new(months.to_vec()), &options);
+        drawn.iter().map(|it| (it.instant, it.features.iter().map(|value| value.to_bits()).collect())).collect()
+    };
+    let (before, after) = (rows(&published), rows(&revised));
+    let split = before.partition_point(|(instant, _)| *instant < revised_at);
+    assert!(split > 3 && split < before.len(), "examples on both sides");
+    assert_eq!(before[..split], after[..split]);
+    assert!(before[split..].iter().zip(&after[split..]).all(|(before, after)| before != after));
 }

@@ -12,20 +12,24 @@ use super::{
     newton::{Cell, Penalty, improve},
 };
 
-/// Where the kinds start from: hour of the best time on a working day, and at the weekend.
-const STARTS: [[f64; 2]; 6] = [[9.5, 10.5], [12.5, 11.5], [15.0, 14.0], [17.0, 16.0], [19.0, 12.0], [20.0, 15.0]];
+/// Kinds of weeks that are looked for: each starts with another best time of the day.
+const KINDS: usize = 6;
+/// The hours over which the best times are spread at the start.
+const LAWFUL_DAY: [f64; 2] = [8.0, 21.0];
 /// Log-odds of the best time of a start, and of the worst.
-const START_HEIGHT: [f64; 2] = [0.8, -0.3];
+const START_HEIGHT: [f64; 2] = [1.4, -0.5];
 /// Width of the best time of a start, in hours.
 const START_WIDTH: f64 = 2.0;
 /// Rounds of expectation and maximisation.
 const ROUNDS: usize = 60;
 /// Newton steps of the population's curve before there are kinds.
 const FIRST_STEPS: usize = 12;
-/// Pull on the second differences of curves over neighbouring hours.
+/// Pull on the second differences of the population's curve over neighbouring hours.
 const SMOOTHNESS: f64 = 6.0;
+/// The same, of what is special about a kind.
+const KIND_SMOOTHNESS: f64 = 2.0;
 /// Pull of a kind towards the population.
-const KIND_PULL: f64 = 1.0;
+const KIND_PULL: f64 = 0.3;
 /// Pull of a day towards the other days of its type.
 const DAY_PULL: f64 = 20.0;
 /// Pull of a context towards the others.
@@ -78,17 +82,17 @@ pub(super) fn fit(leads: &[&LeadCalls]) -> AnswerModel {
 }
 
 fn start() -> AnswerModel {
-    let curve = |[working, weekend]: [f64; 2]| -> Vec<f64> {
+    let curve = |best: f64| -> Vec<f64> {
         (0..BINS)
             .map(|bin| {
-                let best = if bin < 24 { working } else { weekend };
                 let z = ((bin % 24) as f64 + 0.5 - best) / START_WIDTH;
                 START_HEIGHT[1] + (START_HEIGHT[0] - START_HEIGHT[1]) * (-0.5 * z * z).exp()
             })
             .collect()
     };
-    let weight = 1.0 / STARTS.len() as f64;
-    let kinds = STARTS.map(|best| Kind { weight, deviations: curve(best) }).to_vec();
+    let weight = 1.0 / KINDS as f64;
+    let best = |k: usize| LAWFUL_DAY[0] + (LAWFUL_DAY[1] - LAWFUL_DAY[0]) * (k as f64 + 0.5) / KINDS as f64;
+    let kinds = (0..KINDS).map(|k| Kind { weight, deviations: curve(best(k)) }).collect();
     AnswerModel { kinds, ..AnswerModel::default() }
 }
 
@@ -208,10 +212,10 @@ fn cells<const P: usize>(
 }
 
 /// Second differences of both days' curves, around the clock.
-fn smoothness() -> impl Iterator<Item = Penalty> {
-    (0..BINS).map(|bin| {
+fn smoothness(weight: f64) -> impl Iterator<Item = Penalty> {
+    (0..BINS).map(move |bin| {
         let neighbour = |step: usize| bin / 24 * 24 + (bin + step) % 24;
-        Penalty { weight: SMOOTHNESS, terms: vec![(bin, 1.0), (neighbour(1), -2.0), (neighbour(2), 1.0)] }
+        Penalty { weight, terms: vec![(bin, 1.0), (neighbour(1), -2.0), (neighbour(2), 1.0)] }
     })
 }
 
@@ -220,11 +224,11 @@ fn pull(places: std::ops::Range<usize>, weight: f64) -> impl Iterator<Item = Pen
 }
 
 fn kind_penalties() -> Vec<Penalty> {
-    smoothness().chain(pull(0..BINS, KIND_PULL)).collect()
+    smoothness(KIND_SMOOTHNESS).chain(pull(0..BINS, KIND_PULL)).collect()
 }
 
 fn shared_penalties() -> Vec<Penalty> {
-    smoothness()
+    smoothness(SMOOTHNESS)
         .chain(pull(0..BINS, HOUR_PULL))
         .chain(pull(BINS..BINS + 7, DAY_PULL))
         .chain(pull(BINS + 7..SHARED, CONTEXT_PULL))

@@ -19,6 +19,7 @@ use leadscore_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::calls::{CONTEXTS, Call};
+use self::windows::PARTS;
 pub use self::{
     calls::{Context, LeadCalls},
     windows::{CAUTIOUS_HOURS, ContactPlan, DAYPARTS, LAWFUL_HOURS, WINDOWS},
@@ -70,6 +71,9 @@ pub struct AnswerModel {
     /// Probability of an answer by component, context and hour of the week.
     #[serde(skip)]
     table: Vec<f32>,
+    /// By kind, the chance of each part of a day to be a lead's best.
+    #[serde(skip)]
+    favourites: Vec<[f64; PARTS]>,
 }
 
 impl Default for AnswerModel {
@@ -83,6 +87,7 @@ impl Default for AnswerModel {
             kinds: vec![Kind { weight: 1.0, deviations: vec![0.0; BINS] }],
             segments: BTreeMap::new(),
             table: Vec::new(),
+            favourites: Vec::new(),
         }
         .ready()
     }
@@ -101,7 +106,10 @@ impl AnswerModel {
     #[must_use]
     pub(super) fn ready(mut self) -> Self {
         self.table.clear();
+        self.favourites.clear();
         for kind in &self.kinds {
+            let log_odds: Vec<f64> = self.hours.iter().zip(&kind.deviations).map(|(x, y)| x + y).collect();
+            self.favourites.push(windows::favourites(&log_odds));
             for level in LEVELS {
                 for context in self.contexts {
                     for hour in 0..HOURS_PER_WEEK {

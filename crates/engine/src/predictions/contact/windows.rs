@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use jiff::{ToSpan, civil::DateTime, tz::TimeZone};
 use leadscore_domain::{ContactWindow, Timestamp};
 
-use super::{AnswerModel, HOURS_PER_WEEK, Posterior, calls, calls::Context};
+use super::{AnswerModel, HOURS_PER_WEEK, LEVELS, Posterior, calls, calls::Context};
 use crate::features::LeadState;
 
 /// Local hours in which a telemarketing call may begin: 8 am to 9 pm (47 CFR 64.1200(c)(1)).
@@ -15,9 +15,12 @@ pub const CAUTIOUS_HOURS: RangeInclusive<u8> = 11..=17;
 /// Parts of a day that windows are made of: first hour and the hour after the last.
 pub const DAYPARTS: [(u8, u8); 6] = [(8, 10), (10, 12), (12, 14), (14, 16), (16, 18), (18, 21)];
 /// Windows that are named.
-pub const WINDOWS: usize = 5;
+pub const WINDOWS: usize = 6;
 /// Parts of working days, then those of weekends.
-const PARTS: usize = 2 * DAYPARTS.len();
+pub(super) const PARTS: usize = 2 * DAYPARTS.len();
+/// How much the parts of a day of leads of one kind of week differ from the kind's, in log-odds, on working days and
+/// at weekends, where calls are few.
+const BLUR: [f64; 2] = [0.3, 1.0];
 /// Days that are looked ahead.
 const DAYS_AHEAD: usize = 7;
 /// An hour this much later must promise twice the answers, in hours.
@@ -32,9 +35,8 @@ const MINUTES_GONE_MAX: f64 = 30.0;
 pub struct ContactPlan {
     /// The best lawful moment within seven days, sooner preferred: now, or the start of a local hour.
     pub best_at: Timestamp,
-    /// Windows of the next seven days, best first, each another part of the day or another type of day (working day,
-    /// weekend). The first is where an answer is most probable; each further one is where it is, if the lead did not
-    /// answer in those before; the probability is that of an answer now.
+    /// Windows of the next seven days, those with the most answers first: of a working day and of a day of the weekend
+    /// each the three parts among which the lead's best one most probably is.
     pub windows: [ContactWindow; WINDOWS],
 }
 
@@ -51,12 +53,6 @@ struct Slot {
     rate: f64,
     /// The same, less for having to wait.
     worth: f64,
-}
-
-impl Slot {
-    fn hours_of_week(&self) -> std::ops::Range<usize> {
-        self.hour_of_week..self.hour_of_week + usize::from(self.hours.1 - self.hours.0)
-    }
 }
 
 /// The lead's clock now.
@@ -81,7 +77,7 @@ impl AnswerModel {
         // A lead that has just come is fresh now, not tomorrow.
         let later = if context == Context::FirstFresh { Context::First } else { context };
         let mut rates = self.rates(&posterior, later);
-        let windows = self.ranked(posterior, later, &slots(&rates, now)).map(|slot| now.window(&slot));
+        let windows = self.ranked(&posterior, &slots(&rates, now)).map(|slot| now.window(&slot));
         if later != context {
             let present = now.hour_of_week();
             rates[present] = self.rates(&posterior, context)[present];
@@ -89,33 +85,45 @@ impl AnswerModel {
         ContactPlan { best_at: now.best(&rates), windows }
     }
 
-    /// The slots in their order: each is the best if no call in those before was answered.
-    fn ranked(&self, mut weights: Posterior, context: Context, slots: &[Option<Slot>; PARTS]) -> [Slot; WINDOWS] {
-        let answer = |slot: &Slot, component: usize| {
-            let hours = slot.hours_of_week();
-            let n = hours.len() as f64;
-            self.hours_of(component, context)[hours].iter().map(|rate| f64::from(*rate)).sum::<f64>() / n
-        };
-        let mut left = *slots;
-        let mut next = || {
-            let worth = |slot: &Slot| {
-                let each = weights.iter().enumerate().take(self.components());
-                let rate: f64 = each.map(|(component, weight)| weight * answer(slot, component)).sum();
-                rate * slot.worth / slot.rate
-            };
-            let known = left.iter().enumerate().filter_map(|(part, slot)| slot.map(|slot| (part, worth(&slot), slot)));
-            let (part, _, best) = known.max_by(|x, y| x.1.total_cmp(&y.1).then(y.0.cmp(&x.0)))?;
-            left[part] = None;
-            let mut total = 0.0;
-            for (component, weight) in weights.iter_mut().enumerate().take(self.components()) {
-                *weight *= 1.0 - answer(&best, component);
-                total += *weight;
+    /// Of either type of day the slots that are most probably the lead's best, by answers.
+    fn ranked(&self, posterior: &Posterior, slots: &[Option<Slot>; PARTS]) -> [Slot; WINDOWS] {
+        let mut chances = [0.0; PARTS];
+        for (k, favourites) in self.favourites.iter().enumerate() {
+            let weight: f64 = posterior[k * LEVELS.len()..(k + 1) * LEVELS.len()].iter().sum();
+            for (chance, favourite) in chances.iter_mut().zip(favourites) {
+                *chance += weight * favourite;
             }
-            weights.iter_mut().for_each(|weight| *weight /= total);
+        }
+        let mut left = *slots;
+        let mut next = |day: usize| {
+            let parts = day * DAYPARTS.len()..(day + 1) * DAYPARTS.len();
+            let known = parts.filter_map(|part| left[part].map(|slot| (part, slot)));
+            let (part, best) = known.max_by(|x, y| chances[x.0].total_cmp(&chances[y.0]).then(y.0.cmp(&x.0)))?;
+            left[part] = None;
             Some(best)
         };
-        std::array::from_fn(|_| next().expect("within seven days there are more parts of days than windows"))
+        let mut ranked: [Slot; WINDOWS] = std::array::from_fn(|place| {
+            next(place % 2).expect("within seven days both types of days have more parts than windows")
+        });
+        ranked.sort_by(|x, y| y.worth.total_cmp(&x.worth).then(x.hour_of_week.cmp(&y.hour_of_week)));
+        ranked
     }
+}
+
+/// The chance of each part of a day to be the best one of its type of day, for leads with these log-odds by hour.
+pub(super) fn favourites(log_odds: &[f64]) -> [f64; PARTS] {
+    let mut weights = [0.0; PARTS];
+    for (day, weights) in weights.chunks_mut(DAYPARTS.len()).enumerate() {
+        for (weight, (from, to)) in weights.iter_mut().zip(DAYPARTS) {
+            let hours = &log_odds[day * 24 + usize::from(from)..day * 24 + usize::from(to)];
+            *weight = hours.iter().sum::<f64>() / hours.len() as f64;
+        }
+        let most = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        weights.iter_mut().for_each(|weight| *weight = ((*weight - most) / BLUR[day]).exp());
+        let sum: f64 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= sum);
+    }
+    weights
 }
 
 impl Now<'_> {

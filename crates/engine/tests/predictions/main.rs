@@ -1,0 +1,10 @@
+//! The predictions beside the conversion, in a simulated brokerage whose truth is known.
+//!
+//! `LEADSCORE_LEADS=20000 cargo test --release -p leadscore-engine --test predictions -- --nocapture` prints the
+//! figures of a larger brokerage.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails ends the test")]
+
+mod contact;
+mod parts;
+mod world;
