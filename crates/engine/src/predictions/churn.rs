@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     TrainingMaterial,
     course::is_active,
-    design::Design,
+    design::{Design, is_own},
     metrics::ChurnMetrics,
     softmax::{Examples, Softmax},
     split::Split,
@@ -24,7 +24,7 @@ const MIN_OUTCOMES: usize = 40;
 /// Most examples that the fit reads.
 const MAX_EXAMPLES: usize = 30_000;
 /// L2 penalty on coefficients.
-const PENALTY: f64 = 10.0;
+const PENALTY: f64 = 80.0;
 /// Class of an example that churned.
 const CHURNED: usize = 1;
 
@@ -68,7 +68,7 @@ pub(super) fn fit(material: &TrainingMaterial<'_>) -> (Option<ChurnModel>, Optio
     let mut strength = 1.0;
     let mut measured = None;
     if has_both(material, &split.fitted) && !split.measured.is_empty() {
-        let model = fit_to(material, &split.fitted, |_| true).suited(&examples(material, &split.calibrated));
+        let model = fit_to(material, &split.fitted, is_own).suited(&examples(material, &split.calibrated));
         strength = model.strength();
         let recency = FEATURES[Feature::ActivityDays as usize].name;
         let baseline = fit_to(material, &split.fitted, |name| name == recency);
@@ -76,7 +76,7 @@ pub(super) fn fit(material: &TrainingMaterial<'_>) -> (Option<ChurnModel>, Optio
     }
     let churned = known.iter().filter(|&&place| has_churned(material, place)).count();
     let base_rate = churned as f64 / known.len() as f64;
-    let model = fit_to(material, &known, |_| true).at_strength(strength);
+    let model = fit_to(material, &known, is_own).at_strength(strength);
     (Some(ChurnModel { base_rate, model }), measured)
 }
 

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{features::ColumnKind, models::Matrix};
+use crate::{
+    features::{ColumnKind, FEATURES, Feature},
+    models::Matrix,
+};
 
 /// Standardised numbers are held within this range, so that one wild value does not decide.
 const MAX_STANDARDISED: f64 = 6.0;
@@ -25,6 +28,26 @@ enum Encoded {
     Number { input: usize, mean: f64, deviation: f64 },
     /// 1 for the category.
     Category { inputs: BTreeMap<u32, usize> },
+}
+
+/// Columns that tell of the calendar and of whole markets rather than of a lead: from the few months that examples
+/// often span, a linear model would learn a trend and carry it on.
+const TIDES: [Feature; 10] = [
+    Feature::SeasonSin,
+    Feature::SeasonCos,
+    Feature::MedianPrice,
+    Feature::MarketChange3m,
+    Feature::MarketChange12m,
+    Feature::DaysOnMarket,
+    Feature::MonthsOfSupply,
+    Feature::PriceReducedShare,
+    Feature::SaleToList,
+    Feature::ListingInflow,
+];
+
+/// Whether a column of that name tells of the lead itself.
+pub(super) fn is_own(name: &str) -> bool {
+    TIDES.iter().all(|feature| FEATURES[*feature as usize].name != name)
 }
 
 /// The inputs of one column of the view.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     TrainingMaterial,
-    design::Design,
+    design::{Design, is_own},
     metrics::StageMetrics,
     softmax::{Examples, Softmax, accuracy, log_loss},
     split::Split,
@@ -21,7 +21,7 @@ const MIN_EXAMPLES: usize = 200;
 /// Most examples that the fit reads: enough for its few coefficients.
 const MAX_EXAMPLES: usize = 20_000;
 /// L2 penalty on coefficients: weak against a thousand examples that agree, strong against ten.
-const PENALTY: f64 = 40.0;
+const PENALTY: f64 = 80.0;
 /// Examples by which the whole population's transitions are strengthened in those of a stage.
 const PRIOR_EXAMPLES: f64 = 10.0;
 /// The same, of a stage to which none went, as a share of the prior.
@@ -126,7 +126,7 @@ fn fit_to(material: &TrainingMaterial<'_>, places: &[usize]) -> StageModel {
     let now: Vec<Stage> = places.iter().map(|&place| material.snapshots[place].course.stage).collect();
     let later: Vec<usize> = places.iter().map(|&place| stage_after(material, place)).collect();
     let transitions = transitions(&now, &later);
-    let design = Design::learn(material.matrix, &places, |_| true);
+    let design = Design::learn(material.matrix, &places, is_own);
     let bend = Softmax::fit(design, &examples(material, &places, &transitions), PENALTY);
     StageModel { transitions, bend }
 }
