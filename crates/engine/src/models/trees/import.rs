@@ -44,12 +44,13 @@ impl ForeignFormat {
     /// The format that bytes look like, if any.
     #[must_use]
     pub fn detect(bytes: &[u8]) -> Option<Self> {
-        match ModelFormat::detect(bytes)? {
-            ModelFormat::XgboostJson => Some(Self::XgboostJson),
-            ModelFormat::XgboostUbjson => Some(Self::XgboostUbj),
-            ModelFormat::LightgbmText => Some(Self::LightgbmText),
-            _ => None,
-        }
+        let found = ModelFormat::detect(bytes)?;
+        let ours = [
+            (ModelFormat::XgboostJson, Self::XgboostJson),
+            (ModelFormat::XgboostUbjson, Self::XgboostUbj),
+            (ModelFormat::LightgbmText, Self::LightgbmText),
+        ];
+        ours.into_iter().find(|(theirs, _)| *theirs == found).map(|(_, ours)| ours)
     }
 }
 
@@ -247,10 +248,10 @@ fn find(named: &Named, view: &FeatureView) -> Result<Place, ImportError> {
             }
         }
     };
-    let code = |value: &Value| match value {
-        Value::String(text) => view.code(column, text),
+    let code = |value: &Value| match value.as_str() {
+        Some(text) => view.code(column, text),
         // A data frame may hold codes as floating-point numbers.
-        _ => value.as_f64().filter(|code| (0.0..f64::from(u32::MAX)).contains(code)).map(|code| code as u32),
+        None => value.as_f64().filter(|code| (0.0..f64::from(u32::MAX)).contains(code)).map(|code| code as u32),
     };
     let codes = (!named.values.is_empty()).then(|| named.values.iter().map(code).collect());
     Ok(Place { column, codes })

@@ -149,8 +149,8 @@ fn shares(value: f64, taken: &[f64], failed: u64, rule: &[Point], mut give: impl
     for &Point { at, weight } in rule {
         let factor = |i: usize| taken[i] + (satisfied(i) - taken[i]) * at;
         let mut product = weight;
-        for i in 0..count {
-            before[i] = product;
+        for (i, before) in before[..count].iter_mut().enumerate() {
+            *before = product;
             product *= factor(i);
         }
         let mut after = 1.0;

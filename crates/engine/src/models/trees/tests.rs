@@ -129,7 +129,7 @@ fn directed(rows: usize, seed: u64) -> (Matrix, Vec<f32>) {
     let noise = |row: usize| (row * 2_654_435_761 % 97) as f32 / 97.0;
     let target = |row: usize| {
         let wave = (matrix.row(row)[0] * 3.0).sin() + matrix.row(row)[3] * (noise(row) - 0.3);
-        if labels[row] { 1.0 } else { noise(row) * wave.max(0.0).min(1.0) }
+        if labels[row] { 1.0 } else { noise(row) * if wave > 0.0 { wave.min(1.0) } else { 0.0 } }
     };
     let targets = (0..rows).map(target).collect();
     (matrix, targets)
