@@ -29,8 +29,8 @@ pub(crate) use registers::{TextHash, hash_text, mix};
 pub use signal::Signal;
 pub use state::{HourOfWeek, LeadState, StateError};
 pub use survey::Survey;
-pub(crate) use view::{CHANNEL, Meaning};
 pub use view::{
     ATTRIBUTE_PREFIX, Column, ColumnKind, FeatureView, MAX_ATTRIBUTE_COLUMNS, MAX_WIDTH, ViewError, schema_hash,
 };
+pub(crate) use view::{CHANNEL, Meaning};
 pub(crate) use zone::local_hour;

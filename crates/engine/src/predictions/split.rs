@@ -29,7 +29,7 @@ impl Split {
             let known_in_time = from.is_none_or(|from| instants[i].plus_micros(horizon_us) <= from);
             if measure[i] {
                 split.measured.push(place);
-            } else if known_in_time && mix(leads[i]) % CALIBRATE_ONE_IN == 0 {
+            } else if known_in_time && mix(leads[i]).is_multiple_of(CALIBRATE_ONE_IN) {
                 split.calibrated.push(place);
             } else if known_in_time {
                 split.fitted.push(place);

@@ -4,6 +4,7 @@
 //! figures of a larger brokerage.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails ends the test")]
+#![expect(clippy::print_stdout, reason = "the figures are what a run with --nocapture is for")]
 
 mod contact;
 mod parts;
