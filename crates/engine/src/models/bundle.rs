@@ -212,7 +212,8 @@ impl Bundle {
     pub fn predict(&self, row: &[f32]) -> Prediction {
         let log_odds = self.trees.log_odds(self.cut(row));
         let calibrated = self.calibration.log_odds(log_odds);
-        let [probability, lower, upper] = self.calibration.probability(log_odds, Disagreement::default());
+        let [probability, lower, upper] =
+            self.calibration.probability(self.cut(row), log_odds, Disagreement::default());
         Prediction { log_odds, probability, lower, upper, score: self.reference.score(calibrated) }
     }
 

@@ -101,3 +101,92 @@ pub fn targets(observed: &[Observed], curve: &DelayCurve, first_guess: &[f64]) -
         })
         .collect()
 }
+
+/// The [`targets`] with a first guess of the caller's model.
+///
+/// `fit` learns from the examples of the given places with targets of theirs, and gives a probability for every
+/// example: first from the examples that are complete, then once more from all of them with the targets that follow.
+/// Where every example is complete it is not called.
+///
+/// # Errors
+/// Those of `fit`.
+pub fn estimate<E>(
+    observed: &[Observed],
+    curve: &DelayCurve,
+    mut fit: impl FnMut(&[usize], &[f32]) -> Result<Vec<f64>, E>,
+) -> Result<Vec<f32>, E> {
+    let complete: Vec<usize> = (0..observed.len()).filter(|&place| observed[place].complete).collect();
+    let known = targets(observed, curve, &vec![curve.rate; observed.len()]);
+    if complete.len() == observed.len() || complete.is_empty() {
+        return Ok(known);
+    }
+    let labels: Vec<f32> = complete.iter().map(|&place| known[place]).collect();
+    let first = targets(observed, curve, &fit(&complete, &labels)?);
+    let all: Vec<usize> = (0..observed.len()).collect();
+    Ok(targets(observed, curve, &fit(&all, &first)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HORIZON_US: i64 = 4 * DAY_US;
+
+    fn open(days: f64, converted_after: Option<f64>) -> Observed {
+        let us = |days: f64| (days * DAY_US as f64) as i64;
+        Observed { followed_us: us(days), complete: false, converted_after_us: converted_after.map(us) }
+    }
+
+    fn complete(converted_after: Option<f64>) -> Observed {
+        Observed::complete(HORIZON_US, converted_after.map(|days| (days * DAY_US as f64) as i64))
+    }
+
+    /// By hand: 1 of 4 at risk on the first day, 1 of 2 on the second: 1 − 3/4 · 1/2 = 5/8.
+    #[test]
+    fn the_curve_is_the_product_limit() {
+        let seen = [complete(Some(0.5)), complete(Some(1.5)), complete(None), open(1.2, None), open(0.5, Some(0.3))];
+        let curve = DelayCurve::fit(&seen, HORIZON_US);
+        assert!((curve.rate - 0.625).abs() < 1e-12, "{curve:?}");
+        assert!((curve.share[0] - 0.25 / 0.625).abs() < 1e-12 && curve.share[1..] == [1.0, 1.0, 1.0], "{curve:?}");
+        assert!((curve.share_by(DAY_US / 2) - 0.2).abs() < 1e-12);
+        assert_eq!([curve.share_by(-5), curve.share_by(HORIZON_US), curve.share_by(i64::MAX)], [0.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn without_a_conversion_time_passes_evenly() {
+        for seen in [vec![], vec![complete(None), open(1.0, None)]] {
+            let curve = DelayCurve::fit(&seen, HORIZON_US);
+            assert_eq!((curve.rate, curve.share_by(DAY_US)), (0.0, 0.25));
+            assert!(targets(&seen, &curve, &vec![0.0; seen.len()]).iter().all(|&target| target == 0.0));
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_kept_and_what_is_open_falls_with_time() {
+        let seen: Vec<Observed> = [0.0, 1.0, 2.5, 3.9].iter().map(|&days| open(days, None)).collect();
+        let curve = DelayCurve { horizon_us: HORIZON_US, rate: 0.2, share: vec![0.4, 0.7, 0.9, 1.0] };
+        let found = targets(&seen, &curve, &[0.3; 4]);
+        assert!((found[0] - 0.3).abs() < 1e-6, "nothing is known yet");
+        assert!((f64::from(found[1]) - 0.3 * 0.6 / (1.0 - 0.12)).abs() < 1e-6);
+        assert!(found.is_sorted_by(|x, y| x > y) && found[3] > 0.0, "{found:?}");
+        let known = [complete(Some(2.0)), complete(None), open(1.0, Some(0.5))];
+        assert_eq!(targets(&known, &curve, &[0.9, 0.9, 0.1]), [1.0, 0.0, 1.0]);
+        assert_eq!(targets(&[open(4.0, None), open(3.0, None)], &curve, &[1.0, 1.0]), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_part_of_a_day_at_the_end_counts() {
+        let seen = [Observed::complete(DAY_US * 3 / 2, Some(DAY_US * 5 / 4)), Observed::complete(DAY_US * 3 / 2, None)];
+        let curve = DelayCurve::fit(&seen, DAY_US * 3 / 2);
+        assert_eq!((curve.rate, curve.share.as_slice()), (0.5, [0.0, 1.0].as_slice()));
+        assert_eq!(curve.share_by(DAY_US * 5 / 4), 0.5);
+    }
+
+    #[test]
+    fn where_all_is_known_no_model_is_asked() {
+        let seen = [complete(None), complete(Some(1.0))];
+        let curve = DelayCurve::fit(&seen, HORIZON_US);
+        let found = estimate(&seen, &curve, |_, _| -> Result<Vec<f64>, ()> { Err(()) });
+        assert_eq!(found, Ok(vec![0.0, 1.0]));
+    }
+}

@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod matrix;
 pub(crate) mod numeric;
 pub mod reference;
+mod rehearsal;
 pub mod train;
 mod trees;
 

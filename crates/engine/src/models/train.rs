@@ -15,11 +15,12 @@ use thiserror::Error;
 use super::{
     Bundle, Matrix,
     bundle::Parts,
-    calibration::{Calibration, CalibrationEvidence, Disagreement, Slice},
+    calibration::{Calibration, CalibrationEvidence, Disagreement, Rehearsed, Slice},
     folds, hard_targets,
     manifest::{DataSummary, Evidence, FORMAT, Manifest, TrainingSummary},
     numeric::sigmoid,
     reference::{Reference, group_index},
+    rehearsal::{Rehearsal, rehearse},
     trees::{Examples, MANY, Trees, TreesError, Work, recorded},
 };
 use crate::{
@@ -224,11 +225,13 @@ struct Unseen {
     log_odds: Vec<f64>,
     /// Contributions by group, of a sample of `rows`.
     groups: Vec<[f64; 4]>,
+    /// Of `rows`.
+    rehearsal: Option<Rehearsal>,
 }
 
 impl Unseen {
     fn new(evidence: Evidence, rounds: usize) -> Self {
-        Self { evidence, rounds, rows: Vec::new(), log_odds: Vec::new(), groups: Vec::new() }
+        Self { evidence, rounds, rows: Vec::new(), log_odds: Vec::new(), groups: Vec::new(), rehearsal: None }
     }
 
     fn extend(&mut self, set: &TrainingSet, trees: &Trees, rows: &[usize], stride: usize) {
@@ -284,6 +287,14 @@ fn hold_out(
     let mut unseen = Unseen::new(Evidence::HoldOut, model.rounds);
     let stride = watched.len().div_ceil(MAX_GROUP_EXAMPLES);
     unseen.extend(set, &model.trees, watched, stride);
+    let pick = |rows: &[usize]| -> (Vec<u64>, Vec<Timestamp>) {
+        rows.iter().map(|&row| (set.leads[row], set.instants[row])).unzip()
+    };
+    let (leads, instants) = pick(fitted);
+    let second = folds::later(&leads, &instants, 0.5);
+    let half = |wanted: bool| fitted.iter().zip(&second).filter(move |(_, is)| **is == wanted).map(|(&row, _)| row);
+    let halves = [half(false).collect(), half(true).collect()];
+    unseen.rehearsal = Some(rehearse(examples, &halves, watched, model.rounds, work)?);
     Ok(unseen)
 }
 
@@ -315,12 +326,20 @@ fn assemble(set: &TrainingSet, options: &TrainOptions, data: DataSummary, unseen
     let labels: Vec<bool> = unseen.rows.iter().map(|&row| set.labels[row]).collect();
     let leads: Vec<u64> = unseen.rows.iter().map(|&row| set.leads[row]).collect();
     let targets = hard_targets(&labels);
+    let disagreement = vec![Disagreement::default(); targets.len()];
+    let matrix = set.matrix.select(&unseen.rows);
     let calibration = Calibration::fit(&CalibrationEvidence {
         earlier: None,
         later: Slice { log_odds: &unseen.log_odds, targets: &targets, leads: &leads },
         folds: &[],
-        disagreement: &vec![Disagreement::default(); targets.len()],
+        disagreement: &disagreement,
         fitted_share: 1.0,
+        rehearsed: unseen.rehearsal.as_ref().map(|one| Rehearsed {
+            matrix: &matrix,
+            world: &one.world,
+            learned: &one.learned,
+            disagreement: &disagreement,
+        }),
     });
     let calibrated: Vec<f64> = unseen.log_odds.iter().map(|&value| calibration.log_odds(value)).collect();
     let reference = Reference::new(&calibrated, &unseen.groups);
