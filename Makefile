@@ -50,6 +50,10 @@ quality: deps ## Measure accuracy on real data beside eight other models (needs 
 quality-tune: deps ## Find the other models' parameters anew, for quality/parameters.json (needs LEADSCORE_DATA_DIR)
 	@scripts/quality.sh tune
 
+.PHONY: world
+world: deps ## Measure the model and its intervals against the best that can be known of the simulated world
+	@cargo bench --locked -p leadscore-engine --bench world
+
 .PHONY: coverage
 coverage: deps ## Measure the tests' line coverage against its bar
 	@scripts/coverage.sh

@@ -32,7 +32,7 @@ pub(super) struct Rehearsal {
     pub(super) learned: Vec<f64>,
 }
 
-/// Rehearses a training whose trees have `rounds` rounds: `folds` are the rows of each fold, at least two, of which
+/// Rehearses a training of which the models of the folds have `rounds` rounds on average: `folds` are the rows of each fold, at least two, of which
 /// each model leaves one out and watches it; `later` are rows that none of them sees.
 pub(super) fn rehearse(
     examples: &Examples<'_>,

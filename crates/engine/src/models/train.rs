@@ -293,8 +293,12 @@ fn hold_out(
     let (leads, instants) = pick(fitted);
     let second = folds::later(&leads, &instants, 0.5);
     let half = |wanted: bool| fitted.iter().zip(&second).filter(move |(_, is)| **is == wanted).map(|(&row, _)| row);
-    let halves = [half(false).collect(), half(true).collect()];
-    unseen.rehearsal = Some(rehearse(examples, &halves, watched, model.rounds, work)?);
+    let halves: [Vec<usize>; 2] = [half(false).collect(), half(true).collect()];
+    let mut rounds = 0;
+    for (fitted, watched) in [(&halves[0], &halves[1]), (&halves[1], &halves[0])] {
+        rounds += Trees::fit_watched(examples, fitted, watched, work)?.rounds;
+    }
+    unseen.rehearsal = Some(rehearse(examples, &halves, watched, rounds.div_ceil(2), work)?);
     Ok(unseen)
 }
 
