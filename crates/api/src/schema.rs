@@ -434,30 +434,10 @@ pub struct LeadMerged {
     absorbed: Uuid,
 }
 
-/// A play of the playbook.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Approach {
-    PremiumPropertyFocus,
-    FirstTimeBuyerGuidance,
-    FinancingHelp,
-    MarketTiming,
-    OfferShowing,
-    SellerValuation,
-    RentalMatch,
-    Reactivation,
-    Discovery,
-    InvestmentAnalysis,
-    OfferSupport,
-    TrustRepair,
-    BudgetAlternatives,
-    Nurturing,
-}
-
 #[cfg(test)]
 mod tests {
     use leadscore_domain::{
-        Approach, Consent, EventEnvelope, EventKind, RawIdentity,
+        Consent, EventEnvelope, EventKind, RawIdentity,
         event::{BodySeed, LeadRef, Stage, Turn},
     };
     use serde::de::{DeserializeOwned, DeserializeSeed};
@@ -550,7 +530,6 @@ mod tests {
             ("ConsentState", words_of::<consent::ConsentState>()),
             ("LegalBasis", words_of::<consent::LegalBasis>()),
             ("OutcomeResult", words_of::<event::OutcomeResult>()),
-            ("Approach", words_of::<Approach>()),
         ] {
             assert_eq!(document.words(name), read, "{name}");
         }

@@ -16,6 +16,7 @@ pub const NEXT_STEPS_MAX: usize = 6;
 
 /// Part of a score's breakdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
     /// What the lead does: searches, visits, showings.
@@ -46,6 +47,7 @@ impl Group {
 
 /// Everything that goes with a score besides its figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Explanation {
     /// What raises and lowers the score.
     pub reasons: Reasons,
@@ -60,6 +62,7 @@ pub struct Explanation {
 /// The strongest reasons either way, in log-odds. `up`, `down` and `rest` add up to the model's log-odds less those of
 /// the average lead.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reasons {
     /// What raises the score, the strongest first; at most [`REASONS_MAX`].
     pub up: Vec<Reason>,
@@ -71,6 +74,7 @@ pub struct Reasons {
 
 /// Why a score is higher or lower than the average lead's. An association in past leads, not a cause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reason {
     /// The columns of the model that it stands for, the strongest first.
     pub columns: Vec<String>,
@@ -86,6 +90,7 @@ pub struct Reason {
 
 /// Which way a reason moves the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Influence {
     /// Leads like this were won more often.
@@ -96,6 +101,7 @@ pub enum Influence {
 
 /// What a lead is after.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Intent {
     /// The most probable kind.
     pub kind: IntentKind,
@@ -107,6 +113,7 @@ pub struct Intent {
 
 /// Kinds of leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IntentKind {
     /// Wants a home to live in.
@@ -128,6 +135,7 @@ impl IntentKind {
 
 /// A probability for each [`IntentKind`], 0 to 1; they add up to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[expect(missing_docs, reason = "each is described at IntentKind")]
 pub struct IntentProbabilities {
     pub buyer: f64,
@@ -139,6 +147,7 @@ pub struct IntentProbabilities {
 
 /// How soon a lead wants to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Urgency {
     /// Within days.
@@ -153,6 +162,7 @@ pub enum Urgency {
 
 /// A play of the playbook with its words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Play {
     /// Which one.
     pub approach: Approach,
@@ -175,12 +185,14 @@ pub struct RetentionPlay {
 
 /// One action of the agent and what the model makes of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NextStep {
     /// What kind of action.
     pub action: Action,
     /// In plain words; at most [`TEXT_MAX_CHARS`] characters.
     pub text: String,
     /// When to do it, where a moment is better than others; otherwise now.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub best_at: Option<Timestamp>,
     /// Probability of conversion without it, 0 to 1.
     pub probability_now: f64,
@@ -198,6 +210,7 @@ pub struct NextStep {
 
 /// What an agent can do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Call in the next good hour.
@@ -231,6 +244,7 @@ impl Action {
 
 /// What an expected gain stands on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Evidence {
     /// It went together in past leads; that the action causes it is not shown.

@@ -6,6 +6,7 @@ use crate::{Timestamp, event::Stage};
 
 /// Band of the conversion probability, relative to that of the average lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QualityClass {
     /// Below three times the average lead: leave it to mail and automation until it shows more.
@@ -44,6 +45,7 @@ pub struct ChurnRisk {
 
 /// How to keep a lead: a play for those that may fall silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RetentionStrategy {
     /// Nothing beyond what is done already.
@@ -70,10 +72,13 @@ pub enum RetentionStrategy {
 
 /// A stretch of lawful hours and how likely the lead answers a call in it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ContactWindow {
     /// First instant.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub start_at: Timestamp,
     /// Where it ends.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub end_at: Timestamp,
     /// Probability that a call in it is answered, 0 to 1.
     pub probability: f64,

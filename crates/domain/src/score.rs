@@ -54,6 +54,7 @@ pub struct Breakdown {
 
 /// Band of the score: A from 90, B from 70, C from 40, D below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Grade {
     /// 90 to 100.
     A,
@@ -78,6 +79,7 @@ impl From<u8> for Grade {
 
 /// A play of the playbook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Approach {
     /// Listings at the upper end of the market.

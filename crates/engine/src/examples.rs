@@ -63,6 +63,16 @@ impl Observed {
         Self { followed_us: horizon_us, complete: true, converted_after_us }
     }
 
+    /// The same as it was known `followed_us` after the instant, which is not after what is known now.
+    #[must_use]
+    pub fn by(&self, followed_us: i64) -> Self {
+        Self {
+            followed_us: followed_us.clamp(0, self.followed_us),
+            complete: self.complete && followed_us >= self.followed_us,
+            converted_after_us: self.converted_after_us.filter(|after| *after <= followed_us),
+        }
+    }
+
     /// Whether the lead converted in the horizon; `None` where that is not over, whatever has happened in it so far:
     /// to keep the early wins alone would make the latest weeks look like all wins.
     #[must_use]

@@ -15,4 +15,3 @@ pub mod playbook;
 pub mod predictions;
 pub mod score;
 pub mod scorecard;
-pub mod timing;

@@ -25,6 +25,13 @@ struct Rule {
     most: f64,
 }
 
+impl Rule {
+    fn points(&self, features: &[f32]) -> f64 {
+        let value = f64::from(features[self.feature as usize]);
+        if value.is_nan() { 0.0 } else { (self.per_unit * value).clamp(-self.most, self.most) }
+    }
+}
+
 const fn rule(feature: Feature, per_unit: f64, most: f64) -> Rule {
     Rule { feature, per_unit, most }
 }
@@ -57,16 +64,22 @@ static RULES: [Rule; 19] = [
 pub struct Scorecard;
 
 impl Scorecard {
+    /// Writes what each feature adds, in log-odds, to its place in `out`.
+    ///
+    /// # Panics
+    /// Where `features` or `out` is shorter than [`FEATURES`].
+    pub fn contributions(&self, features: &[f32], out: &mut [f64]) {
+        for rule in &RULES {
+            out[rule.feature as usize] = rule.points(features);
+        }
+    }
+
     /// Scores a vector of [`FEATURES`]. A score of 50, and a part of 50, is a lead about which nothing is known.
     #[must_use]
     pub fn predict(&self, features: &[f32]) -> (Prediction, Breakdown) {
         let mut groups = [0.0; Group::ALL.len()];
         for rule in &RULES {
-            let value = f64::from(features[rule.feature as usize]);
-            if !value.is_nan() {
-                let group = FEATURES[rule.feature as usize].group;
-                groups[group as usize] += (rule.per_unit * value).clamp(-rule.most, rule.most);
-            }
+            groups[FEATURES[rule.feature as usize].group as usize] += rule.points(features);
         }
         let points = groups.iter().sum::<f64>();
         let log_odds = BASE_LOG_ODDS + points;

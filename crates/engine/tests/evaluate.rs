@@ -74,7 +74,7 @@ fn columns_are_learned_from_the_training_part_alone() {
     let split = Split::Time { train_share: 0.75 };
     let found = backtest(&snapshots, None, split, &TrainOptions::default(), &|_| {}).unwrap();
     assert!(found.importance.iter().all(|column| !column.column.contains("after")));
-    assert!(found.parts[0].gap && found.parts[0].left_out > 0);
+    assert!(found.parts[0].gap && found.parts[0].unfinished > 0);
 }
 
 fn report(title: &str) -> Report {

@@ -21,7 +21,7 @@ fn training_set(snapshots: &[Snapshot]) -> TrainingSet {
     TrainingSet {
         matrix: view.encode(snapshots),
         view,
-        labels: snapshots.iter().map(|one| one.observed.label().unwrap()).collect(),
+        observed: snapshots.iter().map(|one| one.observed).collect(),
         leads: snapshots.iter().map(|one| one.lead).collect(),
         instants: snapshots.iter().map(|one| one.instant).collect(),
     }
@@ -36,15 +36,15 @@ fn options(threads: usize) -> TrainOptions {
 }
 
 fn bundle(set: &TrainingSet) -> Bundle {
-    train(set, &options(2), &|_| {}).unwrap()
+    train(set, &options(2), &|_| {}).unwrap().bundle
 }
 
 #[test]
 fn too_few_outcomes_are_counted_in_leads() {
     let mut set = set(200);
     // 39 leads won, each in both of its examples: 78 positive examples are still 39 outcomes.
-    for (row, label) in set.labels.iter_mut().enumerate() {
-        *label = row < 78;
+    for (row, observed) in set.observed.iter_mut().enumerate() {
+        observed.converted_after_us = (row < 78).then_some(1);
     }
     let refused = train(&set, &options(1), &|_| {}).unwrap_err();
     assert!(matches!(refused, TrainError::TooFewOutcomes { won: 39, lost: 161 }), "{refused}");
@@ -54,9 +54,9 @@ fn too_few_outcomes_are_counted_in_leads() {
 #[test]
 fn lists_that_do_not_belong_together_are_refused() {
     let mut short = set(100);
-    short.labels.pop();
+    short.observed.pop();
     let refused = train(&short, &options(1), &|_| {}).unwrap_err();
-    assert!(matches!(refused, TrainError::Mismatch { what: "labels", expected: 200, found: 199 }), "{refused}");
+    assert!(matches!(refused, TrainError::Mismatch { what: "outcomes", expected: 200, found: 199 }), "{refused}");
     let mut narrow = set(100);
     narrow.matrix.columns.pop();
     let refused = train(&narrow, &options(1), &|_| {}).unwrap_err();
@@ -81,8 +81,8 @@ fn values_that_cannot_be_are_refused_by_name() {
 #[test]
 fn threads_do_not_change_a_byte() {
     let set = set(400);
-    let one = train(&set, &options(1), &|_| {}).unwrap().to_files();
-    let two = train(&set, &options(2), &|_| {}).unwrap().to_files();
+    let one = train(&set, &options(1), &|_| {}).unwrap().bundle.to_files();
+    let two = train(&set, &options(2), &|_| {}).unwrap().bundle.to_files();
     assert!(one == two);
 }
 

@@ -4,8 +4,6 @@ use leadscore_domain::{Approach, Score, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::schema;
-
 /// What is to be expected of a lead, and what to do.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Prediction {
@@ -16,7 +14,7 @@ pub struct Prediction {
     #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-03-02T15:00:00Z")]
     pub optimal_contact_time: Option<Timestamp>,
     /// What to do.
-    #[schema(value_type = schema::Approach, example = "premium_property_focus")]
+    #[schema(example = "premium_property_focus")]
     pub recommended_approach: Approach,
 }
 

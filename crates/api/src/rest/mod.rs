@@ -11,6 +11,7 @@ pub mod log_in;
 pub mod models;
 pub mod post_events;
 pub mod readyz;
+pub mod show_explanation;
 pub mod show_lead;
 pub mod show_score;
 
@@ -33,10 +34,11 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 8] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 9] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
+    ("show_explanation", show_explanation::PROBLEMS),
     ("batch_score", batch_score::PROBLEMS),
     ("post_events", post_events::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
@@ -60,6 +62,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(create_lead::create_lead))
         .routes(routes!(show_lead::show_lead))
         .routes(routes!(show_score::show_score))
+        .routes(routes!(show_explanation::show_explanation))
         .routes(routes!(batch_score::batch_score))
         .routes(routes!(post_events::post_events))
 }

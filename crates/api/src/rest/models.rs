@@ -5,10 +5,7 @@
 
 use std::sync::Arc;
 
-use leadscore_engine::{
-    models::{Bundle, BundleError},
-    score::{Model, Scorer},
-};
+use leadscore_engine::score::{Learned, LearnedError, Model, Scorer};
 use leadscore_store::RegistryError;
 use moka::sync::Cache;
 
@@ -47,7 +44,7 @@ pub enum Error {
     Registry(RegistryError),
     /// The files are not a model that this release can read.
     #[error(transparent)]
-    Bundle(#[from] BundleError),
+    Files(#[from] LearnedError),
 }
 
 impl From<Error> for Problem {
@@ -64,7 +61,7 @@ impl From<Error> for Problem {
                 tracing::error!(error = &error as &dyn std::error::Error, "the registry failed");
                 Self::new(Code::Internal, "The model cannot be loaded.")
             }
-            Error::Bundle(error) => {
+            Error::Files(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a model cannot be read");
                 Self::new(Code::Internal, "The model cannot be loaded.")
             }
@@ -96,7 +93,7 @@ fn load(api: &Api, version: &str, champion: &Scorer) -> Result<Arc<Model>, Error
         return Err(Error::Unknown { asked: version.to_owned(), known });
     }
     let files = api.registry.files(version).map_err(Error::Registry)?;
-    let model = Arc::new(Model::Bundle(Box::new(Bundle::from_files(&files)?)));
+    let model = Arc::new(Model::Learned(Box::new(Learned::from_files(&files)?)));
     api.models.0.insert(version.to_owned(), Arc::clone(&model));
     Ok(model)
 }

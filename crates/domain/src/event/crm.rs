@@ -79,6 +79,22 @@ impl Stage {
         Self::Lost,
         Self::Won,
     ];
+
+    /// The word used in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Contacted => "contacted",
+            Self::Engaged => "engaged",
+            Self::Qualified => "qualified",
+            Self::Showing => "showing",
+            Self::Negotiating => "negotiating",
+            Self::Nurturing => "nurturing",
+            Self::Lost => "lost",
+            Self::Won => "won",
+        }
+    }
 }
 
 /// What an agent did.

@@ -3,7 +3,7 @@
 //! Owns: the loop over parts, and the baselines. Invariant: columns, trees, calibration and baselines of a part are
 //! learned from its training examples alone. Deliberately absent: choosing between models.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use leadscore_domain::Timestamp;
 use serde::Serialize;
@@ -14,8 +14,9 @@ use crate::{
     examples::Snapshot,
     features::{FeatureView, Group},
     models::{
-        Bundle, Progress, TrainError, TrainOptions, TrainingSet, hard_targets,
+        Bundle, Progress, TrainError, TrainOptions, TrainingSet,
         logistic::{Logistic, PENALTY},
+        matrix::hard_targets,
         train,
     },
 };
@@ -54,14 +55,14 @@ pub struct PartSummary {
     pub test: usize,
     /// Share of them that converted.
     pub test_share: f64,
-    /// Training examples left out since their labels reach into the test.
-    pub left_out: usize,
+    /// Training examples besides, whose horizon was not over when the test began.
+    pub unfinished: usize,
     /// Whether no training label reaches into the time of the test.
     pub gap: bool,
     /// Columns learned.
     pub columns: usize,
-    /// Trees.
-    pub rounds: usize,
+    /// Weight of each member.
+    pub members: BTreeMap<String, f64>,
     /// Area under the ROC curve on this part alone; NaN (in JSON null) where it is not defined.
     pub auc: f64,
 }
@@ -198,13 +199,23 @@ impl<'a> Known<'a> {
         rows.iter().filter(|&&row| self.labels[row]).count() as f64 / rows.len() as f64
     }
 
-    fn training_set(&self, rows: &[usize]) -> TrainingSet {
-        let snapshots = self.pick(rows);
+    fn training_set(&self, part: &Part) -> TrainingSet {
+        let start = part.test.iter().map(|&row| self.instants[row]).min().unwrap_or_default();
+        let mut rows = part.train.clone();
+        rows.extend(&part.unfinished);
+        rows.sort_unstable();
+        let snapshots = self.pick(&rows);
         let view = FeatureView::learn(&snapshots);
+        let unfinished: HashSet<usize> = part.unfinished.iter().copied().collect();
+        let observed = rows.iter().map(|row| {
+            let snapshot = self.snapshots[*row];
+            let until = start.since(snapshot.instant);
+            if unfinished.contains(row) { snapshot.observed.by(until) } else { snapshot.observed }
+        });
         TrainingSet {
             matrix: view.encode(&snapshots),
             view,
-            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            observed: observed.collect(),
             leads: rows.iter().map(|&row| self.leads[row]).collect(),
             instants: rows.iter().map(|&row| self.instants[row]).collect(),
         }
@@ -221,11 +232,13 @@ impl<'a> Known<'a> {
         if part.test.is_empty() {
             return Err(BacktestError::Empty { part: fold + 1 });
         }
-        let set = self.training_set(&part.train);
+        let set = self.training_set(part);
+        // Labels are shuffled once, where everything is fitted.
+        let options = TrainOptions { shuffle_alarm: false, ..options.clone() };
         let bundle =
-            train(&set, options, progress).map_err(|source| BacktestError::Train { part: fold + 1, source })?;
-        let logistic = Logistic::fit(&set.matrix, &hard_targets(&set.labels), PENALTY);
+            train(&set, &options, progress).map_err(|source| BacktestError::Train { part: fold + 1, source })?.bundle;
         let majority = self.share(&part.train);
+        let baseline = baseline(&set);
         let test = bundle.view().encode(&self.pick(&part.test));
         let first = found.rows.len();
         for (&row, index) in part.test.iter().zip(0..) {
@@ -239,7 +252,7 @@ impl<'a> Known<'a> {
                 label: self.labels[row],
                 probability: prediction.probability,
                 score: prediction.score,
-                logistic: logistic.predict(values),
+                logistic: baseline.predict(values),
                 majority,
                 truth: self.truth.as_ref().map(|truth| truth[row]),
             });
@@ -250,14 +263,21 @@ impl<'a> Known<'a> {
             train_share: majority,
             test: part.test.len(),
             test_share: self.share(&part.test),
-            left_out: part.left_out,
+            unfinished: part.unfinished.len(),
             gap: part.gap,
             columns: bundle.view().width(),
-            rounds: bundle.manifest().training.rounds,
+            members: bundle.manifest().training.weights(),
             auc,
         });
         Ok(())
     }
+}
+
+/// Logistic regression on the examples whose outcome is known.
+fn baseline(set: &TrainingSet) -> Logistic {
+    let known: Vec<usize> = (0..set.observed.len()).filter(|&row| set.observed[row].complete).collect();
+    let labels: Vec<bool> = known.iter().map(|&row| set.observed[row].converted_after_us.is_some()).collect();
+    Logistic::fit(&set.matrix.select(&known), &hard_targets(&labels), PENALTY)
 }
 
 fn measure(rows: &[BacktestRow], probability: impl Fn(&BacktestRow) -> f64) -> Metrics {

@@ -58,10 +58,11 @@ fn about_time(backtest: &Backtest) -> Vec<String> {
         ),
         Split::Time { .. } => {
             for part in &backtest.parts {
-                if part.left_out > 0 {
+                if part.unfinished > 0 {
                     said.push(format!(
-                        "{} training examples are left out because their outcome was not known when the test begins.",
-                        part.left_out
+                        "{} training examples count as what was known of them when the test begins: their horizon \
+                         was not over.",
+                        part.unfinished
                     ));
                 }
                 if !part.gap {

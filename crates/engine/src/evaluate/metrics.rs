@@ -105,7 +105,7 @@ pub fn metrics(labels: &[bool], probabilities: &[f64]) -> Metrics {
     Metrics {
         n,
         positives,
-        auc: auc(&ties, n, positives),
+        auc: auc_of(&ties, n, positives),
         average_precision: average_precision(&ties, positives),
         log_loss: mean(labels, probabilities, |label, p| {
             -(if label { p } else { 1.0 - p }).clamp(LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP).ln()
@@ -121,6 +121,16 @@ pub fn metrics(labels: &[bool], probabilities: &[f64]) -> Metrics {
         matched,
         lift_at_10: lift(&ties, n, positives, 0.1),
     }
+}
+
+/// Area under the ROC curve of any `values`, none NaN, one per label; NaN where the labels are all alike.
+///
+/// # Panics
+/// Where the two differ in length.
+#[must_use]
+pub fn auc(labels: &[bool], values: &[f64]) -> f64 {
+    assert_eq!(labels.len(), values.len(), "one value per label");
+    auc_of(&ties(labels, values), labels.len(), labels.iter().filter(|&&label| label).count())
 }
 
 /// Examples of one probability.
@@ -153,7 +163,7 @@ fn mean(labels: &[bool], probabilities: &[f64], loss: impl Fn(bool, f64) -> f64)
     labels.iter().zip(probabilities).map(|(&label, &p)| loss(label, p)).sum::<f64>() / labels.len() as f64
 }
 
-fn auc(ties: &[Tie], n: usize, positives: usize) -> f64 {
+fn auc_of(ties: &[Tie], n: usize, positives: usize) -> f64 {
     let negatives = n - positives;
     let mut above = 0usize;
     let mut pairs = 0.0;

@@ -14,6 +14,6 @@ pub mod report;
 pub mod split;
 
 pub use backtest::{Backtest, BacktestError, BacktestRow, backtest};
-pub use metrics::{Metrics, metrics};
+pub use metrics::{Metrics, auc, metrics};
 pub use report::{Report, report_html, report_json};
 pub use split::{Split, SplitError};

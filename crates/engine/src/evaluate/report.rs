@@ -3,7 +3,7 @@
 //! Owns: what is shown and what is said about it. Invariant: everything that comes from data is escaped, nothing is
 //! fetched. Deliberately absent: measuring.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -123,6 +123,14 @@ fn summary(report: &Report) -> String {
 }
 
 /// A count with thin spaces between thousands.
+/// Members that count, by weight.
+fn weights(members: &BTreeMap<String, f64>) -> String {
+    let mut counting: Vec<(&String, f64)> =
+        members.iter().filter(|&(_, &weight)| weight > 0.0).map(|(name, &weight)| (name, weight)).collect();
+    counting.sort_by(|(_, x), (_, y)| y.total_cmp(x));
+    counting.iter().map(|(name, weight)| format!("{name} {weight:.2}")).collect::<Vec<_>>().join(", ")
+}
+
 fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -279,7 +287,7 @@ fn put_parts(html: &mut String, backtest: &Backtest) {
     html.push_str(
         "<h2>Parts of the split</h2>\n<div class=\"scroll\"><table class=\"even\">\n<thead><tr><th>Part</th>",
     );
-    for name in ["Trained on", "converted", "Tested on", "converted", "Left out", "Columns", "Trees", "AUC"] {
+    for name in ["Trained on", "converted", "Tested on", "converted", "Unfinished", "Columns", "Members", "AUC"] {
         put(html, format_args!("<th>{name}</th>"));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
@@ -294,9 +302,9 @@ fn put_parts(html: &mut String, backtest: &Backtest) {
                 percent(part.train_share),
                 grouped(part.test),
                 percent(part.test_share),
-                grouped(part.left_out),
+                grouped(part.unfinished),
                 part.columns,
-                part.rounds,
+                escape(&weights(&part.members)),
                 decimal(part.auc, 4),
             ),
         );

@@ -22,9 +22,9 @@ const MAX_FOLDS: usize = 20;
 pub enum Split {
     /// Trains on the leads whose first instants are earliest, tests on the others.
     ///
-    /// Training examples whose horizon ends after the first instant of the test are left out, since their labels would
-    /// not have been known by then. Where that would take more than half of them, as in data that spans hardly more
-    /// than a horizon, all are kept and [`Part::gap`] is false.
+    /// Training examples whose horizon ends after the first instant of the test train as what was known of them by
+    /// then. Where that would concern more than half of them, as in data that spans hardly more than a horizon, all
+    /// train with their labels and [`Part::gap`] is false.
     Time {
         /// Share of the leads that trains, 0.05 to 0.95.
         train_share: f64,
@@ -68,12 +68,13 @@ impl fmt::Display for Split {
 /// One training and test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Examples that train, by index, ascending.
+    /// Examples that train with their labels, by index, ascending.
     pub train: Vec<usize>,
+    /// Examples that train as what was known of them at the first instant of the test, by index, ascending: their
+    /// horizon was not over by then.
+    pub unfinished: Vec<usize>,
     /// Examples that test, by index, ascending.
     pub test: Vec<usize>,
-    /// Examples left out of the training because their labels reach into the test.
-    pub left_out: usize,
     /// Whether no training label reaches into the time of the test.
     pub gap: bool,
 }
@@ -105,7 +106,7 @@ impl Split {
                 (0..folds)
                     .map(|fold| {
                         let (test, train) = (0..leads.len()).partition(|&row| fold_of[row] == fold);
-                        Part { train, test, left_out: 0, gap: false }
+                        Part { train, unfinished: Vec::new(), test, gap: false }
                     })
                     .collect()
             }
@@ -117,15 +118,14 @@ fn by_time(leads: &[u64], instants: &[Timestamp], share: f64, horizon_us: i64) -
     let later = folds::later(leads, instants, share);
     let (test, train): (Vec<usize>, Vec<usize>) = (0..leads.len()).partition(|&row| later[row]);
     let Some(start) = test.iter().map(|&row| instants[row]).min() else {
-        return Part { train, test, left_out: 0, gap: true };
+        return Part { train, unfinished: Vec::new(), test, gap: true };
     };
-    let known: Vec<usize> =
-        train.iter().copied().filter(|&row| instants[row].plus_micros(horizon_us) <= start).collect();
-    let left_out = train.len() - known.len();
-    if left_out * 2 > train.len() {
-        return Part { train, test, left_out: 0, gap: false };
+    let (known, unfinished): (Vec<usize>, Vec<usize>) =
+        train.iter().copied().partition(|&row| instants[row].plus_micros(horizon_us) <= start);
+    if unfinished.len() * 2 > train.len() {
+        return Part { train, unfinished: Vec::new(), test, gap: false };
     }
-    Part { train: known, test, left_out, gap: true }
+    Part { train: known, unfinished, test, gap: true }
 }
 
 #[cfg(test)]
@@ -161,8 +161,8 @@ mod tests {
         let instants: Vec<Timestamp> = (0..200).map(|i| day(i + i % 2 * 40)).collect();
         let part = &Split::Time { train_share: 0.75 }.parts(&leads, &[false; 200], &instants, 30 * DAY_US, 1)[0];
         let start = part.test.iter().map(|&row| instants[row]).min().unwrap();
-        assert!(part.gap && part.left_out > 0);
-        assert_eq!(part.train.len() + part.test.len() + part.left_out, 200);
+        assert!(part.gap && !part.unfinished.is_empty());
+        assert_eq!(part.train.len() + part.test.len() + part.unfinished.len(), 200);
         for &row in &part.train {
             assert!(instants[row].plus_micros(30 * DAY_US) <= start);
         }
@@ -176,7 +176,7 @@ mod tests {
         let leads: Vec<u64> = (0..100).collect();
         let instants = vec![day(0); 100];
         let part = &Split::Time { train_share: 0.6 }.parts(&leads, &[false; 100], &instants, 30 * DAY_US, 1)[0];
-        assert_eq!((part.train.len(), part.test.len(), part.left_out, part.gap), (60, 40, 0, false));
+        assert_eq!((part.train.len(), part.test.len(), part.unfinished.len(), part.gap), (60, 40, 0, false));
     }
 
     #[test]

@@ -6,12 +6,15 @@
 //! | file | what |
 //! |---|---|
 //! | `manifest.json` | what it is, where it comes from, SHA-256 and size of every other file |
-//! | `trees.json` | the trees, in XGBoost's JSON model format, over the columns of the view |
 //! | `view.json` | the schema: columns, kinds, dictionaries |
+//! | `stack.json` | the weights of the members |
+//! | `logistic.json` | the logistic member: encoding and coefficients |
+//! | `trees.json` | the trees, in XGBoost's JSON model format, over the columns of the view |
+//! | `net.safetensors` | the weights of the net, with its encoding as metadata |
 //! | `calibration.json` | from log-odds to probability and interval |
 //! | `reference.json` | quantiles of the reference population |
 //!
-//! and whatever else the caller adds ([`Bundle::with_extras`]).
+//! Members of weight zero have no file. The caller may add others ([`Bundle::with_extras`]).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -22,19 +25,29 @@ use thiserror::Error;
 
 use super::{
     Manifest, Matrix, Prediction,
-    calibration::{Calibration, Disagreement},
-    manifest::{BOOSTED_TREES, FORMAT, FileEntry, MANIFEST_FILE},
-    reference::Reference,
-    train::groups_of,
-    trees::{Trees, TreesError},
+    calibration::Calibration,
+    ensemble::{Ensemble, MEMBERS, Members},
+    logistic::Logistic,
+    manifest::{ENSEMBLE, FORMAT, FileEntry, MANIFEST_FILE},
+    net::Net,
+    reference::{Reference, groups_of},
+    stack::Stack,
+    trees::Trees,
 };
 use crate::features::FeatureView;
 
-const TREES_FILE: &str = "trees.json";
+const STACK_FILE: &str = "stack.json";
+/// File of the logistic member.
+pub(super) const LOGISTIC_FILE: &str = "logistic.json";
+/// File of the trees.
+pub(super) const TREES_FILE: &str = "trees.json";
+/// File of the net.
+pub(super) const NET_FILE: &str = "net.safetensors";
 const VIEW_FILE: &str = "view.json";
 const CALIBRATION_FILE: &str = "calibration.json";
 const REFERENCE_FILE: &str = "reference.json";
-const OWN_FILES: [&str; 5] = [MANIFEST_FILE, TREES_FILE, VIEW_FILE, CALIBRATION_FILE, REFERENCE_FILE];
+const OWN_FILES: [&str; 8] =
+    [MANIFEST_FILE, VIEW_FILE, STACK_FILE, LOGISTIC_FILE, TREES_FILE, NET_FILE, CALIBRATION_FILE, REFERENCE_FILE];
 
 /// Why files are not a bundle.
 #[derive(Debug, Error)]
@@ -92,17 +105,18 @@ pub(super) struct Parts {
     pub(super) view: FeatureView,
     /// Without `files`.
     pub(super) manifest: Manifest,
-    pub(super) trees: Vec<u8>,
+    pub(super) stack: Stack,
+    /// A file for each member with a weight, by name.
+    pub(super) members: BTreeMap<String, Vec<u8>>,
     pub(super) calibration: Calibration,
     pub(super) reference: Reference,
-    pub(super) extras: BTreeMap<String, Vec<u8>>,
 }
 
 /// A trained model with all that serving needs. Immutable, `Send` and `Sync`.
 pub struct Bundle {
     view: FeatureView,
     manifest: Manifest,
-    trees: Trees,
+    ensemble: Ensemble,
     calibration: Calibration,
     reference: Reference,
     /// Group of each column.
@@ -121,9 +135,9 @@ impl fmt::Debug for Bundle {
 
 impl Bundle {
     pub(super) fn from_parts(parts: Parts) -> Result<Self, BundleError> {
-        let Parts { view, mut manifest, trees, calibration, reference, extras } = parts;
-        let mut files = extras;
-        files.insert(TREES_FILE.to_owned(), trees);
+        let Parts { view, mut manifest, stack, members, calibration, reference } = parts;
+        let mut files = members;
+        files.insert(STACK_FILE.to_owned(), to_json(&stack));
         files.insert(VIEW_FILE.to_owned(), to_json(&view));
         files.insert(CALIBRATION_FILE.to_owned(), to_json(&calibration));
         files.insert(REFERENCE_FILE.to_owned(), to_json(&reference));
@@ -152,13 +166,12 @@ impl Bundle {
                 return Err(BundleError::Unreadable { file, problem: "its figures are out of range".to_owned() });
             }
         }
-        let trees = Trees::from_json(file(files, TREES_FILE)?, view.width())
-            .map_err(|error: TreesError| BundleError::Unreadable { file: TREES_FILE, problem: error.to_string() })?;
+        let ensemble = read_members(files, &view)?;
         let groups = groups_of(view.columns());
         let others = files.iter().filter(|&(name, _)| name != MANIFEST_FILE);
         let (own, extras) =
             others.map(|(name, bytes)| (name.clone(), bytes.clone())).partition(|(name, _)| is_own(name));
-        Ok(Self { trees, view, manifest, calibration, reference, groups, files: own, extras })
+        Ok(Self { ensemble, view, manifest, calibration, reference, groups, files: own, extras })
     }
 
     /// The files, by name; [`Self::from_files`] reads them back. The same training gives the same bytes.
@@ -210,11 +223,11 @@ impl Bundle {
     /// Where `row` is shorter than the view is wide.
     #[must_use]
     pub fn predict(&self, row: &[f32]) -> Prediction {
-        let log_odds = self.trees.log_odds(self.cut(row));
-        let calibrated = self.calibration.log_odds(log_odds);
-        let [probability, lower, upper] =
-            self.calibration.probability(self.cut(row), log_odds, Disagreement::default());
-        Prediction { log_odds, probability, lower, upper, score: self.reference.score(calibrated) }
+        let row = self.cut(row);
+        let voice = self.ensemble.voice(row);
+        let [probability, lower, upper] = self.calibration.probability(row, voice.log_odds, voice.disagreement);
+        let score = self.reference.score(self.calibration.log_odds(voice.log_odds));
+        Prediction { log_odds: voice.log_odds, probability, lower, upper, score }
     }
 
     /// Predicts every row, on the threads of the global pool.
@@ -226,33 +239,38 @@ impl Bundle {
         (0..matrix.rows()).into_par_iter().map(|row| self.predict(matrix.row(row))).collect()
     }
 
-    /// Log-odds of the average training example; with the contributions adds up to a row's log-odds.
+    /// Log-odds from which the attributions of every row start; with them adds up to a row's log-odds.
     #[must_use]
     pub fn bias(&self) -> f64 {
-        self.trees.bias()
+        self.ensemble.bias()
     }
 
     /// Writes what each column adds to the log-odds of `row` into `out`, one entry per column. With [`Self::bias`]
-    /// they add up to [`Prediction::log_odds`].
+    /// they add up to [`Prediction::log_odds`] within 1e-6.
     ///
-    /// They are the exact path-dependent Shapley values of the trees (Lundberg et al., 2020).
+    /// They are the members' attributions by the weights of the stack: Shapley values of the logistic member and of
+    /// the trees (path-dependent, S. Lundberg et al., "From local explanations to global understanding with explainable
+    /// AI for trees", 2020), and an approximation for the net, see [`super::net`].
     ///
     /// # Panics
     /// Where `row` or `out` is shorter than the view is wide.
     pub fn contributions(&self, row: &[f32], out: &mut [f64]) {
         let out = &mut out[..self.view.width()];
         out.fill(0.0);
-        self.trees.explain(self.cut(row), |column, share| out[column] += share);
+        self.ensemble.explain(self.cut(row), |column, share| out[column] += share);
     }
 
-    /// The contributions by group, each placed in the reference population.
+    /// Contributions, as [`Self::contributions`] writes them, by group, each placed in the reference population.
     ///
     /// # Panics
-    /// Where `row` is shorter than the view is wide.
+    /// Where there is not one contribution per column.
     #[must_use]
-    pub fn breakdown(&self, row: &[f32]) -> Breakdown {
+    pub fn breakdown(&self, contributions: &[f64]) -> Breakdown {
+        assert_eq!(contributions.len(), self.groups.len(), "one contribution per column");
         let mut sums = [0.0; 4];
-        self.trees.explain(self.cut(row), |column, share| sums[usize::from(self.groups[column])] += share);
+        for (group, share) in self.groups.iter().zip(contributions) {
+            sums[usize::from(*group)] += share;
+        }
         self.reference.breakdown(&sums)
     }
 
@@ -262,7 +280,30 @@ impl Bundle {
     }
 }
 
-fn to_json(value: &impl Serialize) -> Vec<u8> {
+fn read_members(files: &BTreeMap<String, Vec<u8>>, view: &FeatureView) -> Result<Ensemble, BundleError> {
+    let stack: Stack = from_json(files, STACK_FILE)?;
+    if !stack.is_sound() || stack.weights.len() != MEMBERS.len() {
+        return Err(unreadable(STACK_FILE, &"its weights are out of range"));
+    }
+    let width = view.width();
+    let counts = |member: usize| stack.weights[member] > 0.0;
+    let logistic = counts(0).then(|| -> Result<Logistic, BundleError> {
+        let logistic: Logistic = from_json(files, LOGISTIC_FILE)?;
+        if logistic.width() == width { Ok(logistic) } else { Err(unreadable(LOGISTIC_FILE, &"it is of another width")) }
+    });
+    let trees = counts(1)
+        .then(|| Trees::from_json(file(files, TREES_FILE)?, width).map_err(|error| unreadable(TREES_FILE, &error)));
+    let net = counts(2)
+        .then(|| Net::from_bytes(file(files, NET_FILE)?, view.columns()).map_err(|error| unreadable(NET_FILE, &error)));
+    let members = Members { logistic: logistic.transpose()?, trees: trees.transpose()?, net: net.transpose()? };
+    Ok(Ensemble::new(members, stack))
+}
+
+fn unreadable(file: &'static str, problem: &dyn fmt::Display) -> BundleError {
+    BundleError::Unreadable { file, problem: problem.to_string() }
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("plain structs with text keys always serialise");
     bytes.push(b'\n');
     bytes
@@ -284,7 +325,7 @@ fn read_manifest(files: &BTreeMap<String, Vec<u8>>) -> Result<Manifest, BundleEr
     if format != FORMAT {
         return Err(BundleError::UnknownFormat { found: format.to_string() });
     }
-    if let Some(kind) = raw.get("kind").and_then(|kind| kind.as_str()).filter(|&kind| kind != BOOSTED_TREES) {
+    if let Some(kind) = raw.get("kind").and_then(|kind| kind.as_str()).filter(|&kind| kind != ENSEMBLE) {
         return Err(BundleError::UnknownKind(kind.to_owned()));
     }
     from_json(files, MANIFEST_FILE)

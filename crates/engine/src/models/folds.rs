@@ -3,7 +3,7 @@
 //! Owns: random folds and the order of leads in time. Invariant: a division depends on the seed, the tokens, the
 //! labels and the instants, not on the order of the examples.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use leadscore_domain::Timestamp;
 use rand::{Rng, SeedableRng};
@@ -28,15 +28,31 @@ pub fn by_lead(leads: &[u64], labels: &[bool], folds: usize, seed: u64) -> Vec<u
 /// of their first instant.
 #[must_use]
 pub fn later(leads: &[u64], instants: &[Timestamp], share: f64) -> Vec<bool> {
-    let mut first: HashMap<u64, Timestamp> = HashMap::with_capacity(leads.len());
-    for (&lead, &instant) in leads.iter().zip(instants) {
+    let order = in_order(leads.iter().copied().zip(instants.iter().copied()));
+    let cut = ((order.len() as f64 * share).round() as usize).min(order.len());
+    let later: HashSet<u64> = order[cut..].iter().map(|&(_, lead)| lead).collect();
+    leads.iter().map(|lead| later.contains(lead)).collect()
+}
+
+/// The fold of each of `rows`, 0 to `folds` − 1: neighbouring leads in the order of their first instant, folds of as
+/// equally many leads as can be.
+#[must_use]
+pub fn by_time(leads: &[u64], instants: &[Timestamp], rows: &[usize], folds: usize) -> Vec<usize> {
+    let order = in_order(rows.iter().map(|&row| (leads[row], instants[row])));
+    let fold_of: HashMap<u64, usize> =
+        order.iter().enumerate().map(|(place, &(_, lead))| (lead, place * folds / order.len())).collect();
+    rows.iter().map(|&row| fold_of[&leads[row]]).collect()
+}
+
+/// Leads with their first instants, in that order.
+fn in_order(examples: impl Iterator<Item = (u64, Timestamp)>) -> Vec<(Timestamp, u64)> {
+    let mut first: HashMap<u64, Timestamp> = HashMap::new();
+    for (lead, instant) in examples {
         first.entry(lead).and_modify(|known| *known = instant.min(*known)).or_insert(instant);
     }
-    let mut order: Vec<(Timestamp, u64)> = first.iter().map(|(&lead, &instant)| (instant, lead)).collect();
+    let mut order: Vec<(Timestamp, u64)> = first.into_iter().map(|(lead, instant)| (instant, lead)).collect();
     order.sort_unstable();
-    let cut = (order.len() as f64 * share).round() as usize;
-    let Some(&cut) = order.get(cut) else { return vec![false; leads.len()] };
-    leads.iter().map(|lead| (first[lead], *lead) >= cut).collect()
+    order
 }
 
 /// A number that looks random and depends on nothing but the seed and the token.
@@ -74,6 +90,16 @@ mod tests {
         let mut back = by_lead(&reversed, &reversed.iter().map(|lead| lead % 9 == 0).collect::<Vec<_>>(), 3, 1);
         back.reverse();
         assert_eq!(folds, back);
+    }
+
+    #[test]
+    fn folds_by_time_are_neighbours_and_never_divide_a_lead() {
+        let at = |day: i64| Timestamp::from_micros(day * 86_400_000_000).unwrap();
+        let leads = [9, 1, 8, 2, 9, 7];
+        let instants = [at(0), at(1), at(2), at(3), at(9), at(4)];
+        assert_eq!(by_time(&leads, &instants, &[0, 1, 2, 3, 4, 5], 5), [0, 1, 2, 3, 0, 4]);
+        assert_eq!(by_time(&leads, &instants, &[5, 4, 3, 0], 3), [2, 0, 1, 0]);
+        assert!(by_time(&leads, &instants, &[], 3).is_empty());
     }
 
     #[test]

@@ -6,13 +6,13 @@ use leadscore_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::calibration::CalibrationKind;
+use super::{calibration::CalibrationKind, censoring::DelayCurve};
 use crate::evaluate::Metrics;
 
 /// Version of the layout that this code writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// The only kind of bundle there is so far.
-pub const BOOSTED_TREES: &str = "boosted_trees";
+pub const ENSEMBLE: &str = "ensemble";
 /// Name of the manifest's own file.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
@@ -21,7 +21,7 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 pub struct Manifest {
     /// Version of the layout, [`FORMAT`].
     pub format: u32,
-    /// Kind of model: `boosted_trees`.
+    /// Kind of model: `ensemble`.
     pub kind: String,
     /// When it was trained, as the caller said.
     pub created_at: Option<Timestamp>,
@@ -33,7 +33,7 @@ pub struct Manifest {
     pub data: DataSummary,
     /// How it was trained.
     pub training: TrainingSummary,
-    /// Figures on examples that the trees were not trained on, calibrated on the same examples.
+    /// Figures on examples that the members were not fitted on, calibrated on the same examples.
     pub metrics: Metrics,
     /// Attributes named like a protected characteristic that the operator admitted under that name or another.
     pub protected_overrides: Vec<String>,
@@ -46,9 +46,11 @@ pub struct Manifest {
 pub struct DataSummary {
     /// Examples.
     pub examples: usize,
+    /// Examples among them whose horizon was not over.
+    pub unfinished: usize,
     /// Examples that converted.
     pub positives: usize,
-    /// Leads.
+    /// Leads with an example whose horizon was over.
     pub leads: usize,
     /// Leads with an example that converted.
     pub won_leads: usize,
@@ -65,26 +67,53 @@ pub struct DataSummary {
 pub struct TrainingSummary {
     /// Seed of every random choice.
     pub seed: u64,
-    /// Trees.
-    pub rounds: usize,
-    /// Where rounds, calibration and reference population come from.
+    /// Folds that weighed the members.
+    pub folds: usize,
+    /// The members, whether they count or not.
+    pub members: Vec<MemberSummary>,
+    /// Intercept of the stack, in log-odds.
+    pub intercept: f64,
+    /// Where calibration, interval and reference population come from.
     pub evidence: Evidence,
     /// Examples among them.
     pub evidence_examples: usize,
     /// How the probability was calibrated.
     pub calibration: CalibrationKind,
-    /// Parameters of boosting by XGBoost's names.
+    /// How soon conversions come, where the horizon of some examples was not over.
+    pub delay: Option<DelayCurve>,
+}
+
+impl TrainingSummary {
+    /// Weight of each member, by name.
+    #[must_use]
+    pub fn weights(&self) -> BTreeMap<String, f64> {
+        self.members.iter().map(|member| (member.name.clone(), member.weight)).collect()
+    }
+}
+
+/// One member of an ensemble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberSummary {
+    /// `logistic`, `trees` or `net`.
+    pub name: String,
+    /// Its weight in the sum of log-odds; 0 where it is not asked.
+    pub weight: f64,
+    /// Its log-loss on held-out folds, alone.
+    pub log_loss: f64,
+    /// Its area under the ROC curve on held-out folds, alone.
+    pub auc: f64,
+    /// Its size and parameters, such as the number of rounds.
     pub parameters: BTreeMap<String, f64>,
 }
 
-/// Examples that a model's trees were not trained on.
+/// Examples that a model's members were not fitted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
-    /// Every example, each predicted by trees that never saw its lead.
+    /// Every example, each predicted by members that never saw its lead.
     OutOfFold,
-    /// The later leads.
-    HoldOut,
+    /// The later leads, predicted by the members of every fold.
+    LaterLeads,
 }
 
 /// A file of a bundle.

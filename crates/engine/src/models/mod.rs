@@ -1,6 +1,6 @@
 //! Learned models: training, calibration, explanation and their immutable files.
 //!
-//! Owns: the table of examples, boosted trees and the logistic baseline, calibration and intervals, the reference
+//! Owns: the table of examples, the members of the ensemble and their weights, calibration and intervals, the reference
 //! population, and [`Bundle`], which holds all of them with the schema they were trained on. Invariant: the same
 //! examples, options and seed give the same bytes on any number of threads, and a bundle that exists is whole.
 //! Deliberately absent: where bundles are kept, which one serves, and any tuning per data set.
@@ -8,26 +8,29 @@
 pub mod bundle;
 pub mod calibration;
 pub mod censoring;
+mod ensemble;
 pub mod folds;
 pub mod logistic;
 pub mod manifest;
 pub mod matrix;
+pub mod net;
 pub(crate) mod numeric;
 pub mod reference;
 mod rehearsal;
+mod stack;
 pub mod train;
 mod trees;
 
 pub use bundle::{Bundle, BundleError};
 pub use manifest::Manifest;
 pub use matrix::{Matrix, hard_targets};
-pub use train::{Progress, TrainError, TrainOptions, TrainingSet, train};
+pub use train::{Progress, TrainError, TrainOptions, Trained, TrainingSet, train};
 pub use trees::import::{ForeignFormat, ImportError, import as import_trees};
 
 /// What a model says of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
-    /// Log-odds of the trees, before calibration; what the contributions add up to.
+    /// Stacked log-odds of the members, before calibration; what the contributions add up to.
     pub log_odds: f64,
     /// Calibrated probability of conversion within the horizon, strictly between 0 and 1.
     pub probability: f64,

@@ -6,7 +6,7 @@
 use leadscore_domain::Breakdown;
 use serde::{Deserialize, Serialize};
 
-use crate::features::Group;
+use crate::features::{Column, Group};
 
 /// Quantiles of the probability: one per tenth of a percent, both ends included.
 const SCORE_POINTS: usize = 1_001;
@@ -21,6 +21,11 @@ pub(crate) const fn group_index(group: Group) -> usize {
         Group::MarketFit => 2,
         Group::Timing => 3,
     }
+}
+
+/// The group of each column, as its place in the figures.
+pub(super) fn groups_of(columns: &[Column]) -> Vec<u8> {
+    columns.iter().map(|column| group_index(column.group) as u8).collect()
 }
 
 /// Quantiles of the reference population.

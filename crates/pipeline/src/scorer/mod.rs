@@ -21,6 +21,6 @@ mod worker;
 
 pub use batch::{BATCH_EVENTS_MAX, DEFER_BACKLOG_EVENTS};
 pub(crate) use model::blocking;
-pub use model::{CHAMPION, ModelError, ModelWatch, load_bundle, load_champion};
+pub use model::{CHAMPION, ModelError, ModelWatch, load_champion, load_model};
 pub use rebuild::rebuild;
 pub use worker::{GROUP, Health, ScorerError, ScorerTask, Tally};

@@ -1,7 +1,7 @@
 //! Which model scores: the registry's champion, or the scorecard while there is none.
 //!
 //! Owns: loading a model with all that belongs to it, and watching for another one. Invariant: model, schema,
-//! calibration, contact prior and market change together or not at all; a model that cannot be loaded never replaces
+//! calibration, parts and market change together or not at all; a model that cannot be loaded never replaces
 //! one that works. Deliberately absent: deciding which model is the champion.
 
 use std::{sync::Arc, time::Duration};
@@ -9,8 +9,7 @@ use std::{sync::Arc, time::Duration};
 use leadscore_domain::MarketSnapshot;
 use leadscore_engine::{
     features::Market,
-    models::{Bundle, BundleError},
-    score::{Model, Scorer, ScoringPolicy},
+    score::{Learned, LearnedError, Model, Scorer, ScoringPolicy},
     scorecard::{SCORECARD_VERSION, Scorecard},
 };
 use leadscore_store::{Registry, RegistryError, Store, StoreError};
@@ -33,12 +32,12 @@ pub enum ModelError {
     Registry(#[from] RegistryError),
     /// Its files are damaged, or of another release.
     #[error("model {version} cannot be used: {source}")]
-    Bundle {
+    Files {
         /// The version.
         version: String,
         /// What is wrong with it.
         #[source]
-        source: BundleError,
+        source: LearnedError,
     },
     /// The market cannot be read.
     #[error("the market cannot be read: {0}")]
@@ -59,16 +58,16 @@ pub async fn load_champion(store: &Store, registry: &Registry, policy: ScoringPo
 ///
 /// # Errors
 /// Where it is missing or damaged.
-pub fn load_bundle(registry: &Registry, version: &str) -> Result<Bundle, ModelError> {
+pub fn load_model(registry: &Registry, version: &str) -> Result<Learned, ModelError> {
     let files = registry.files(version)?;
-    Bundle::from_files(&files).map_err(|source| ModelError::Bundle { version: version.to_owned(), source })
+    Learned::from_files(&files).map_err(|source| ModelError::Files { version: version.to_owned(), source })
 }
 
 async fn champion(registry: &Registry) -> Result<(Model, String), ModelError> {
     let registry = registry.clone();
     blocking(move || {
         Ok(match registry.alias(CHAMPION)? {
-            Some(version) => (Model::Bundle(Box::new(load_bundle(&registry, &version)?)), version),
+            Some(version) => (Model::Learned(Box::new(load_model(&registry, &version)?)), version),
             None => (Model::Scorecard(Scorecard), SCORECARD_VERSION.to_owned()),
         })
     })

@@ -5,10 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use leadscore_domain::{Clock, Event, Identity, IdentityKind, LeadId, Timestamp};
 use leadscore_engine::{
     examples::{ExampleOptions, Snapshot, snapshots},
-    features::{HourOfWeek, LeadState, Market},
+    explain::ActionRates,
+    features::{LeadState, Market},
     predictions::LeadCalls,
     score::ScoringPolicy,
-    timing::ContactPrior,
 };
 use leadscore_store::{Store, StoreError};
 use rayon::prelude::*;
@@ -24,10 +24,10 @@ const PAGE_LEADS: usize = 512;
 pub struct TrainingData {
     /// The examples, by lead in the order of the leads' ids, censored ones too.
     pub snapshots: Vec<Snapshot>,
-    /// When the population answers calls.
-    pub contact_prior: ContactPrior,
     /// Calls to the leads that were called.
     pub calls: Vec<LeadCalls>,
+    /// How often what agents do succeeds.
+    pub action_rates: ActionRates,
     /// Leads that were read.
     pub leads: u64,
     /// Events that were read.
@@ -43,21 +43,13 @@ pub struct TrainingData {
     pub(super) leads_by_token: HashMap<u64, LeadId>,
 }
 
-impl TrainingData {
-    /// Examples whose outcome is known, in their order.
-    #[must_use]
-    pub fn labelled(&self) -> Vec<Snapshot> {
-        self.snapshots.iter().filter(|snapshot| snapshot.observed.label().is_some()).cloned().collect()
-    }
-}
-
 /// What one lead adds.
 pub(super) struct Part {
     pub(super) lead: LeadId,
     token: u64,
     events: u64,
     /// `None` where the lead may not be profiled.
-    pub(super) examples: Option<(Vec<Snapshot>, HourOfWeek, Option<LeadCalls>)>,
+    pub(super) examples: Option<(Vec<Snapshot>, Option<LeadCalls>, ActionRates)>,
 }
 
 /// How parts are computed; shared by all threads.
@@ -163,7 +155,7 @@ impl Recipe {
         }
         let examples = self.policy.permits(&state).is_ok().then(|| {
             let drawn = snapshots(token, events, &self.market, &self.examples);
-            (drawn, state.hour_of_week().clone(), LeadCalls::of(token, &state))
+            (drawn, LeadCalls::of(token, &state), ActionRates::of(&state))
         });
         Part { lead, token, events: events.len() as u64, examples }
     }
@@ -174,13 +166,13 @@ impl TrainingData {
         self.leads += 1;
         self.events += part.events;
         match part.examples {
-            Some((snapshots, habits, calls)) => {
+            Some((snapshots, calls, rates)) => {
                 if !snapshots.is_empty() {
                     self.leads_by_token.insert(part.token, part.lead);
                 }
                 self.snapshots.extend(snapshots);
-                self.contact_prior.add(&habits);
                 self.calls.extend(calls);
+                self.action_rates.merge(&rates);
             }
             None => self.withheld += 1,
         }

@@ -77,10 +77,10 @@ pub(super) fn measure(snapshots: &[Snapshot], bundle: &Bundle, truth: Option<&Kn
         train_share: majority,
         test: new.labels.len(),
         test_share: new.share(),
-        left_out: 0,
+        unfinished: 0,
         gap: false,
         columns: bundle.view().width(),
-        rounds: bundle.manifest().training.rounds,
+        members: bundle.manifest().training.weights(),
         auc: model.auc,
     };
     let train_share = old.labels.len() as f64 / (old.labels.len() + new.labels.len()) as f64;

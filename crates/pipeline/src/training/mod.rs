@@ -69,6 +69,7 @@ impl TrainingOptions {
             horizon_us: self.horizon_us,
             created_at: Some(created_at),
             protected_overrides: data.acknowledgements.clone(),
+            shuffle_alarm: true,
         }
     }
 }

@@ -1,14 +1,15 @@
 //! One training run: measure honestly on held-out leads, fit on everything, register, promote.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use leadscore_domain::{Clock, Timestamp};
 use leadscore_engine::{
     evaluate::{Backtest, BacktestError, Metrics, Report, Split, backtest, report_json},
     examples::Snapshot,
     features::FeatureView,
-    models::{self, Bundle, TrainError, TrainingSet, train::MIN_OUTCOMES},
-    score::CONTACT_FILE,
+    models::{self, Bundle, TrainError, Trained as Fitted, TrainingSet, train::MIN_OUTCOMES},
+    predictions::{Parts, TrainingMaterial},
+    score::ACTIONS_FILE,
 };
 use leadscore_store::{ModelPerformance, Registry, Store};
 
@@ -55,7 +56,7 @@ pub struct Trained {
     pub backtest: Option<Backtest>,
     /// Figures that the training itself found on examples that the trees had not seen.
     pub metrics: Metrics,
-    /// Examples with a known outcome that it was fitted on.
+    /// Examples that it was fitted on.
     pub examples: usize,
     /// Examples that converted.
     pub positives: usize,
@@ -123,18 +124,26 @@ fn fit(
     now: Timestamp,
     progress: &ProgressFn,
 ) -> Result<(Bundle, Option<Backtest>), TrainingError> {
-    let labelled = data.labelled();
     let train_options = options.for_engine(data, now);
     let split = Split::Time { train_share: BACKTEST_TRAIN_SHARE };
-    let tested = match backtest(&labelled, None, split, &train_options, &percent(progress)) {
+    let tested = match backtest(&data.snapshots, None, split, &train_options, &percent(progress)) {
         Ok(tested) => Some(tested),
         Err(BacktestError::Empty { .. } | BacktestError::Train { source: TrainError::TooFewOutcomes { .. }, .. }) => {
             None
         }
         Err(error) => return Err(error.into()),
     };
-    let bundle = models::train(&training_set(&labelled), &train_options, &percent(progress))?;
-    let mut extras = BTreeMap::from([(CONTACT_FILE.to_owned(), data.contact_prior.to_json())]);
+    let set = training_set(&data.snapshots);
+    let Fitted { bundle, held_out } = models::train(&set, &train_options, &percent(progress))?;
+    let parts = Parts::fit(&TrainingMaterial {
+        snapshots: &data.snapshots,
+        matrix: &set.matrix,
+        held_out: &held_out,
+        calls: &data.calls,
+        horizon_us: options.horizon_us,
+    });
+    let mut extras = parts.to_files();
+    extras.insert(ACTIONS_FILE.to_owned(), data.action_rates.to_json());
     if let Some(tested) = &tested {
         let report = Report {
             title: "Back test".to_owned(),
@@ -149,13 +158,13 @@ fn fit(
     Ok((bundle.with_extras(extras)?, tested))
 }
 
-fn training_set(labelled: &[Snapshot]) -> TrainingSet {
-    let view = FeatureView::learn(labelled);
+fn training_set(snapshots: &[Snapshot]) -> TrainingSet {
+    let view = FeatureView::learn(snapshots);
     TrainingSet {
-        matrix: view.encode(labelled),
-        labels: labelled.iter().map(|snapshot| snapshot.observed.label() == Some(true)).collect(),
-        leads: labelled.iter().map(|snapshot| snapshot.lead).collect(),
-        instants: labelled.iter().map(|snapshot| snapshot.instant).collect(),
+        matrix: view.encode(snapshots),
+        observed: snapshots.iter().map(|snapshot| snapshot.observed).collect(),
+        leads: snapshots.iter().map(|snapshot| snapshot.lead).collect(),
+        instants: snapshots.iter().map(|snapshot| snapshot.instant).collect(),
         view,
     }
 }

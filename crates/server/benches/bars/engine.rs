@@ -67,13 +67,13 @@ fn micros(count: usize, mut work: impl FnMut()) -> f64 {
     median(runs.collect())
 }
 
-fn fold(events: &[Event]) -> LeadState {
+pub fn fold(events: &[Event]) -> LeadState {
     let mut state = LeadState::default();
     events.iter().for_each(|event| state.apply(event));
     state
 }
 
-fn events(lead: leadscore_simulator::LeadHistory, until: Timestamp) -> Vec<Event> {
+pub fn events(lead: leadscore_simulator::LeadHistory, until: Timestamp) -> Vec<Event> {
     let id = LeadId(EventId::derive("bench", &lead.number.to_string()).0);
     let arrived = lead.events.into_iter().filter(|event| event.received_at <= until);
     arrived

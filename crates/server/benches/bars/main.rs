@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 mod bulk;
 mod engine;
+mod ensemble;
 mod load;
 mod process;
 mod report;
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut report = report::Report::default();
     engine::measure(&mut report);
+    ensemble::measure(&mut report);
+    ensemble::measure_training(folder.path(), &mut report);
     let brokerage = bulk::measure(folder.path(), &mut report);
     runtime.block_on(serving::measure(&brokerage, &mut report));
     report.finish("bench")

@@ -50,8 +50,9 @@ const MAX_ROUNDS: usize = 1_000;
 const PATIENCE: NonZeroUsize = NonZeroUsize::new(40).expect("not zero");
 
 /// The parameters for so many examples as recorded in the manifest, by XGBoost's names.
-pub(crate) fn recorded(examples: usize) -> BTreeMap<String, f64> {
+pub(crate) fn recorded(examples: usize, rounds: usize) -> BTreeMap<String, f64> {
     [
+        ("rounds", rounds as f64),
         ("eta", learning_rate(examples)),
         ("max_leaves", LEAVES as f64),
         ("max_depth", DEPTH as f64),

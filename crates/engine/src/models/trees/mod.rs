@@ -22,7 +22,7 @@ use hessboost::{
 use leadscore_domain::Timestamp;
 use thiserror::Error;
 
-pub(crate) use self::boosting::{MANY, recorded};
+pub(crate) use self::boosting::recorded;
 use self::{
     boosting::Boost,
     forest::{Branch, Forest, Source, Test, TooDeep},

@@ -1,0 +1,186 @@
+//! `GET /api/v1/leads/{lead_id}/explanation`: why a lead stands where it does, what is foreseen, and what to do.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use leadscore_domain::{
+    ContactWindow, Explanation, Grade, QualityClass, RetentionStrategy, Timestamp, event::Stage as DomainStage,
+};
+use leadscore_engine::{
+    features::LeadState,
+    score::{Explained, Withheld},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    problem::Code,
+    rest::{LeadPath, answers::rounded, show_score::Error},
+    schema,
+    state::Api,
+};
+
+/// What this endpoint can answer beside success.
+pub const PROBLEMS: &[Code] =
+    &[Code::InvalidLeadId, Code::LeadNotFound, Code::ProfilingConsentMissing, Code::ScorePending];
+
+/// A lead, explained.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LeadExplanation {
+    /// Whose: where the lead was merged, of the one it belongs to.
+    lead_id: Uuid,
+    /// Percentile of the probability in the model's reference population.
+    #[schema(minimum = 0, maximum = 100, example = 87)]
+    score: u8,
+    /// The score in four bands.
+    grade: Grade,
+    /// Calibrated probability of conversion within 30 days, 4 decimals.
+    #[schema(minimum = 0, maximum = 1, example = 0.73)]
+    conversion_probability: f64,
+    /// The 90 % interval of the probability: lower and upper end, 4 decimals.
+    #[schema(example = json!([0.66, 0.79]))]
+    interval: [f64; 2],
+    /// Hot, warm or cold.
+    quality_class: QualityClass,
+    /// Where the lead stands and where it goes.
+    stage: StageOutlook,
+    /// Whether it may be lost; `null` where there is nothing to lose or nothing to foresee it from.
+    churn: Option<Churn>,
+    /// When to call: lawful windows of the next seven days, best first.
+    contact_windows: Vec<ContactWindow>,
+    /// Reasons, intent, play and next steps.
+    #[serde(flatten)]
+    explanation: Explanation,
+    /// The model that says so.
+    #[schema(example = "v3")]
+    model_version: String,
+    /// As of when.
+    #[schema(value_type = String, format = DateTime)]
+    calculated_at: Timestamp,
+}
+
+/// A lead's stage.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StageOutlook {
+    /// The stage now: the CRM's, unless what happened since says more.
+    #[schema(value_type = schema::Stage)]
+    now: DomainStage,
+    /// Probability of each stage in 30 days, 4 decimals; `null` where there is nothing to foresee it from.
+    #[schema(example = json!({"engaged": 0.41, "qualified": 0.22}))]
+    in_30_days: Option<BTreeMap<String, f64>>,
+}
+
+/// A lead's risk of being lost.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Churn {
+    /// Probability that the lead falls silent or ends elsewhere within 30 days, 4 decimals.
+    #[schema(minimum = 0, maximum = 1)]
+    risk: f64,
+    /// How to keep it.
+    retention_strategy: RetentionStrategy,
+}
+
+impl From<Explained> for LeadExplanation {
+    fn from(explained: Explained) -> Self {
+        let Explained { score, explanation, predictions } = explained;
+        let by_name = |probabilities: [f64; DomainStage::ALL.len()]| {
+            let names = DomainStage::ALL.iter().map(|stage| stage.as_str().to_owned());
+            names.zip(probabilities.map(|probability| rounded(probability, 4))).collect()
+        };
+        Self {
+            lead_id: score.lead_id.0,
+            score: score.score,
+            grade: score.grade,
+            conversion_probability: rounded(score.probability, 4),
+            interval: [rounded(score.lower, 4), rounded(score.upper, 4)],
+            quality_class: predictions.class,
+            stage: StageOutlook {
+                now: predictions.stage.now,
+                in_30_days: predictions.stage.in_30_days.map(by_name),
+            },
+            churn: predictions
+                .churn
+                .map(|churn| Churn { risk: rounded(churn.risk, 4), retention_strategy: churn.strategy }),
+            contact_windows: predictions.contact.windows.to_vec(),
+            explanation,
+            model_version: score.model_version,
+            calculated_at: score.calculated_at,
+        }
+    }
+}
+
+/// Explanation of a lead
+///
+/// Everything that goes with a score, as of now: reasons with their shares of the log-odds, stage, churn risk, intent,
+/// contact windows, what to do and what to say, and what single action the model expects most of. Reasons and next
+/// steps are associations in past leads, not causes, unless an experiment says so.
+#[utoipa::path(
+    get,
+    path = "/api/v1/leads/{lead_id}/explanation",
+    tag = "scores",
+    params(("lead_id" = Uuid, Path, description = "The lead", example = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e")),
+    responses((status = 200, description = "The explanation", body = LeadExplanation))
+)]
+pub async fn show_explanation(State(api): State<Arc<Api>>, LeadPath(asked): LeadPath) -> Result<Response, Error> {
+    let record = api.store.lead(asked).await?.ok_or(Error::Unknown)?;
+    let id = record.merged_into.unwrap_or(asked);
+    let stored = api.store.states(&[id]).await?.remove(&id).ok_or(Error::Pending)?;
+    let state = LeadState::from_bytes(&stored.bytes)?;
+    let scorer = Arc::clone(&api.scorer.borrow());
+    match scorer.explain(id, &state, api.clock.now(), stored.log_position) {
+        Ok(explained) => Ok(Json(LeadExplanation::from(explained)).into_response()),
+        Err(Withheld::NoProfilingConsent) => Err(Error::Withheld),
+        Err(Withheld::Empty) => Err(Error::Pending),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{NOBODY, TestApp};
+
+    #[tokio::test]
+    async fn who_is_unknown_unscored_or_unwilling_is_not_explained() {
+        let app = TestApp::new().await;
+        assert_eq!(app.get("/api/v1/leads/7/explanation").await.code(), "invalid-lead-id");
+        assert_eq!(app.get(&format!("/api/v1/leads/{NOBODY}/explanation")).await.code(), "lead-not-found");
+        let fresh = app.lead("fresh").await;
+        assert_eq!(app.get(&format!("/api/v1/leads/{fresh}/explanation")).await.code(), "score-pending");
+        let silent = app.lead_with(&json!({"identities": [{"kind": "crm", "value": "silent"}]})).await;
+        app.derive(|_| None).await;
+        assert_eq!(app.get(&format!("/api/v1/leads/{silent}/explanation")).await.code(), "profiling-consent-missing");
+    }
+
+    #[tokio::test]
+    async fn a_lead_is_explained_by_what_it_did() {
+        let app = TestApp::new().await;
+        let lead = app.lead("ann").await;
+        let held = json!({
+            "source": "crm",
+            "source_event_id": "1",
+            "lead": {"lead_id": lead},
+            "occurred_at": app.clock.now(),
+            "type": "showing",
+            "data": {"action": "held"}
+        });
+        app.post("/api/v1/events", &held).await;
+        app.derive(|_| None).await;
+        let answer = app.get(&format!("/api/v1/leads/{lead}/explanation")).await.json();
+        assert_eq!((answer["lead_id"].as_str().unwrap(), &answer["grade"]), (&*lead.to_string(), &json!("B")));
+        let reasons = answer["reasons"]["up"].as_array().unwrap();
+        assert!(reasons.iter().any(|one| one["columns"][0] == "showings_held"), "{answer:#}");
+        assert!(reasons.iter().all(|one| one["contribution"].as_f64().unwrap() > 0.0));
+        let [lower, upper] = [0, 1].map(|end| answer["interval"][end].as_f64().unwrap());
+        let probability = answer["conversion_probability"].as_f64().unwrap();
+        assert!(lower < probability && probability < upper);
+        assert!(!answer["play"]["talking_points"].as_array().unwrap().is_empty());
+        assert!(!answer["contact_windows"].as_array().unwrap().is_empty());
+        assert_eq!(answer["model_version"], "scorecard-1");
+    }
+}

@@ -1,0 +1,117 @@
+//! Signs that the outcome reaches the features.
+//!
+//! Owns: two checks of every training set. A column that alone predicts the outcome nearly perfectly was filled in
+//! after it. Labels that were dealt out at random can only be predicted by members that see labels they must not.
+//! Deliberately absent: a cure; training stops, and the message says what to leave out.
+
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use super::{TrainError, TrainOptions, TrainingSet};
+use crate::{
+    evaluate::auc,
+    features::ColumnKind,
+    models::{
+        folds,
+        logistic::Logistic,
+        matrix::hard_targets,
+        trees::{self, Trees},
+    },
+};
+
+/// AUC of one column above which it tells the outcome.
+const TELLS: f64 = 0.95;
+/// Most examples that the alarm with shuffled labels looks at.
+const MAX_SHUFFLED: usize = 20_000;
+/// Rounds of boosting and penalty of the logistic model fitted to shuffled labels.
+const ROUNDS: usize = 30;
+const PENALTY: f64 = 10.0;
+/// How far from one half the AUC of shuffled labels may be, besides [`SIGMAS`] standard errors.
+const TOLERANCE: f64 = 0.02;
+const SIGMAS: f64 = 3.0;
+
+/// Stops at the first column that alone tells the outcome.
+pub(super) fn columns(set: &TrainingSet) -> Result<(), TrainError> {
+    let known: Vec<usize> = (0..set.observed.len()).filter(|&row| set.observed[row].complete).collect();
+    let labels: Vec<bool> = known.iter().map(|&row| set.observed[row].converted_after_us.is_some()).collect();
+    for (index, column) in set.matrix.columns.iter().enumerate() {
+        let values: Vec<f32> = known.iter().map(|&row| set.matrix.row(row)[index]).collect();
+        let auc = match column.kind {
+            ColumnKind::Numeric => of_numbers(&values, &labels),
+            ColumnKind::Categorical { cardinality } => of_categories(&values, &labels, cardinality),
+        };
+        if auc > TELLS {
+            return Err(TrainError::Leak { column: column.name.clone(), auc });
+        }
+    }
+    Ok(())
+}
+
+/// The better of both directions, a missing value standing at either end.
+fn of_numbers(values: &[f32], labels: &[bool]) -> f64 {
+    let with_missing = |end: f32| -> f64 {
+        let filled: Vec<f64> =
+            values.iter().map(|value| f64::from(if value.is_nan() { end } else { *value })).collect();
+        let auc = auc(labels, &filled);
+        auc.max(1.0 - auc)
+    };
+    with_missing(f32::MIN).max(with_missing(f32::MAX))
+}
+
+/// By the share of conversions of a category among every other example, the rest being judged: a category's own
+/// examples must not speak for themselves.
+fn of_categories(values: &[f32], labels: &[bool], cardinality: u32) -> f64 {
+    let code = |value: f32| if value.is_nan() { cardinality as usize } else { value as usize };
+    let mut counts = vec![(0.0, 0.0); cardinality as usize + 1];
+    for (&value, &label) in values.iter().zip(labels).step_by(2) {
+        let (won, all) = &mut counts[code(value)];
+        *won += f64::from(u8::from(label));
+        *all += 1.0;
+    }
+    let judged = || values.iter().zip(labels).skip(1).step_by(2);
+    let overall = labels.iter().filter(|&&label| label).count() as f64 / labels.len() as f64;
+    let shares: Vec<f64> = judged()
+        .map(|(&value, _)| {
+            let (won, all) = counts[code(value)];
+            (won + overall) / (all + 1.0)
+        })
+        .collect();
+    auc(&judged().map(|(_, &label)| label).collect::<Vec<_>>(), &shares)
+}
+
+/// Fits members to labels dealt out at random, and stops where they predict those of other leads.
+pub(super) fn shuffled(set: &TrainingSet, options: &TrainOptions) -> Result<(), TrainError> {
+    let known = (0..set.observed.len()).filter(|&row| set.observed[row].complete);
+    let rows: Vec<usize> = known.take(MAX_SHUFFLED).collect();
+    let mut labels: Vec<bool> = rows.iter().map(|&row| set.observed[row].converted_after_us.is_some()).collect();
+    labels.shuffle(&mut ChaCha8Rng::seed_from_u64(options.seed));
+    let leads: Vec<u64> = rows.iter().map(|&row| set.leads[row]).collect();
+    let fold_of = folds::by_lead(&leads, &labels, 2, options.seed);
+    let (fitted, judged): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&place| fold_of[place] == 0);
+    let fitted_rows: Vec<usize> = fitted.iter().map(|&place| rows[place]).collect();
+    let targets = hard_targets(&fitted.iter().map(|&place| labels[place]).collect::<Vec<_>>());
+    let examples = trees::Examples {
+        matrix: &set.matrix.select(&fitted_rows),
+        targets: &targets,
+        leads: &fitted.iter().map(|&place| leads[place]).collect::<Vec<_>>(),
+        instants: &fitted_rows.iter().map(|&row| set.instants[row]).collect::<Vec<_>>(),
+    };
+    let trees = Trees::fit(&examples, ROUNDS, options.work(fitted.len()))?.trees;
+    let logistic = Logistic::fit(examples.matrix, &targets, PENALTY);
+    let judged_labels: Vec<bool> = judged.iter().map(|&place| labels[place]).collect();
+    let positives = judged_labels.iter().filter(|&&label| label).count() as f64;
+    let negatives = judged_labels.len() as f64 - positives;
+    // Variance of the AUC of a score that says nothing (Mann and Whitney, 1947).
+    let chance = ((positives + negatives + 1.0) / (12.0 * positives * negatives)).sqrt();
+    let tolerance = TOLERANCE.max(SIGMAS * chance);
+    let judge = |log_odds: &dyn Fn(&[f32]) -> f64| {
+        let said: Vec<f64> = judged.iter().map(|&place| log_odds(set.matrix.row(rows[place]))).collect();
+        auc(&judged_labels, &said)
+    };
+    for auc in [judge(&|row| trees.log_odds(row)), judge(&|row| logistic.log_odds(row))] {
+        if (auc - 0.5).abs() > tolerance {
+            return Err(TrainError::PredictsNoise { auc, tolerance });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! From evidence to the parts of a bundle.
+//!
+//! Owns: which examples calibrate, and the manifest. Invariant: every figure comes from examples that the members
+//! that judged them had not seen. Deliberately absent: fitting of members.
+
+use std::collections::BTreeMap;
+
+use super::{TrainOptions, TrainingSet, evidence::Evidence, plan::Plan};
+use crate::{
+    evaluate::{auc, metrics},
+    models::{
+        bundle::Parts,
+        calibration::{Calibration, CalibrationEvidence, Disagreement, Rehearsed, Slice},
+        censoring::DelayCurve,
+        ensemble::{MEMBERS, Voice},
+        manifest::{self, DataSummary, ENSEMBLE, FORMAT, Manifest, MemberSummary, TrainingSummary},
+        numeric::{sigmoid, softplus},
+        reference::Reference,
+        trees,
+    },
+};
+
+/// Rows with what was said of them by members that had not seen them.
+struct Judged {
+    rows: Vec<usize>,
+    targets: Vec<f32>,
+    leads: Vec<u64>,
+    /// Mean over the folds' members.
+    log_odds: Vec<f64>,
+    disagreement: Vec<Disagreement>,
+}
+
+impl Judged {
+    fn new(set: &TrainingSet, targets: &[f32], rows: &[usize], voices: &[Vec<Voice>]) -> Self {
+        let folds = voices.len() as f64;
+        let mean = |place: usize, of: &dyn Fn(&Voice) -> f64| {
+            voices.iter().map(|voices| of(&voices[place])).sum::<f64>() / folds
+        };
+        let disagreement = |place: usize| Disagreement {
+            members: mean(place, &|voice| voice.disagreement.members),
+            heads: mean(place, &|voice| voice.disagreement.heads),
+        };
+        Self {
+            rows: rows.to_vec(),
+            targets: rows.iter().map(|&row| targets[row]).collect(),
+            leads: rows.iter().map(|&row| set.leads[row]).collect(),
+            log_odds: (0..rows.len()).map(|place| mean(place, &|voice| voice.log_odds)).collect(),
+            disagreement: (0..rows.len()).map(disagreement).collect(),
+        }
+    }
+
+    fn slice(&self) -> Slice<'_> {
+        Slice { log_odds: &self.log_odds, targets: &self.targets, leads: &self.leads }
+    }
+}
+
+/// What a run has come to.
+pub(super) struct Run<'a> {
+    pub(super) set: &'a TrainingSet,
+    pub(super) options: &'a TrainOptions,
+    pub(super) targets: &'a [f32],
+    pub(super) plan: &'a Plan,
+    pub(super) evidence: &'a Evidence,
+    pub(super) data: DataSummary,
+    pub(super) delay: Option<DelayCurve>,
+}
+
+impl Run<'_> {
+    /// The parts of a bundle with the files of its members, and what it says of examples that no member had seen.
+    pub(super) fn assemble(self, members: BTreeMap<String, Vec<u8>>) -> (Parts, Vec<(f64, bool)>) {
+        let earlier =
+            Judged::new(self.set, self.targets, &self.evidence.held_out, &[self.evidence.held_out_voices.clone()]);
+        let later = (!self.plan.later.is_empty())
+            .then(|| Judged::new(self.set, self.targets, &self.plan.later, &self.evidence.later_voices));
+        let calibration = self.calibrate(&earlier, later.as_ref());
+        let (judged, evidence) = match &later {
+            Some(later) => (later, manifest::Evidence::LaterLeads),
+            None => (&earlier, manifest::Evidence::OutOfFold),
+        };
+        let calibrated: Vec<f64> = judged.log_odds.iter().map(|&value| calibration.log_odds(value)).collect();
+        let known = judged
+            .rows
+            .iter()
+            .zip(&calibrated)
+            .filter_map(|(&row, &value)| self.set.observed[row].label().map(|label| (sigmoid(value), label)));
+        let held_out: Vec<(f64, bool)> = known.collect();
+        let manifest = self.manifest(&calibration, evidence, judged.rows.len(), &held_out);
+        let parts = Parts {
+            view: self.set.view.clone(),
+            reference: Reference::new(&calibrated, &self.evidence.groups),
+            manifest,
+            stack: self.evidence.stack.clone(),
+            members,
+            calibration,
+        };
+        (parts, held_out)
+    }
+
+    fn calibrate(&self, earlier: &Judged, later: Option<&Judged>) -> Calibration {
+        let folds: Vec<Vec<f64>> = self
+            .evidence
+            .later_voices
+            .iter()
+            .filter(|_| later.is_some())
+            .map(|voices| voices.iter().map(|voice| voice.log_odds).collect())
+            .collect();
+        let judged = later.unwrap_or(earlier);
+        let matrix = self.set.matrix.select(&judged.rows);
+        let seen = self.set.leads.len() - self.plan.later.len();
+        Calibration::fit(&CalibrationEvidence {
+            earlier: later.map(|_| earlier.slice()),
+            later: judged.slice(),
+            folds: &folds,
+            disagreement: &judged.disagreement,
+            fitted_share: seen as f64 / self.set.leads.len() as f64,
+            rehearsed: self.evidence.rehearsal.as_ref().map(|one| Rehearsed {
+                matrix: &matrix,
+                world: &one.world,
+                learned: &one.learned,
+                disagreement: &judged.disagreement,
+            }),
+        })
+    }
+
+    fn manifest(
+        &self,
+        calibration: &Calibration,
+        evidence: manifest::Evidence,
+        evidence_examples: usize,
+        held_out: &[(f64, bool)],
+    ) -> Manifest {
+        let (probabilities, labels): (Vec<f64>, Vec<bool>) = held_out.iter().copied().unzip();
+        let training = TrainingSummary {
+            seed: self.options.seed,
+            folds: self.plan.folds.len(),
+            members: self.members(),
+            intercept: self.evidence.stack.intercept,
+            evidence,
+            evidence_examples,
+            calibration: calibration.map().kind,
+            delay: self.delay.clone(),
+        };
+        Manifest {
+            format: FORMAT,
+            kind: ENSEMBLE.to_owned(),
+            created_at: self.options.created_at,
+            schema_hash: self.set.view.schema_hash(),
+            columns: self.set.view.width(),
+            data: self.data.clone(),
+            training,
+            metrics: metrics(&labels, &probabilities),
+            protected_overrides: self.options.protected_overrides.clone(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    fn members(&self) -> Vec<MemberSummary> {
+        let known = || self.evidence.held_out.iter().enumerate().filter(|&(_, &row)| self.set.observed[row].complete);
+        let labels: Vec<bool> = known().map(|(_, &row)| self.set.observed[row].converted_after_us.is_some()).collect();
+        let sizes = self.evidence.sizes;
+        let summary = |(member, name): (usize, &&str)| {
+            let said: Vec<f64> = known().map(|(place, _)| self.evidence.alone[member][place]).collect();
+            let losses = said.iter().zip(&labels).map(|(&value, &label)| softplus(if label { -value } else { value }));
+            let parameters = match member {
+                0 => BTreeMap::from([("penalty".to_owned(), sizes.penalty)]),
+                1 => trees::recorded(self.set.leads.len(), sizes.rounds),
+                _ => BTreeMap::from([("epochs".to_owned(), sizes.epochs as f64)]),
+            };
+            MemberSummary {
+                name: (*name).to_owned(),
+                weight: self.evidence.stack.weights[member],
+                log_loss: losses.sum::<f64>() / labels.len() as f64,
+                auc: auc(&labels, &said),
+                parameters,
+            }
+        };
+        MEMBERS.iter().enumerate().map(summary).collect()
+    }
+}

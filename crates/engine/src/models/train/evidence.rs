@@ -1,0 +1,188 @@
+//! What members say of examples that they were not fitted on.
+//!
+//! Owns: the fits of the folds, the choice of the logistic member's penalty, and the weights of the stack. Invariant:
+//! nothing here is served; what is served is fitted anew, to everything, with the sizes found here.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{
+    Progress, TrainError, TrainOptions, TrainingSet,
+    plan::{Fold, Plan},
+};
+use crate::models::{
+    ensemble::{Ensemble, MEMBERS, Members, Voice, Votes},
+    logistic::Logistic,
+    net::{Net, NetOptions},
+    numeric::softplus,
+    reference::groups_of,
+    rehearsal::{Rehearsal, rehearse},
+    stack::Stack,
+    trees::{self, Trees},
+};
+
+/// Penalties that the logistic member is tried with; with many examples the choice does not matter, and the first of
+/// [`PENALTIES_MANY`] is taken.
+const PENALTIES: [f64; 3] = [1.0, 10.0, 100.0];
+/// The same for many examples.
+const PENALTIES_MANY: [f64; 1] = [10.0];
+/// Examples that count as many.
+const MANY: usize = 50_000;
+/// Most examples behind the reference of the groups.
+const MAX_GROUP_EXAMPLES: usize = 5_000;
+/// Shares of the progress that folds take, in percent.
+pub(super) const PERCENT: Range<usize> = 5..65;
+
+/// How large each member should be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sizes {
+    pub(super) penalty: f64,
+    pub(super) rounds: usize,
+    pub(super) epochs: usize,
+}
+
+impl Sizes {
+    /// Of those that suited the folds; penalties by their geometric mean.
+    fn mean(sizes: impl ExactSizeIterator<Item = Self> + Clone) -> Self {
+        let n = sizes.len() as f64;
+        let of = |value: fn(&Self) -> f64| sizes.clone().map(|size| value(&size)).sum::<f64>() / n;
+        Self {
+            penalty: of(|size| size.penalty.ln()).exp(),
+            rounds: of(|size| size.rounds as f64).round().max(1.0) as usize,
+            epochs: of(|size| size.epochs as f64).round().max(1.0) as usize,
+        }
+    }
+}
+
+/// What the folds found.
+pub(super) struct Evidence {
+    pub(super) sizes: Sizes,
+    pub(super) stack: Stack,
+    /// What each member says alone of the held-out rows, in their order.
+    pub(super) alone: Vec<Vec<f64>>,
+    /// Every held-out row.
+    pub(super) held_out: Vec<usize>,
+    /// Stacked votes on each of `held_out`, by members that did not see it.
+    pub(super) held_out_voices: Vec<Voice>,
+    /// What each fold's members say of each row of the later slice.
+    pub(super) later_voices: Vec<Vec<Voice>>,
+    /// The training gone through once more in a known world, where there is a later slice to judge it.
+    pub(super) rehearsal: Option<Rehearsal>,
+    /// Attributions by group of a sample of judged rows.
+    pub(super) groups: Vec<[f64; 4]>,
+}
+
+/// A vote of every member, whatever its weight.
+const ALL: [f64; MEMBERS.len()] = [1.0; MEMBERS.len()];
+
+/// Fits every fold and weighs the members.
+pub(super) fn gather(
+    set: &TrainingSet,
+    targets: &[f32],
+    plan: &Plan,
+    options: &TrainOptions,
+    progress: &dyn Fn(Progress),
+) -> Result<Evidence, TrainError> {
+    let mut fits = Vec::with_capacity(plan.folds.len());
+    for (number, fold) in plan.folds.iter().enumerate() {
+        let done = PERCENT.start + PERCENT.len() * number / plan.folds.len();
+        progress(Progress { step: "fitting folds", percent: done as u8 });
+        fits.push(fit(set, targets, fold, options)?);
+    }
+    let held_out: Vec<usize> = plan.folds.iter().flat_map(|fold| fold.held_out.iter().copied()).collect();
+    let votes: Vec<Votes> =
+        fits.iter().zip(&plan.folds).flat_map(|((members, _), fold)| cast(set, members, &fold.held_out)).collect();
+    let of_member = |member: usize| votes.iter().map(|vote| vote.log_odds[member]).collect();
+    let by_member: Vec<Vec<f64>> = (0..MEMBERS.len()).map(of_member).collect();
+    let stack = Stack::fit(&by_member, &held_out.iter().map(|&row| targets[row]).collect::<Vec<_>>());
+    let sizes = Sizes::mean(fits.iter().map(|(_, sizes)| *sizes));
+    let ensembles: Vec<Ensemble> = fits.into_iter().map(|(members, _)| Ensemble::new(members, stack.clone())).collect();
+    progress(Progress { step: "rehearsing", percent: PERCENT.end as u8 });
+    let rehearsal = rehearsed(set, targets, plan, sizes.rounds, options)?;
+    let hear = |ensemble: &Ensemble| plan.later.par_iter().map(|&row| ensemble.voice(set.matrix.row(row))).collect();
+    Ok(Evidence {
+        sizes,
+        held_out_voices: votes.iter().map(|vote| vote.stacked(&stack)).collect(),
+        later_voices: ensembles.iter().map(hear).collect(),
+        groups: groups(set, &ensembles, plan),
+        alone: by_member,
+        rehearsal,
+        held_out,
+        stack,
+    })
+}
+
+/// Rehearses the fit of the trees, where there are later leads to judge it.
+fn rehearsed(
+    set: &TrainingSet,
+    targets: &[f32],
+    plan: &Plan,
+    rounds: usize,
+    options: &TrainOptions,
+) -> Result<Option<Rehearsal>, TrainError> {
+    if plan.later.is_empty() {
+        return Ok(None);
+    }
+    let folds: Vec<Vec<usize>> = plan.folds.iter().map(|fold| fold.held_out.clone()).collect();
+    let work = options.work(set.matrix.rows());
+    Ok(Some(rehearse(&set.examples(targets), &folds, &plan.later, rounds, work)?))
+}
+
+fn cast(set: &TrainingSet, members: &Members, rows: &[usize]) -> Vec<Votes> {
+    rows.par_iter().map(|&row| members.votes(&ALL, set.matrix.row(row))).collect()
+}
+
+/// Fits every member to a fold, each as large as suits the rows that are held out.
+fn fit(
+    set: &TrainingSet,
+    targets: &[f32],
+    fold: &Fold,
+    options: &TrainOptions,
+) -> Result<(Members, Sizes), TrainError> {
+    let work = options.work(set.matrix.rows());
+    let (logistic, penalty) = fit_logistic(set, targets, fold);
+    let trees::Fitted { trees, rounds, .. } =
+        Trees::fit_watched(&set.examples(targets), &fold.fitted, &fold.held_out, work)?;
+    let net = NetOptions { seed: options.seed, threads: options.threads, epochs: None };
+    let (net, epochs) = Net::fit(&set.matrix, targets, &fold.fitted, Some(&fold.held_out), net)?;
+    let members = Members { logistic: Some(logistic), trees: Some(trees), net: Some(net) };
+    Ok((members, Sizes { penalty, rounds, epochs }))
+}
+
+/// The logistic member under the penalty that suits the held-out rows best.
+fn fit_logistic(set: &TrainingSet, targets: &[f32], fold: &Fold) -> (Logistic, f64) {
+    let penalties: &[f64] = if set.matrix.rows() < MANY { &PENALTIES } else { &PENALTIES_MANY };
+    let table = set.matrix.select(&fold.fitted);
+    let fitted: Vec<f32> = fold.fitted.iter().map(|&row| targets[row]).collect();
+    let tried = penalties.iter().map(|&penalty| {
+        let logistic = Logistic::fit(&table, &fitted, penalty);
+        let loss: f64 = fold
+            .held_out
+            .iter()
+            .map(|&row| {
+                let value = logistic.log_odds(set.matrix.row(row));
+                softplus(value) - f64::from(targets[row]) * value
+            })
+            .sum();
+        (loss, logistic, penalty)
+    });
+    let best = tried.min_by(|(x, ..), (y, ..)| x.total_cmp(y)).expect("there is a penalty to try");
+    (best.1, best.2)
+}
+
+/// Attributions by group of judged rows, each by an ensemble that did not see it; at most [`MAX_GROUP_EXAMPLES`].
+fn groups(set: &TrainingSet, ensembles: &[Ensemble], plan: &Plan) -> Vec<[f64; 4]> {
+    let group_of = groups_of(&set.matrix.columns);
+    let judged = |fold: usize| if plan.later.is_empty() { &plan.folds[fold].held_out } else { &plan.later };
+    let rows: Vec<(usize, usize)> =
+        (0..ensembles.len()).flat_map(|fold| judged(fold).iter().map(move |&row| (fold, row))).collect();
+    let stride = rows.len().div_ceil(MAX_GROUP_EXAMPLES).max(1);
+    let sample: Vec<(usize, usize)> = rows.into_iter().step_by(stride).collect();
+    let sums = |&(fold, row): &(usize, usize)| {
+        let mut sums = [0.0; 4];
+        ensembles[fold].explain(set.matrix.row(row), |column, share| sums[usize::from(group_of[column])] += share);
+        sums
+    };
+    sample.par_iter().map(sums).collect()
+}
