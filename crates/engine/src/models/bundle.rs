@@ -293,8 +293,10 @@ fn read_members(files: &BTreeMap<String, Vec<u8>>, view: &FeatureView) -> Result
     });
     let trees = counts(1)
         .then(|| Trees::from_json(file(files, TREES_FILE)?, width).map_err(|error| unreadable(TREES_FILE, &error)));
-    let net = counts(2)
-        .then(|| Net::from_bytes(file(files, NET_FILE)?, view.columns()).map_err(|error| unreadable(NET_FILE, &error)));
+    let net = counts(2).then(|| -> Result<Net, BundleError> {
+        let net = Net::from_bytes(file(files, NET_FILE)?).map_err(|error| unreadable(NET_FILE, &error))?;
+        if net.width() == width { Ok(net) } else { Err(unreadable(NET_FILE, &"it is of another width")) }
+    });
     let members = Members { logistic: logistic.transpose()?, trees: trees.transpose()?, net: net.transpose()? };
     Ok(Ensemble::new(members, stack))
 }

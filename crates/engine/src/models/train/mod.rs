@@ -189,7 +189,10 @@ pub enum TrainError {
     Boosting(#[source] Box<dyn Error + Send + Sync>),
     /// The net could not be fitted.
     #[error("the neural net could not be fitted: {0}")]
-    Net(#[from] NetError),
+    Net(#[from] leadscore_neural::TrainError),
+    /// The neural net could not be written.
+    #[error("the neural net could not be written: {0}")]
+    NetFile(#[from] NetFileError),
     /// What was trained cannot be read back.
     #[error("the model is not sound: {0}")]
     Bundle(#[source] Box<super::BundleError>),
