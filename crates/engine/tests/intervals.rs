@@ -71,14 +71,8 @@ fn draw(count: usize, seed: u64) -> Vec<Known> {
 fn at_least_ninety_in_a_hundred_intervals_contain_the_true_probability() {
     let trained: Vec<Snapshot> = draw(TRAINED, 1).into_iter().map(|one| one.snapshot).collect();
     let view = FeatureView::learn(&trained);
-    let set = TrainingSet {
-        matrix: view.encode(&trained),
-        labels: trained.iter().map(|one| one.observed.label() == Some(true)).collect(),
-        leads: trained.iter().map(|one| one.lead).collect(),
-        instants: trained.iter().map(|one| one.instant).collect(),
-        view: view.clone(),
-    };
-    let bundle = train(&set, &TrainOptions::default(), &|_| {}).unwrap();
+    let set = TrainingSet::new(view.clone(), &trained);
+    let bundle = train(&set, &TrainOptions::default(), &|_| {}).unwrap().bundle;
     let tested = draw(TESTED, 2);
     let matrix = view.encode(&tested.iter().map(|one| one.snapshot.clone()).collect::<Vec<_>>());
     let predictions = bundle.predict_matrix(&matrix);

@@ -15,16 +15,8 @@ use models_world::world;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// The labelled table of snapshots.
 fn training_set(snapshots: &[Snapshot]) -> TrainingSet {
-    let view = FeatureView::learn(snapshots);
-    TrainingSet {
-        matrix: view.encode(snapshots),
-        view,
-        observed: snapshots.iter().map(|one| one.observed).collect(),
-        leads: snapshots.iter().map(|one| one.lead).collect(),
-        instants: snapshots.iter().map(|one| one.instant).collect(),
-    }
+    TrainingSet::new(FeatureView::learn(snapshots), snapshots)
 }
 
 fn set(leads: u64) -> TrainingSet {

@@ -99,10 +99,7 @@ impl From<Explained> for LeadExplanation {
             conversion_probability: rounded(score.probability, 4),
             interval: [rounded(score.lower, 4), rounded(score.upper, 4)],
             quality_class: predictions.class,
-            stage: StageOutlook {
-                now: predictions.stage.now,
-                in_30_days: predictions.stage.in_30_days.map(by_name),
-            },
+            stage: StageOutlook { now: predictions.stage.now, in_30_days: predictions.stage.in_30_days.map(by_name) },
             churn: predictions
                 .churn
                 .map(|churn| Churn { risk: rounded(churn.risk, 4), retention_strategy: churn.strategy }),

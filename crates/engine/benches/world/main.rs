@@ -44,7 +44,9 @@ fn main() -> ExitCode {
         let trained = draw(&world, &market, 0..TRAINED);
         told("the leads of the model are drawn");
         let view = FeatureView::learn(&trained.snapshots);
-        let bundle = train(&training_set(&view, &trained), &TrainOptions::default(), &|_| {}).expect("enough outcomes");
+        let bundle = train(&TrainingSet::new(view.clone(), &trained.snapshots), &TrainOptions::default(), &|_| {})
+            .expect("enough outcomes")
+            .bundle;
         (view, bundle)
     };
     told("the model is trained");
@@ -70,16 +72,6 @@ fn draw(world: &World, market: &Market, numbers: Range<u64>) -> Sample {
     let complete = drawn.snapshots.into_iter().zip(drawn.truth).filter(|(one, _)| one.observed.complete);
     let (snapshots, truth) = complete.unzip();
     Sample { snapshots, truth }
-}
-
-fn training_set(view: &FeatureView, sample: &Sample) -> TrainingSet {
-    TrainingSet {
-        matrix: view.encode(&sample.snapshots),
-        labels: sample.snapshots.iter().map(|one| one.observed.label() == Some(true)).collect(),
-        leads: sample.snapshots.iter().map(|one| one.lead).collect(),
-        instants: sample.snapshots.iter().map(|one| one.instant).collect(),
-        view: view.clone(),
-    }
 }
 
 fn report(tested: &Sample, test: &Matrix, bundle: &Bundle, estimates: &[Vec<f64>; 2], optimum: &[f64]) -> ExitCode {

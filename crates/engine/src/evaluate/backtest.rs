@@ -204,21 +204,12 @@ impl<'a> Known<'a> {
         let mut rows = part.train.clone();
         rows.extend(&part.unfinished);
         rows.sort_unstable();
-        let snapshots = self.pick(&rows);
-        let view = FeatureView::learn(&snapshots);
+        let mut snapshots = self.pick(&rows);
         let unfinished: HashSet<usize> = part.unfinished.iter().copied().collect();
-        let observed = rows.iter().map(|row| {
-            let snapshot = self.snapshots[*row];
-            let until = start.since(snapshot.instant);
-            if unfinished.contains(row) { snapshot.observed.by(until) } else { snapshot.observed }
-        });
-        TrainingSet {
-            matrix: view.encode(&snapshots),
-            view,
-            observed: observed.collect(),
-            leads: rows.iter().map(|&row| self.leads[row]).collect(),
-            instants: rows.iter().map(|&row| self.instants[row]).collect(),
+        for (row, snapshot) in rows.iter().zip(&mut snapshots).filter(|(row, _)| unfinished.contains(row)) {
+            snapshot.observed = self.snapshots[*row].observed.by(start.since(snapshot.instant));
         }
+        TrainingSet::new(FeatureView::learn(&snapshots), &snapshots)
     }
 
     fn run(

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use leadscore_domain::{Clock, Timestamp};
 use leadscore_engine::{
     evaluate::{Backtest, BacktestError, Metrics, Report, Split, backtest, report_json},
-    examples::Snapshot,
     features::FeatureView,
     models::{self, Bundle, TrainError, Trained as Fitted, TrainingSet, train::MIN_OUTCOMES},
     predictions::{Parts, TrainingMaterial},
@@ -133,7 +132,7 @@ fn fit(
         }
         Err(error) => return Err(error.into()),
     };
-    let set = training_set(&data.snapshots);
+    let set = TrainingSet::new(FeatureView::learn(&data.snapshots), &data.snapshots);
     let Fitted { bundle, held_out } = models::train(&set, &train_options, &percent(progress))?;
     let parts = Parts::fit(&TrainingMaterial {
         snapshots: &data.snapshots,
@@ -156,17 +155,6 @@ fn fit(
         extras.insert(BACKTEST_FILE.to_owned(), json);
     }
     Ok((bundle.with_extras(extras)?, tested))
-}
-
-fn training_set(snapshots: &[Snapshot]) -> TrainingSet {
-    let view = FeatureView::learn(snapshots);
-    TrainingSet {
-        matrix: view.encode(snapshots),
-        observed: snapshots.iter().map(|snapshot| snapshot.observed).collect(),
-        leads: snapshots.iter().map(|snapshot| snapshot.lead).collect(),
-        instants: snapshots.iter().map(|snapshot| snapshot.instant).collect(),
-        view,
-    }
 }
 
 async fn register(

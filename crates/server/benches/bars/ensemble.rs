@@ -119,18 +119,7 @@ fn table() -> TrainingSet {
             }
         })
         .collect();
-    training_set(&snapshots)
-}
-
-fn training_set(snapshots: &[Snapshot]) -> TrainingSet {
-    let view = FeatureView::learn(snapshots);
-    TrainingSet {
-        matrix: view.encode(snapshots),
-        observed: snapshots.iter().map(|one| one.observed).collect(),
-        leads: snapshots.iter().map(|one| one.lead).collect(),
-        instants: snapshots.iter().map(|one| one.instant).collect(),
-        view,
-    }
+    TrainingSet::new(FeatureView::learn(&snapshots), &snapshots)
 }
 
 fn trained(histories: &[Vec<Event>], at: Timestamp, market: &Market) -> Bundle {
@@ -140,7 +129,7 @@ fn trained(histories: &[Vec<Event>], at: Timestamp, market: &Market) -> Bundle {
         .zip(0..histories.len() as u64)
         .flat_map_iter(|(events, token)| snapshots(token, events, market, &options))
         .collect();
-    train(&training_set(&drawn), &TrainOptions::default(), &|_| {})
+    train(&TrainingSet::new(FeatureView::learn(&drawn), &drawn), &TrainOptions::default(), &|_| {})
         .expect("the simulated leads can be learned from")
         .bundle
 }

@@ -34,7 +34,10 @@ use super::{
     numeric::sigmoid,
     trees::{self, Trees, TreesError, Work},
 };
-use crate::{examples::Observed, features::FeatureView};
+use crate::{
+    examples::{Observed, Snapshot},
+    features::FeatureView,
+};
 
 /// Leads of either kind below which nothing is trained.
 pub const MIN_OUTCOMES: usize = 40;
@@ -57,6 +60,18 @@ pub struct TrainingSet {
 }
 
 impl TrainingSet {
+    /// The examples as `view` encodes them.
+    #[must_use]
+    pub fn new(view: FeatureView, snapshots: &[Snapshot]) -> Self {
+        Self {
+            matrix: view.encode(snapshots),
+            observed: snapshots.iter().map(|one| one.observed).collect(),
+            leads: snapshots.iter().map(|one| one.lead).collect(),
+            instants: snapshots.iter().map(|one| one.instant).collect(),
+            view,
+        }
+    }
+
     /// The examples as boosting takes them.
     fn examples<'a>(&'a self, targets: &'a [f32]) -> trees::Examples<'a> {
         trees::Examples { matrix: &self.matrix, targets, leads: &self.leads, instants: &self.instants }
