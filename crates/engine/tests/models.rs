@@ -111,19 +111,19 @@ fn broken_bundles_name_what_is_wrong() {
     assert!(matches!(&missing, BundleError::Missing(file) if file == "view.json"), "{missing}");
     let absent = broken(&|files| drop(files.remove("manifest.json")));
     assert!(matches!(&absent, BundleError::Missing(file) if file == "manifest.json"), "{absent}");
-    let cut = broken(&|files| files.get_mut("trees.json").unwrap().truncate(100));
-    assert!(matches!(&cut, BundleError::Truncated { file, found: 100, .. } if file == "trees.json"), "{cut}");
+    let cut = broken(&|files| files.get_mut("reference.json").unwrap().truncate(100));
+    assert!(matches!(&cut, BundleError::Truncated { file, found: 100, .. } if file == "reference.json"), "{cut}");
     let altered = broken(&|files| files.get_mut("calibration.json").unwrap()[20] ^= 1);
     assert!(matches!(&altered, BundleError::Altered { file, .. } if file == "calibration.json"), "{altered}");
     let unlisted = broken(&|files| drop(files.insert("more.json".to_owned(), Vec::new())));
     assert!(matches!(&unlisted, BundleError::Unlisted(file) if file == "more.json"), "{unlisted}");
     let later = broken(&|files| {
         let manifest = String::from_utf8(files["manifest.json"].clone()).unwrap();
-        let later = manifest.replacen("\"format\": 1", "\"format\": 9", 1);
+        let later = manifest.replacen("\"format\": 2", "\"format\": 9", 1);
         files.insert("manifest.json".to_owned(), later.into_bytes());
     });
     assert!(later.to_string().contains("format 9"), "{later}");
-    let garbage = broken(&|files| drop(files.insert("manifest.json".to_owned(), b"{\"format\": 1,".to_vec())));
+    let garbage = broken(&|files| drop(files.insert("manifest.json".to_owned(), b"{\"format\": 2,".to_vec())));
     assert!(matches!(garbage, BundleError::Unreadable { file: "manifest.json", .. }), "{garbage}");
 }
 

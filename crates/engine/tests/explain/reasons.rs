@@ -103,7 +103,7 @@ fn reasons_say_what_happened_with_its_values() {
         ("viewing_asked", "Asked for a viewing in the call 2 hours ago"),
         ("search_7d", "Searched or saved homes 7 times in the last 7 days, around $450,000"),
         ("price_centre", "Looks around $450,000"),
-        ("sentiment_last", "The latest conversation was friendly (+0.6 of 1)"),
+        ("platform_sentiment_last", "The call platform judged the latest conversation as friendly (+0.6 of 1)"),
         ("attributes.lead_budget", "Lead budget is 450,000"),
     ] {
         let found = reasons(&view, &[], &[(column, 0.5)], &state, hour(12));
