@@ -138,6 +138,7 @@ pub async fn show_explanation(State(api): State<Arc<Api>>, LeadPath(asked): Lead
 
 #[cfg(test)]
 mod tests {
+    use leadscore_domain::Clock;
     use serde_json::json;
 
     use crate::testing::{NOBODY, TestApp};
