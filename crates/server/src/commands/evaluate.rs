@@ -1,12 +1,17 @@
 //! `leadscore evaluate`: how well a model that knows only the past predicts what came after.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use clap::Args;
 use leadscore_domain::{Identity, Timestamp};
 use leadscore_engine::evaluate::{Backtest, Metrics, Split};
-use leadscore_pipeline::training::{self, EvaluateOptions, Evaluated, Evaluation, Truth, Written};
+use leadscore_pipeline::training::{self, EvaluateOptions, Evaluated, Evaluation, ProgressFn, Truth, Written};
 use leadscore_simulator::{FILE_NAMES, World, lead_number};
 use serde_json::{Value, json};
 
@@ -56,11 +61,14 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let folder = Folder::open(context).await?;
     let (told, bar) = progress_of(context);
     let clock = context.clock.as_ref();
+    let stopwatch = Arc::new(Stopwatch::default());
+    let told = stopwatch.listening(told);
     let evaluated = training::evaluate(&folder.store, &folder.registry, clock, &how, &told).await;
+    let seconds = stopwatch.stop();
     bar.finish_and_clear();
     folder.store.close().await;
     match evaluated? {
-        Evaluated::Measured(evaluation) => measured(&evaluation, &options, context),
+        Evaluated::Measured(evaluation) => measured(&evaluation, &seconds, &options, context),
         Evaluated::NoChampion => Err(bad_input("no model scores yet; run `leadscore train`, or evaluate a split")),
         Evaluated::NothingNew { version, learned_until, stored } => {
             nothing_new(&version, learned_until, stored, context)
@@ -79,7 +87,49 @@ fn truth(options: &Options, context: &Context) -> anyhow::Result<Option<Truth>> 
     Ok(Some(Arc::new(move |lead: &Identity, at: Timestamp| world.truth(lead_number(lead.value())?, at))))
 }
 
-fn measured(evaluation: &Evaluation, options: &Options, context: &Context) -> anyhow::Result<()> {
+/// What each step took, by the name under which the work tells of it.
+#[derive(Default)]
+struct Stopwatch(Mutex<Laps>);
+
+#[derive(Default)]
+struct Laps {
+    running: Option<(&'static str, Instant)>,
+    seconds: BTreeMap<&'static str, f64>,
+}
+
+impl Laps {
+    fn turn(&mut self, next: Option<&'static str>) {
+        if let Some((step, since)) = self.running.take() {
+            *self.seconds.entry(step).or_default() += since.elapsed().as_secs_f64();
+        }
+        self.running = next.map(|step| (step, Instant::now()));
+    }
+}
+
+impl Stopwatch {
+    /// Listens, and hands what it hears on to `told`.
+    fn listening(self: &Arc<Self>, told: ProgressFn) -> ProgressFn {
+        let stopwatch = Arc::clone(self);
+        Arc::new(move |so_far| {
+            stopwatch.0.lock().unwrap_or_else(PoisonError::into_inner).turn(Some(so_far.step));
+            told(so_far);
+        })
+    }
+
+    /// Ends the last step.
+    fn stop(&self) -> BTreeMap<&'static str, f64> {
+        let mut laps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        laps.turn(None);
+        std::mem::take(&mut laps.seconds)
+    }
+}
+
+fn measured(
+    evaluation: &Evaluation,
+    seconds: &BTreeMap<&'static str, f64>,
+    options: &Options,
+    context: &Context,
+) -> anyhow::Result<()> {
     let folder = options.report.clone().unwrap_or_else(|| context.data.join(REPORT_FOLDER));
     let written = evaluation.write(&folder)?;
     if let Some(copy) = &options.predictions {
@@ -90,7 +140,7 @@ fn measured(evaluation: &Evaluation, options: &Options, context: &Context) -> an
         "version": evaluation.version,
         "split": (!options.champion).then(|| split_name(options.split)),
         "model": backtest.model, "logistic": backtest.logistic, "majority": backtest.majority,
-        "optimum": backtest.truth,
+        "optimum": backtest.truth, "seconds": seconds,
         "report": files(&written),
     });
     context.output.result(&document, || format!("{}\nreport: {}", table(backtest), written.html.display()))?;
