@@ -213,7 +213,7 @@ catalogue! {
     WeekdayLocal "weekday_local" Timing "0 to 6" "weekday of the instant in the lead's zone, Monday 0" "instant";
     CreatedHourLocal "created_hour_local" Timing "0 to 23" "hour of the lead's creation in its zone" "life";
     CreatedWeekdayLocal "created_weekday_local" Timing "0 to 6" "weekday of the lead's creation in its zone" "life";
-    SeasonSin "season_sin" Timing "-1 to 1" "sin(2 pi d / 365.2425), d = days since 2000-01-01 UTC" "instant";
+    SeasonSin "season_sin" Timing "-1 to 1" "sin(2 pi d / 365.2425), d = whole days since 2000-01-01 UTC" "instant";
     SeasonCos "season_cos" Timing "-1 to 1" "cos(2 pi d / 365.2425)" "instant";
     // Market where the lead looks.
     PriceToMedian "price_to_median" MarketFit "ln ratio" "ln of the price centre over the area's median price; missing for rent" "as published";

@@ -65,6 +65,13 @@ fn of_an_unknown_lead_counts_are_zero_and_all_else_is_missing() {
 }
 
 #[test]
+fn the_season_tells_days_apart_but_not_the_instants_of_one() {
+    let season = |at: Timestamp| vector(&LeadState::default(), at, &Market::empty())[Feature::SeasonSin as usize];
+    assert_eq!(season(hour(0)).to_bits(), season(hour(23)).to_bits());
+    assert_ne!(season(hour(0)).to_bits(), season(hour(24)).to_bits());
+}
+
+#[test]
 fn windows_and_decay_end_at_the_instant_and_move_with_it() {
     let events = history(vec![
         (hour(0), session(10, 5)),

@@ -114,7 +114,8 @@ fn stage_and_calendar(state: &LeadState, row: &mut Row<'_>) {
             row.set(Feature::CreatedWeekdayLocal, weekday as f64);
         }
     }
-    let days = row.at.as_micros() as f64 / DAY_US as f64 - SEASON_START_DAYS;
+    // Whole days: finer, the order of leads of one day would be a feature.
+    let days = row.at.as_micros().div_euclid(DAY_US) as f64 - SEASON_START_DAYS;
     let (sin, cos) = (std::f64::consts::TAU * days / YEAR_DAYS).sin_cos();
     row.set(Feature::SeasonSin, sin);
     row.set(Feature::SeasonCos, cos);
