@@ -258,7 +258,7 @@ def share(random, low):
 
 
 def draw(peer, random):
-    """Parameters from where the random search looks; None for a peer that has none."""
+    """Parameters from where the random search looks."""
     match peer:
         case "XGBoost":
             return {
@@ -317,9 +317,11 @@ def draw(peer, random):
         case "logistic":
             return {"C": log_uniform(random, 1e-3, 1e2), "scaler": ["standard", "quantile"][random.integers(2)]}
         case _:
-            return None
+            raise ValueError(f"{peer} has no parameters")
 
 
+# Those that have parameters.
+TUNED = [name for name in PEERS if name != "naive Bayes (Odoo)"]
 # Parameter that says how many rounds, where watched rows find it.
 ROUNDS = {
     "XGBoost": "n_estimators",

@@ -19,7 +19,7 @@ import warnings
 import numpy as np
 from compare import FIGURES, difference
 from figures import ece_by_chance, figures
-from models import PEERS
+from models import PEERS, TUNED
 from report import markdown, row, write
 from sets import divisions, stop
 from sklearn.exceptions import ConvergenceWarning
@@ -157,8 +157,9 @@ def main(wanted):
     known = load()
     for division in divisions(wanted):
         committed = known.get(f"{division.set_name}, {division.split}", {})
-        if not committed:
-            stop(f"parameters.json knows nothing of {division.set_name}, {division.split}: run quality/tune.py")
+        unknown = [peer for peer in TUNED if peer not in committed]
+        if unknown:
+            stop(f"{division.set_name}, {division.split}: no parameters of {', '.join(unknown)}; make quality-tune")
         probabilities, table = measure(division, committed)
         found, bar = list(differences(division, probabilities, table)), ece_bar(division, table)
         pages.append(split_table(division, table, committed))

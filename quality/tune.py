@@ -13,7 +13,7 @@ import time
 import warnings
 
 import numpy as np
-from models import PEERS, ROUNDS, draw
+from models import PEERS, ROUNDS, TUNED, draw
 from sets import divisions
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
@@ -90,15 +90,14 @@ def main():
     options.add_argument("sets", nargs="*", help="only the sets whose names begin so")
     options.add_argument("--trials", type=int, default=TRIALS)
     options.add_argument("--threads", type=int, default=1)
-    options.add_argument("--peers", nargs="+", choices=[name for name in PEERS if draw(name, np.random.default_rng(0))])
+    options.add_argument("--peers", nargs="+", choices=TUNED, default=TUNED)
     options.add_argument("--keep", action="store_true", help="keep what is known already")
     wanted = options.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    peers = wanted.peers or [name for name in PEERS if draw(name, np.random.default_rng(0))]
     for division in divisions(wanted.sets):
         name = f"{division.set_name}, {division.split}"
         print(name, flush=True)
-        for peer in peers:
+        for peer in wanted.peers:
             known = load()
             entry = known.get(name, {})
             if not (wanted.keep and peer in entry):
