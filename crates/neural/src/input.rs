@@ -204,8 +204,9 @@ impl Basis {
         for (span, &present) in self.spans.iter().zip(&present) {
             match span.slots {
                 Slots::Ordered { knots } => {
-                    for i in span.start..span.start + knots - 1 {
-                        self.number_means[i] = (numbers[i] / present.max(1) as f64) as f32;
+                    let range = span.start..span.start + knots - 1;
+                    for (mean, sum) in self.number_means[range.clone()].iter_mut().zip(&numbers[range]) {
+                        *mean = (sum / present.max(1) as f64) as f32;
                     }
                     self.number_means[span.start + knots - 1] = 1.0 - present as f32 / fitted.len() as f32;
                 }

@@ -186,9 +186,9 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
         }
         for row in pivot + 1..n {
             let factor = matrix[row][pivot] / matrix[pivot][pivot];
-            for column in pivot..n {
-                let above = matrix[pivot][column];
-                matrix[row][column] -= factor * above;
+            let (above, below) = matrix.split_at_mut(row);
+            for (entry, known) in below[0].iter_mut().zip(&above[pivot]).skip(pivot) {
+                *entry -= factor * known;
             }
             right[row] -= factor * right[pivot];
         }

@@ -143,10 +143,7 @@ async fn examples_are_those_of_a_training_run_in_files_by_month() {
         .iter()
         .map(|row| {
             let Field::TimestampMicros(instant) = cell(row, "instant") else { panic!("an instant is a time") };
-            let label = match cell(row, "label") {
-                Field::Bool(label) => Some(*label),
-                _ => None,
-            };
+            let label = if let Field::Bool(label) = cell(row, "label") { Some(*label) } else { None };
             let Field::Float(held) = cell(row, "showings_held") else { panic!("a count is known") };
             (*instant, label, held.to_string())
         })

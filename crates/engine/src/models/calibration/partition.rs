@@ -148,8 +148,8 @@ impl Binned {
             let total = sums.iter().fold((0.0, 0), |sum, bin| (sum.0 + bin.0, sum.1 + bin.1));
             for missing_below in [false, true] {
                 let mut below = if missing_below { sums[BINS] } else { (0.0, 0) };
-                for edge in 0..edges.len() {
-                    below = (below.0 + sums[edge].0, below.1 + sums[edge].1);
+                for (edge, bin) in sums[..edges.len()].iter().enumerate() {
+                    below = (below.0 + bin.0, below.1 + bin.1);
                     let above = (total.0 - below.0, total.1 - below.1);
                     if below.1 < least || above.1 < least {
                         continue;

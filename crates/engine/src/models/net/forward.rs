@@ -7,8 +7,8 @@ use leadscore_neural::{HEADS, HIDDEN, SECOND, Weights};
 
 /// Points and weights of the Gauss–Legendre rule on [0, 1] with as many points.
 const POINTS: [(f32, f32); 4] = [
-    (0.069_431_844, 0.173_927_42),
-    (0.330_009_48, 0.326_072_58),
+    (0.069_431_84, 0.173_927_42),
+    (0.330_009_5, 0.326_072_58),
     (0.669_990_5, 0.326_072_58),
     (0.930_568_16, 0.173_927_42),
 ];
@@ -60,8 +60,8 @@ impl Layers {
         let first = self.first(head, point);
         let second = self.second(head, &first);
         let mut back = [0.0; HIDDEN];
-        for j in 0..SECOND {
-            if second[j] > 0.0 {
+        for (j, value) in second.iter().enumerate() {
+            if *value > 0.0 {
                 add(&mut back, &self.transposed[j], w.output[head][j] * w.scale_2[head][j]);
             }
         }

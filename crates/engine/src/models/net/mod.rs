@@ -64,8 +64,8 @@ impl Net {
         watched: Option<&[usize]>,
         options: NetOptions,
     ) -> Result<(Self, usize), TrainError> {
-        let (net, trained) = Self::fit_traced(matrix, targets, fitted, watched, options)?;
-        Ok((net, trained.0))
+        let (net, epochs, _) = Self::fit_traced(matrix, targets, fitted, watched, options)?;
+        Ok((net, epochs))
     }
 
     /// As [`Net::fit`], with the log-odds of the watched rows as the training computed them.
@@ -75,7 +75,7 @@ impl Net {
         fitted: &[usize],
         watched: Option<&[usize]>,
         options: NetOptions,
-    ) -> Result<(Self, (usize, Vec<[f32; HEADS]>)), TrainError> {
+    ) -> Result<(Self, usize, Vec<[f32; HEADS]>), TrainError> {
         if fitted.iter().any(|&row| row >= matrix.rows()) || targets.len() != matrix.rows() {
             return Err(TrainError::Mismatch { what: "one target per row is needed, and rows that exist" });
         }
@@ -91,7 +91,7 @@ impl Net {
         let options = Options { seed, threads, epochs };
         let trained = leadscore_neural::train(&examples, fitted, watched.unwrap_or_default(), &options)?;
         let net = Self::assemble(columns, matrix.width(), Layers::new(trained.weights));
-        Ok((net, (trained.epochs, trained.watched)))
+        Ok((net, trained.epochs, trained.watched))
     }
 
     fn assemble(columns: Vec<Encoded>, width: usize, layers: Layers) -> Self {

@@ -109,7 +109,7 @@ fn soft_targets_are_met_on_average() {
 fn serving_equals_the_training() {
     let (matrix, targets) = examples(2_000);
     let (fitted, watched) = split(matrix.rows());
-    let (net, (_, traced)) = Net::fit_traced(&matrix, &targets, &fitted, Some(&watched), OPTIONS).unwrap();
+    let (net, _, traced) = Net::fit_traced(&matrix, &targets, &fitted, Some(&watched), OPTIONS).unwrap();
     for (heads, &row) in traced.iter().zip(&watched) {
         for (expected, found) in heads.iter().zip(net.heads(matrix.row(row))) {
             assert!((f64::from(*expected) - found).abs() < 1e-5, "row {row}: {found} is not {expected}");

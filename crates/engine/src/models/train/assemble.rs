@@ -68,8 +68,12 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// The parts of a bundle with the files of its members, and what it says of examples that no member had seen.
     pub(super) fn assemble(self, members: BTreeMap<String, Vec<u8>>) -> (Parts, Vec<(f64, bool)>) {
-        let earlier =
-            Judged::new(self.set, self.targets, &self.evidence.held_out, &[self.evidence.held_out_voices.clone()]);
+        let earlier = Judged::new(
+            self.set,
+            self.targets,
+            &self.evidence.held_out,
+            std::slice::from_ref(&self.evidence.held_out_voices),
+        );
         let later = (!self.plan.later.is_empty())
             .then(|| Judged::new(self.set, self.targets, &self.plan.later, &self.evidence.later_voices));
         let calibration = self.calibrate(&earlier, later.as_ref());
