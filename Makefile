@@ -40,7 +40,7 @@ lint: deps ## Format, clippy, licences, unused dependencies, dependency directio
 
 .PHONY: bench
 bench: build ## Measure speed and memory against their bars
-	@cargo bench --locked -p leadscore-server --bench bars
+	@LEADSCORE_PYTHON=$$(scripts/python-venv quality/requirements.txt) cargo bench --locked -p leadscore-server --bench bars
 
 .PHONY: quality
 quality: deps ## Measure accuracy on real data beside eight other models (needs LEADSCORE_DATA_DIR)

@@ -10,7 +10,7 @@ use leadscore_engine::{
     explain::ActionRates,
     features::{FEATURES, FeatureView, LeadState, Market},
     models::{Bundle, TrainOptions, TrainingSet, train},
-    predictions::Parts,
+    predictions::{Course, Parts},
     score::{Learned, Model, Scorer, ScoringPolicy},
 };
 use leadscore_simulator::{SimulationOptions, World};
@@ -56,7 +56,7 @@ pub fn measure(report: &mut Report) {
     let states: Vec<LeadState> = histories.iter().map(|events| super::engine::fold(events)).collect();
     let id = LeadId(EventId::derive("bench", "lead").0);
 
-    let figures = singles(&states, |state| drop(black_box(scorer.predict(state, at))));
+    let figures = singles(&states, |state| _ = black_box(scorer.predict(state, at)));
     report.below("features, ensemble, interval: median", percentile(&figures, 0.5), "µs", 60.0);
     report.below("features, ensemble, interval: p99", percentile(&figures, 0.99), "µs", 300.0);
     let explained = singles(&states, |state| drop(black_box(scorer.score(id, state, at, 1))));
@@ -64,7 +64,7 @@ pub fn measure(report: &mut Report) {
     report.figure("the same with attributions: p99", percentile(&explained, 0.99), "µs");
 
     let batch: Vec<&LeadState> = states.iter().cycle().take(BATCH).collect();
-    let many = millis(|| batch.par_iter().for_each(|state| drop(black_box(scorer.predict(state, at)))));
+    let many = millis(|| batch.par_iter().for_each(|state| _ = black_box(scorer.predict(state, at))));
     report.below("10,000 leads without attributions", many, "ms", 300.0);
     let many = millis(|| batch.par_iter().for_each(|state| drop(black_box(scorer.score(id, state, at, 1)))));
     report.below("10,000 leads with attributions", many, "ms", 2_000.0);
@@ -107,7 +107,8 @@ fn table() -> TrainingSet {
     let snapshots: Vec<Snapshot> = (0..TABLE.0 as u64)
         .map(|lead| {
             let values: Vec<f64> = (0..TABLE.1).map(|_| uniform()).collect();
-            let log_odds = -1.6 + values[0] - 1.5 * values[1] + 2.0 * values[2] * values[3] + values[4] * values[5];
+            let log_odds: f64 =
+                -1.6 + values[0] - 1.5 * values[1] + 2.0 * values[2] * values[3] + values[4] * values[5];
             let won = (uniform() + 1.0) / 2.0 < 1.0 / (1.0 + (-log_odds).exp());
             let known = values.iter().enumerate().filter(|_| uniform() < 0.6);
             Snapshot {
@@ -115,6 +116,7 @@ fn table() -> TrainingSet {
                 instant: Timestamp::from_micros(lead as i64 * DAY_US / 100).expect("in range"),
                 observed: Observed::complete(30 * DAY_US, won.then_some(DAY_US)),
                 features: vec![f32::NAN; FEATURES.len()],
+                course: Course::default(),
                 attributes: known.map(|(n, value)| (format!("c{n:02}"), AttributeValue::Number(*value))).collect(),
             }
         })
@@ -126,8 +128,8 @@ fn trained(histories: &[Vec<Event>], at: Timestamp, market: &Market) -> Bundle {
     let options = ExampleOptions::new(at);
     let drawn: Vec<Snapshot> = histories
         .par_iter()
-        .zip(0..histories.len() as u64)
-        .flat_map_iter(|(events, token)| snapshots(token, events, market, &options))
+        .enumerate()
+        .flat_map_iter(|(token, events)| snapshots(token as u64, events, market, &options))
         .collect();
     train(&TrainingSet::new(FeatureView::learn(&drawn), &drawn), &TrainOptions::default(), &|_| {})
         .expect("the simulated leads can be learned from")
