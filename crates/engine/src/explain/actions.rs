@@ -28,8 +28,9 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// What the lead's statements permit; where there is none, `unstated` decides. A withdrawal, and an unsubscription
-    /// for e-mail, forbid whatever else is said; e-mail that bounced last cannot arrive.
+    /// What the lead's statements permit; where there is none, `unstated` decides. A withdrawal, a wish in a
+    /// conversation not to be contacted, and an unsubscription for e-mail, forbid whatever else is said; e-mail that
+    /// bounced last cannot arrive.
     #[must_use]
     pub fn of(state: &LeadState, unstated: bool) -> Self {
         let stated = |purpose| match state.consent(purpose) {
@@ -39,7 +40,11 @@ impl Permissions {
         };
         let refused = state.count(Signal::EmailUnsubscribed) > 0;
         let bounced = state.last(Signal::EmailBounced).is_some_and(|at| state.last(Signal::EmailOpened) <= Some(at));
-        Self { call: stated(Purpose::CallByPerson), email: stated(Purpose::Email) && !refused && !bounced }
+        let left_alone = state.opted_out_at().is_some();
+        Self {
+            call: stated(Purpose::CallByPerson) && !left_alone,
+            email: stated(Purpose::Email) && !left_alone && !refused && !bounced,
+        }
     }
 }
 

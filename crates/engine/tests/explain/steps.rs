@@ -106,6 +106,12 @@ fn permissions_follow_the_latest_statement_and_an_unsubscription_stays() {
         (hour(1), stated(Purpose::CallByPerson, ConsentState::Withdrawn)),
     ]);
     assert_eq!(Permissions::of(&withdrawn, true), Permissions { call: false, email: true });
+    let left_alone = fold(vec![
+        (hour(0), stated(Purpose::CallByPerson, ConsentState::Granted)),
+        (hour(0), stated(Purpose::Email, ConsentState::Granted)),
+        (hour(1), call(true, "Please take me off your list and do not call me again.", None)),
+    ]);
+    assert_eq!(Permissions::of(&left_alone, true), Permissions { call: false, email: false });
     for last in [EmailAction::Unsubscribed, EmailAction::Bounced] {
         let state = fold(vec![
             (hour(0), stated(Purpose::Email, ConsentState::Granted)),
