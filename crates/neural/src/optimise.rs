@@ -22,7 +22,7 @@ use crate::{
 
 const LEARNING_RATE: f64 = 2e-3;
 /// Decoupled weight decay (Loshchilov, Hutter 2019); a step takes this times the learning rate off a weight.
-const WEIGHT_DECAY: f32 = 0.05;
+const WEIGHT_DECAY: f32 = 1.0;
 /// Share of the first layer that is dropped, in 256ths.
 const DROPPED: u8 = 38;
 /// Weight of the past in the average of the weights, once there is a past.

@@ -7,7 +7,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::design::Design;
-use crate::models::{Matrix, logistic::lbfgs};
+use crate::models::{
+    Matrix,
+    logistic::lbfgs::{self, Until},
+};
 
 /// L2 penalty on the constants, which would otherwise not be unique.
 const CONSTANT_PENALTY: f64 = 1e-3;
@@ -51,7 +54,7 @@ impl<const K: usize> Softmax<K> {
             design.visit(examples.matrix.row(row), |input, value| line[input] = value as f32);
             line[lines - 1] = 1.0;
         }
-        let coefficients = lbfgs::minimise_within(vec![0.0; lines * K], MAX_STEPS, |at, gradient| {
+        let coefficients = lbfgs::minimise(vec![0.0; lines * K], Until { steps: MAX_STEPS, ..Until::default() }, |at, gradient| {
             loss::<K>(&inputs, examples, penalty, at, gradient)
         });
         Self { design, coefficients, strength: 1.0 }

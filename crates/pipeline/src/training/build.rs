@@ -22,7 +22,7 @@ const PAGE_LEADS: usize = 512;
 /// Examples of all leads, with what else a model takes from them.
 #[derive(Debug, Default)]
 pub struct TrainingData {
-    /// The examples, by lead in the order of the leads' ids, censored ones too.
+    /// The examples, by lead in the order of the leads' tokens, censored ones too.
     pub snapshots: Vec<Snapshot>,
     /// Calls to the leads that were called.
     pub calls: Vec<LeadCalls>,
@@ -77,9 +77,13 @@ pub async fn build(
     let data = TrainingData { known_until: recipe.known_until(), acknowledgements, ..TrainingData::default() };
     let add = |data: &mut TrainingData, part| {
         data.add(part);
-        Ok(())
+        Ok::<(), TrainingError>(())
     };
-    walk(store, &Arc::new(recipe), "reading leads", progress, data, add).await
+    let mut data = walk(store, &Arc::new(recipe), "reading leads", progress, data, add).await?;
+    // Leads have other ids after another import of the same files; what is learned of them is the same.
+    data.snapshots.sort_by_key(|snapshot| snapshot.lead);
+    data.calls.sort_by_key(|calls| calls.lead);
+    Ok(data)
 }
 
 /// Computes the part of every lead, in the order of their ids, and hands each to `add` with what was gathered so far.
@@ -148,7 +152,7 @@ impl Recipe {
     }
 
     fn part(&self, lead: LeadId, events: &[Event]) -> Part {
-        let token = self.key.token(lead);
+        let token = self.key.token(events);
         let mut state = LeadState::default();
         for event in events.iter().filter(|event| event.received_at <= self.examples.known_until) {
             state.apply(event);

@@ -14,7 +14,7 @@ use super::{
     CLASSES, Label, PARTS_WEIGHT, SentimentModel, TEXT_BYTES_MAX,
     grams::Places,
 };
-use crate::models::logistic::lbfgs;
+use crate::models::logistic::lbfgs::{self, Until};
 
 /// Pieces of work; fixed, so that sums do not depend on the threads.
 const CHUNKS: usize = 8;
@@ -96,7 +96,7 @@ impl SentimentModel {
         };
         let rows = Rows::of(texts, labels, 1 << options.bits, present, weight_of);
         let width = (1_usize << options.bits) + DENSE + 1;
-        let found = lbfgs::minimise(vec![0.0; width * CLASSES], |at, gradient| {
+        let found = lbfgs::minimise(vec![0.0; width * CLASSES], Until::default(), |at, gradient| {
             rows.loss(at, present, options.penalty, gradient)
         });
         Ok(round(&found, 1 << options.bits, present))

@@ -5,28 +5,39 @@ use std::collections::VecDeque;
 
 /// Corrections kept.
 const MEMORY: usize = 10;
-/// Most steps.
-const MAX_STEPS: usize = 300;
 /// Largest derivative at the minimum, relative to the function's value.
 pub(super) const TOLERANCE: f64 = 1e-7;
+/// Steps in a row with less than the least decrease that end a search.
+const IDLE: usize = 3;
 /// Share of the predicted decrease that a step must bring.
 const SUFFICIENT: f64 = 1e-4;
 
 /// One correction: step, change of the gradient, and the inverse of their product.
 type Correction = (Vec<f64>, Vec<f64>, f64);
 
-/// Minimises `function(at, gradient) -> value`, which fills `gradient`, from `start`.
-pub(crate) fn minimise(start: Vec<f64>, function: impl Fn(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
-    minimise_within(start, MAX_STEPS, function)
+/// When a search ends before the minimum.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Until {
+    /// Most steps.
+    pub(crate) steps: usize,
+    /// Decrease of the value, relative to it, below which a step brought hardly anything.
+    pub(crate) least_decrease: f64,
 }
 
-/// The same in at most `steps` steps.
-pub(crate) fn minimise_within(start: Vec<f64>, steps: usize, function: impl Fn(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
+impl Default for Until {
+    fn default() -> Self {
+        Self { steps: 300, least_decrease: 0.0 }
+    }
+}
+
+/// Minimises `function(at, gradient) -> value`, which fills `gradient`, from `start`.
+pub(crate) fn minimise(start: Vec<f64>, until: Until, function: impl Fn(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
     let mut at = start;
     let mut gradient = vec![0.0; at.len()];
     let mut value = function(&at, &mut gradient);
     let mut corrections: VecDeque<Correction> = VecDeque::new();
-    for _ in 0..steps {
+    let mut idle = 0;
+    for _ in 0..until.steps {
         let steepest = gradient.iter().fold(0.0_f64, |most, slope| most.max(slope.abs()));
         if steepest <= TOLERANCE * value.abs().max(1.0) {
             break;
@@ -55,7 +66,11 @@ pub(crate) fn minimise_within(start: Vec<f64>, steps: usize, function: impl Fn(&
             }
             corrections.push_back((step, change, 1.0 / product));
         }
+        idle = if value - next_value < until.least_decrease * value.abs() { idle + 1 } else { 0 };
         (at, gradient, value) = (next, next_gradient, next_value);
+        if idle == IDLE {
+            break;
+        }
     }
     at
 }

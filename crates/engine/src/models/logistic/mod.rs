@@ -11,7 +11,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::encoding::{Encoded, encode_columns};
+use self::{
+    encoding::{Encoded, encode_columns},
+    lbfgs::Until,
+};
 use super::{
     Matrix,
     numeric::{sigmoid, softplus},
@@ -22,6 +25,8 @@ use crate::features::monotone;
 pub const PENALTY: f64 = 1.0;
 /// Examples of one piece of work; fixed, so that sums do not depend on the threads.
 const CHUNK: usize = 2_048;
+/// When the fit has settled: what is left to gain is far below what a single example says.
+const SETTLED: Until = Until { steps: 300, least_decrease: 1e-6 };
 /// Times that a coefficient held at 0 may be let go; the fit has settled long before.
 const MAX_RELEASES: usize = 8;
 
@@ -196,7 +201,7 @@ fn minimise(table: &Table, targets: &[f32], penalty: f64, signs: &[f64], start: 
     let mut at = start;
     for release in 0..=MAX_RELEASES {
         loop {
-            at = lbfgs::minimise(at, |at, gradient| {
+            at = lbfgs::minimise(at, SETTLED, |at, gradient| {
                 let value = loss(table, targets, penalty, at, gradient);
                 gradient.iter_mut().zip(&held).filter(|(_, held)| **held).for_each(|(slope, _)| *slope = 0.0);
                 value
