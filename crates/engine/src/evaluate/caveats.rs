@@ -12,7 +12,7 @@ const SHIFT: f64 = 1.25;
 const DOMINANT: f64 = 0.5;
 
 /// The sentences that apply.
-pub(super) fn caveats(backtest: &Backtest) -> Vec<String> {
+pub(crate) fn caveats(backtest: &Backtest) -> Vec<String> {
     let mut said = vec![uncertainty(backtest)];
     said.extend(about_time(backtest));
     said.extend(about_calibration(backtest));

@@ -5,7 +5,7 @@
 //! absent: reading examples, writing files.
 
 pub mod backtest;
-mod caveats;
+pub(crate) mod caveats;
 mod curves;
 pub mod metrics;
 mod plots;

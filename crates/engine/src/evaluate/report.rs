@@ -80,7 +80,8 @@ fn all_caveats(report: &Report) -> Vec<String> {
     caveats(&report.backtest).into_iter().chain(report.notes.iter().cloned()).collect()
 }
 
-fn reliability(rows: &[BacktestRow]) -> Vec<ReliabilityBin> {
+/// The bins of the reliability diagram, with the band that chance alone leaves.
+pub(crate) fn reliability(rows: &[BacktestRow]) -> Vec<ReliabilityBin> {
     let probabilities: Vec<f64> = rows.iter().map(|row| row.probability).collect();
     let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
     let mut generator = ChaCha8Rng::seed_from_u64(BAND_SEED);

@@ -7,9 +7,11 @@
 
 pub mod bundle;
 pub mod calibration;
+pub mod card;
 pub mod censoring;
 mod ensemble;
 pub mod folds;
+pub mod interop;
 pub mod logistic;
 pub mod manifest;
 pub mod matrix;

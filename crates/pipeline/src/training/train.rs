@@ -6,7 +6,7 @@ use leadscore_domain::{Clock, Timestamp};
 use leadscore_engine::{
     evaluate::{Backtest, BacktestError, Metrics, Report, Split, backtest, report_json},
     features::FeatureView,
-    models::{self, Bundle, TrainError, Trained as Fitted, TrainingSet, train::MIN_OUTCOMES},
+    models::{self, Bundle, TrainError, Trained as Fitted, TrainingSet, card::Card, train::MIN_OUTCOMES},
     predictions::{Parts, TrainingMaterial},
     score::ACTIONS_FILE,
 };
@@ -154,7 +154,9 @@ fn fit(
         let json = serde_json::to_vec_pretty(&report_json(&report)).unwrap_or_default();
         extras.insert(BACKTEST_FILE.to_owned(), json);
     }
-    Ok((bundle.with_extras(extras)?, tested))
+    let bundle = bundle.with_extras(extras)?;
+    let card = Card::new(&bundle, tested.as_ref(), &data.snapshots, options.simulated);
+    Ok((bundle.with_extras(card.to_files())?, tested))
 }
 
 async fn register(

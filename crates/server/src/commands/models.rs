@@ -1,13 +1,16 @@
 //! `leadscore models`: which models there are, and which one scores.
 
 use clap::{Args, Subcommand};
-use leadscore_engine::models::Bundle;
+use leadscore_engine::models::{
+    Bundle,
+    card::{CARD_JSON, CARD_MARKDOWN},
+};
 use leadscore_pipeline::scorer::CHAMPION;
 use leadscore_store::{AliasChange, Registry};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{context::Context, folder::Folder, output::Table};
+use crate::{context::Context, failure::bad_input, folder::Folder, output::Table};
 
 /// What can be asked of it.
 #[derive(Debug, Subcommand)]
@@ -21,7 +24,7 @@ pub enum Command {
     /// List every version, and which one scores
     #[command(after_help = "Examples:\n  leadscore models list\n  leadscore models list --json")]
     List,
-    /// Show what a version was trained on and how it did
+    /// Show a version's card: what it was trained on, how it did and for whom
     #[command(after_help = "Examples:\n  leadscore models show v2\n  leadscore models show --json")]
     Show(Show),
     /// Let a version score from now on; a running server follows within seconds
@@ -105,17 +108,28 @@ fn table(versions: &[Listed]) -> String {
 }
 
 fn show(registry: &Registry, options: Show, context: &Context) -> anyhow::Result<()> {
-    let version = match options.model {
-        Some(version) => version,
-        None => {
-            registry.alias(CHAMPION)?.ok_or_else(|| anyhow::anyhow!("no model scores yet; run `leadscore train`"))?
-        }
-    };
+    let version = version_or_champion(registry, options.model.as_deref())?;
     let bundle = Bundle::from_files(&registry.files(&version)?)?;
     let manifest = serde_json::to_value(bundle.manifest())?;
-    let shown = json!({ "version": version, "manifest": manifest });
-    context.output.result(&shown, || format!("{version}\n{}", outline(&manifest, 1)))?;
+    let extra = |name| bundle.extras().get(name).map(Vec::as_slice);
+    let card: Option<Value> = extra(CARD_JSON).map(serde_json::from_slice).transpose()?;
+    let shown = json!({ "version": version, "manifest": manifest, "card": card });
+    context.output.result(&shown, || match extra(CARD_MARKDOWN) {
+        Some(card) => format!("{version}\n\n{}", String::from_utf8_lossy(card)),
+        None => format!("{version}\n{}", outline(&manifest, 1)),
+    })?;
     Ok(())
+}
+
+/// The version that was named, or the one that scores.
+///
+/// # Errors
+/// Where none was named and none scores.
+pub fn version_or_champion(registry: &Registry, version: Option<&str>) -> anyhow::Result<String> {
+    match version {
+        Some(version) => Ok(version.to_owned()),
+        None => registry.alias(CHAMPION)?.ok_or_else(|| bad_input("no model scores yet; run `leadscore train`")),
+    }
 }
 
 /// JSON as an indented outline, which reads like the manifest's table of contents.

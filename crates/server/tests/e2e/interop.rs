@@ -47,3 +47,41 @@ fn a_training_set_is_read_by_pyarrow_and_learned_from_by_xgboost() {
     let again = folder.run(&["export", "--training-set", "parquet", "--out", arg(&out)]);
     assert_eq!(again.status.code(), Some(2), "a folder that is not empty is left alone: {}", describe(&again));
 }
+
+#[test]
+fn a_model_says_the_same_in_python_and_in_onnx_and_shows_its_card() {
+    let folder = brokerage("1500");
+    folder.json(&["train"]);
+    let [package, graph] = ["package", "graph"].map(|name| folder.path(name));
+    let written = folder.json(&["export", "--format", "python", "--out", arg(&package)]);
+    assert_eq!(written["model"], "v1", "{written}");
+    folder.json(&["export", "--format", "onnx", "--model", "v1", "--out", arg(&graph)]);
+    check("exported_model.py", &[arg(&package), arg(&graph)]);
+    shows_its_card(&folder);
+    for wrong in [
+        &["export", "--format", "python", "--out", arg(&package)][..],
+        &["export", "--format", "onnx"],
+        &["export", "scores", "--format", "onnx", "--out", "x"],
+        &["export", "scores", "--model", "v1", "--format", "csv"],
+        &["export", "--format", "onnx", "--model", "v9", "--out", "x"],
+        &["export"],
+    ] {
+        let refused = folder.run(wrong);
+        assert_eq!(refused.status.code(), Some(2), "{wrong:?}: {}", describe(&refused));
+    }
+}
+
+fn shows_its_card(folder: &Folder) {
+    let shown = folder.json(&["models", "show"]);
+    let card = &shown["card"];
+    assert_eq!(card["format"], 1, "{card}");
+    assert!(card["data"]["examples"].as_u64().unwrap() > 1_000, "{card}");
+    let hashes = card["files"].as_object().unwrap();
+    assert!(hashes.contains_key("view.json") && !hashes.contains_key("card.json"), "{hashes:?}");
+    assert_eq!(hashes["view.json"], shown["manifest"]["files"]["view.json"]);
+    let text = folder.run(&["models", "show", "v1"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    for part in ["# Model card", "## Use", "## Members", "## Slices", "## Fairness", "## Features", "## Files"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+}

@@ -1,12 +1,14 @@
 //! `leadscore export`: scores, leads or events a line each; training examples; models for other programs.
 
 mod lines;
+mod model;
 mod training_set;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use leadscore_domain::Timestamp;
+use leadscore_engine::models::interop::Form;
 
 use self::lines::{Lined, What};
 use crate::{context::Context, failure::bad_input, folder::Folder};
@@ -20,13 +22,15 @@ Examples:
   leadscore export events --out events.jsonl
   leadscore export --training-set parquet --out examples
   leadscore export --training-set parquet --until 2026-06-01T00:00:00Z --out examples
+  leadscore export --format python --out model && pip install ./model
+  leadscore export --format onnx --model v2 --out model
 
 Leads and events hold personal data, in the clear. A training set holds pseudonyms: examples of leads at
 instants, with only what had been received by then, in files by month and described by _examples.json.")]
 pub struct Options {
     /// What to export, a line each
     what: Option<What>,
-    /// Form of what is written [default: jsonl]
+    /// Form of what is written; python and onnx write a model, and need --out [default: jsonl]
     #[arg(long)]
     format: Option<Format>,
     /// Export the examples that a model is trained on, in this form; needs --out
@@ -35,7 +39,10 @@ pub struct Options {
     /// Leave out what was received later (RFC 3339) [default: now]
     #[arg(long, value_name = "TIME", requires = "training_set")]
     until: Option<Timestamp>,
-    /// File to write, or folder for training sets [default: standard output]
+    /// Which model python and onnx write, such as v2 [default: the one that scores]
+    #[arg(long, value_name = "VERSION", requires = "format")]
+    model: Option<String>,
+    /// File to write, or folder for training sets and models [default: standard output]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
 }
@@ -47,6 +54,10 @@ enum Format {
     Jsonl,
     /// Comma-separated values; what is nested stands in its cell as JSON
     Csv,
+    /// A Python package of the model, with NumPy
+    Python,
+    /// The model as a graph for ONNX Runtime and the like
+    Onnx,
 }
 
 /// Forms of tables.
@@ -60,6 +71,7 @@ enum TableForm {
 enum Wanted<'a> {
     Lines(What, Lined),
     TrainingSet(Option<Timestamp>, &'a Path),
+    Model(Form, &'a Path),
 }
 
 /// Runs the command.
@@ -69,6 +81,7 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let done = match wanted {
         Wanted::Lines(what, form) => lines::export(what, form, options.out.as_deref(), &folder, context).await,
         Wanted::TrainingSet(until, out) => training_set::export(until, out, &folder, context).await,
+        Wanted::Model(form, out) => model::export(options.model.as_deref(), form, out, &folder, context),
     };
     folder.store.close().await;
     done
@@ -77,18 +90,23 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
 impl Options {
     fn wanted(&self) -> anyhow::Result<Wanted<'_>> {
         let out = || self.out.as_deref().ok_or_else(|| bad_input("name the folder to write with --out"));
-        match (self.what, self.training_set) {
-            (_, Some(TableForm::Parquet)) => Ok(Wanted::TrainingSet(self.until, out()?)),
-            (Some(what), None) => Ok(Wanted::Lines(
-                what,
-                match self.format {
-                    None | Some(Format::Jsonl) => Lined::Json,
-                    Some(Format::Csv) => Lined::Csv,
-                },
+        let lines = |form| match (self.what, &self.model) {
+            (Some(what), None) => Ok(Wanted::Lines(what, form)),
+            (Some(_), Some(_)) => Err(bad_input("--model goes with --format python or onnx")),
+            (None, _) => Err(bad_input(
+                "say what to export: scores, leads, events, --training-set parquet, or a model by --format python or onnx",
             )),
-            (None, None) => Err(bad_input(
-                "say what to export: scores, leads, events, or --training-set; see `leadscore export --help`",
-            )),
+        };
+        let model = |form| match self.what {
+            None => Ok(Wanted::Model(form, out()?)),
+            Some(_) => Err(bad_input("--format python and onnx write a model; leave out what else to export")),
+        };
+        match (self.training_set, self.format) {
+            (Some(TableForm::Parquet), _) => Ok(Wanted::TrainingSet(self.until, out()?)),
+            (None, None | Some(Format::Jsonl)) => lines(Lined::Json),
+            (None, Some(Format::Csv)) => lines(Lined::Csv),
+            (None, Some(Format::Python)) => model(Form::Python),
+            (None, Some(Format::Onnx)) => model(Form::Onnx),
         }
     }
 }
