@@ -224,8 +224,8 @@ impl<'a> Known<'a> {
             return Err(BacktestError::Empty { part: fold + 1 });
         }
         let set = self.training_set(part);
-        // Labels are shuffled once, where everything is fitted.
-        let options = TrainOptions { shuffle_alarm: false, ..options.clone() };
+        // Labels are shuffled once, where everything is fitted. What was trained elsewhere may know the test.
+        let options = TrainOptions { shuffle_alarm: false, imported: None, ..options.clone() };
         let bundle =
             train(&set, &options, progress).map_err(|source| BacktestError::Train { part: fold + 1, source })?.bundle;
         let majority = self.share(&part.train);

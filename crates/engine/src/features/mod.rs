@@ -30,7 +30,7 @@ pub use signal::Signal;
 pub use state::{HourOfWeek, LeadState, StateError};
 pub use survey::Survey;
 pub use view::{
-    ATTRIBUTE_PREFIX, Column, ColumnKind, FeatureView, MAX_ATTRIBUTE_COLUMNS, MAX_WIDTH, ViewError, schema_hash,
+    ATTRIBUTE_PREFIX, Column, ColumnKind, FeatureView, MAX_ATTRIBUTE_COLUMNS, MAX_WIDTH, OTHER, ViewError, schema_hash,
 };
 pub(crate) use view::{CHANNEL, Meaning};
 pub(crate) use zone::local_hour;

@@ -22,6 +22,8 @@ use crate::{examples::Snapshot, models::Matrix};
 pub const MAX_ATTRIBUTE_COLUMNS: usize = 256;
 /// Most columns of a view.
 pub const MAX_WIDTH: usize = FEATURES.len() + MAX_ATTRIBUTE_COLUMNS;
+/// What any other category is written as where codes are written as texts.
+pub const OTHER: &str = "(other)";
 /// What a column of an attribute is called before the attribute's name.
 pub const ATTRIBUTE_PREFIX: &str = "attributes.";
 /// The attribute under which a lead's channel appears, unless it has one of that name.

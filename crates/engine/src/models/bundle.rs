@@ -11,6 +11,7 @@
 //! | `logistic.json` | the logistic member: encoding and coefficients |
 //! | `trees.json` | the trees, in XGBoost's JSON model format, over the columns of the view |
 //! | `net.safetensors` | the weights of the net, with its encoding as metadata |
+//! | `imported.json` | trees that were trained elsewhere, in the form of `trees.json` |
 //! | `calibration.json` | from log-odds to probability and interval |
 //! | `reference.json` | quantiles of the reference population |
 //!
@@ -26,7 +27,7 @@ use thiserror::Error;
 use super::{
     Manifest, Matrix, Prediction,
     calibration::Calibration,
-    ensemble::{Ensemble, MEMBERS, Members},
+    ensemble::{Ensemble, IMPORTED, MEMBERS, Members},
     logistic::Logistic,
     manifest::{ENSEMBLE, FORMAT, FileEntry, MANIFEST_FILE},
     net::Net,
@@ -43,11 +44,22 @@ pub(super) const LOGISTIC_FILE: &str = "logistic.json";
 pub(super) const TREES_FILE: &str = "trees.json";
 /// File of the net.
 pub(super) const NET_FILE: &str = "net.safetensors";
+/// File of the trees that were trained elsewhere.
+pub(super) const IMPORTED_FILE: &str = "imported.json";
 const VIEW_FILE: &str = "view.json";
 const CALIBRATION_FILE: &str = "calibration.json";
 const REFERENCE_FILE: &str = "reference.json";
-const OWN_FILES: [&str; 8] =
-    [MANIFEST_FILE, VIEW_FILE, STACK_FILE, LOGISTIC_FILE, TREES_FILE, NET_FILE, CALIBRATION_FILE, REFERENCE_FILE];
+const OWN_FILES: [&str; 9] = [
+    MANIFEST_FILE,
+    VIEW_FILE,
+    STACK_FILE,
+    LOGISTIC_FILE,
+    TREES_FILE,
+    NET_FILE,
+    IMPORTED_FILE,
+    CALIBRATION_FILE,
+    REFERENCE_FILE,
+];
 
 /// Why files are not a bundle.
 #[derive(Debug, Error)]
@@ -291,13 +303,19 @@ fn read_members(files: &BTreeMap<String, Vec<u8>>, view: &FeatureView) -> Result
         let logistic: Logistic = from_json(files, LOGISTIC_FILE)?;
         if logistic.width() == width { Ok(logistic) } else { Err(unreadable(LOGISTIC_FILE, &"it is of another width")) }
     });
-    let trees = counts(1)
-        .then(|| Trees::from_json(file(files, TREES_FILE)?, width).map_err(|error| unreadable(TREES_FILE, &error)));
+    let read_trees = |name| Trees::from_json(file(files, name)?, width).map_err(|error| unreadable(name, &error));
+    let trees = counts(1).then(|| read_trees(TREES_FILE));
+    let imported = counts(IMPORTED).then(|| read_trees(IMPORTED_FILE));
     let net = counts(2).then(|| -> Result<Net, BundleError> {
         let net = Net::from_bytes(file(files, NET_FILE)?).map_err(|error| unreadable(NET_FILE, &error))?;
         if net.width() == width { Ok(net) } else { Err(unreadable(NET_FILE, &"it is of another width")) }
     });
-    let members = Members { logistic: logistic.transpose()?, trees: trees.transpose()?, net: net.transpose()? };
+    let members = Members {
+        logistic: logistic.transpose()?,
+        trees: trees.transpose()?,
+        net: net.transpose()?,
+        imported: imported.transpose()?,
+    };
     Ok(Ensemble::new(members, stack))
 }
 

@@ -6,13 +6,19 @@
 use super::{calibration::Disagreement, logistic::Logistic, net::Net, stack::Stack, trees::Trees};
 
 /// Names of the members, in the order of the stack's weights.
-pub(super) const MEMBERS: [&str; 3] = ["logistic", "trees", "net"];
+pub(super) const MEMBERS: [&str; 4] = ["logistic", "trees", "net", "imported"];
+/// Members that are trained here come first.
+pub(super) const OWN: usize = 3;
+/// Place of the member that was trained elsewhere.
+pub(super) const IMPORTED: usize = 3;
 
 /// Members by their places in [`MEMBERS`].
 pub(super) struct Members {
     pub(super) logistic: Option<Logistic>,
     pub(super) trees: Option<Trees>,
     pub(super) net: Option<Net>,
+    /// Trained elsewhere.
+    pub(super) imported: Option<Trees>,
 }
 
 /// What an ensemble says of a row.
@@ -50,6 +56,9 @@ impl Members {
             votes.log_odds[2] = mean;
             votes.net_variance = heads.iter().map(|head| (head - mean).powi(2)).sum::<f64>() / heads.len() as f64;
         }
+        if let (Some(imported), true) = (&self.imported, counts(IMPORTED)) {
+            votes.log_odds[IMPORTED] = imported.log_odds(row);
+        }
         votes
     }
 }
@@ -81,6 +90,7 @@ impl Ensemble {
         members.logistic = members.logistic.filter(|_| counts(0));
         members.trees = members.trees.filter(|_| counts(1));
         members.net = members.net.filter(|_| counts(2));
+        members.imported = members.imported.filter(|_| counts(IMPORTED));
         Self { members, stack }
     }
 
@@ -94,7 +104,8 @@ impl Ensemble {
         let of = |member: usize| match member {
             0 => self.members.logistic.as_ref().map(Logistic::bias),
             1 => self.members.trees.as_ref().map(Trees::bias),
-            _ => self.members.net.as_ref().map(Net::bias),
+            2 => self.members.net.as_ref().map(Net::bias),
+            _ => self.members.imported.as_ref().map(Trees::bias),
         };
         self.stack.log_odds(|member| of(member).unwrap_or_default())
     }
@@ -110,6 +121,9 @@ impl Ensemble {
         }
         if let Some(net) = &self.members.net {
             net.explain(row, |column, share| add(column, weights[2] * share));
+        }
+        if let Some(imported) = &self.members.imported {
+            imported.explain(row, |column, share| add(column, weights[IMPORTED] * share));
         }
     }
 }

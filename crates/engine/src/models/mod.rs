@@ -26,7 +26,7 @@ mod trees;
 pub use bundle::{Bundle, BundleError};
 pub use manifest::Manifest;
 pub use matrix::{Matrix, hard_targets};
-pub use train::{Progress, TrainError, TrainOptions, Trained, TrainingSet, train};
+pub use train::{Imported, Progress, TrainError, TrainOptions, Trained, TrainingSet, train};
 pub use trees::import::{ForeignFormat, ImportError, import as import_trees};
 
 /// What a model says of one row.

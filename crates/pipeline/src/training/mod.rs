@@ -20,7 +20,7 @@ pub use export::{ExportError, Exported, export_training_set};
 use leadscore_domain::{Timestamp, time::DAY_US};
 use leadscore_engine::{
     evaluate::BacktestError,
-    models::{BundleError, Progress, TrainError, TrainOptions},
+    models::{BundleError, Imported, Progress, TrainError, TrainOptions},
     score::ScoringPolicy,
 };
 use leadscore_store::{RegistryError, StoreError};
@@ -43,6 +43,8 @@ pub struct TrainingOptions {
     pub policy: ScoringPolicy,
     /// Whether the leads come from the simulator; reports then say so.
     pub simulated: bool,
+    /// A model that was trained elsewhere, to be weighed as a further member.
+    pub imported: Option<Arc<Imported>>,
 }
 
 impl Default for TrainingOptions {
@@ -56,6 +58,7 @@ impl Default for TrainingOptions {
             known_until: None,
             policy: ScoringPolicy::default(),
             simulated: false,
+            imported: None,
         }
     }
 }
@@ -70,6 +73,7 @@ impl TrainingOptions {
             created_at: Some(created_at),
             protected_overrides: data.acknowledgements.clone(),
             shuffle_alarm: true,
+            imported: self.imported.clone(),
         }
     }
 }

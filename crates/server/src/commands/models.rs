@@ -1,16 +1,21 @@
 //! `leadscore models`: which models there are, and which one scores.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use leadscore_domain::Timestamp;
 use leadscore_engine::models::{
-    Bundle,
+    Bundle, ForeignFormat, Imported,
     card::{CARD_JSON, CARD_MARKDOWN},
+    import_trees,
 };
 use leadscore_pipeline::scorer::CHAMPION;
 use leadscore_store::{AliasChange, Registry};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{context::Context, failure::bad_input, folder::Folder, output::Table};
+use crate::{context::Context, failure::bad_input, folder::Folder, member, output::Table};
 
 /// What can be asked of it.
 #[derive(Debug, Subcommand)]
@@ -19,7 +24,8 @@ Examples:
   leadscore models list
   leadscore models show v2
   leadscore models promote v2 --reason \"better on the spring leads\"
-  leadscore models rollback")]
+  leadscore models rollback
+  leadscore models import model.json --format xgboost-json --trained-until 2026-03-01T00:00:00Z")]
 pub enum Command {
     /// List every version, and which one scores
     #[command(after_help = "Examples:\n  leadscore models list\n  leadscore models list --json")]
@@ -33,6 +39,44 @@ pub enum Command {
     /// Go back to the version that scored before
     #[command(after_help = "Examples:\n  leadscore models rollback")]
     Rollback,
+    /// Take a model trained elsewhere on an exported training set as a member of the next training
+    Import(Import),
+}
+
+/// Which model to import.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  leadscore export --training-set parquet --until 2026-03-01T00:00:00Z --out examples
+  leadscore models import model.json --format xgboost-json --trained-until 2026-03-01T00:00:00Z
+  leadscore models import --forget
+
+Columns are found by their names. The next training weighs the model on leads that came after --trained-until,
+of which 40 won and 40 lost are needed before those that calibrate (the latest fifth); otherwise its weight is 0.")]
+pub struct Import {
+    /// The model's file
+    #[arg(required_unless_present = "forget")]
+    file: Option<PathBuf>,
+    /// Its form
+    #[arg(long, required_unless_present = "forget")]
+    format: Option<ImportFormat>,
+    /// The time at which its training set was exported (RFC 3339)
+    #[arg(long, value_name = "TIME", required_unless_present = "forget")]
+    trained_until: Option<Timestamp>,
+    /// Forget the model that was imported
+    #[arg(long, conflicts_with_all = ["file", "format", "trained_until"])]
+    forget: bool,
+}
+
+/// Forms of models trained elsewhere.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ImportFormat {
+    /// XGBoost's JSON
+    XgboostJson,
+    /// XGBoost's binary JSON
+    XgboostUbj,
+    /// LightGBM's text
+    Lightgbm,
 }
 
 /// Which version to show.
@@ -62,6 +106,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Show(options) => show(&folder.registry, options, context),
         Command::Promote(options) => promote(&folder.registry, &options, context),
         Command::Rollback => rollback(&folder.registry, context),
+        Command::Import(options) => import(&folder.registry, options, context),
     };
     folder.store.close().await;
     done
@@ -167,5 +212,32 @@ fn rollback(registry: &Registry, context: &Context) -> anyhow::Result<()> {
     let version = registry.rollback(CHAMPION)?;
     let changed = json!({ "champion": version, "before": before });
     context.output.result(&changed, || format!("{version} scores again"))?;
+    Ok(())
+}
+
+fn import(registry: &Registry, options: Import, context: &Context) -> anyhow::Result<()> {
+    let Import { file: Some(file), format: Some(format), trained_until: Some(trained_until), .. } = options else {
+        let forgotten = member::forget(&context.data)?;
+        let text = if forgotten { "forgotten; the next training does without it" } else { "there was none" };
+        context.output.result(&json!({ "forgotten": forgotten }), || text.to_owned())?;
+        return Ok(());
+    };
+    let format = match format {
+        ImportFormat::XgboostJson => ForeignFormat::XgboostJson,
+        ImportFormat::XgboostUbj => ForeignFormat::XgboostUbj,
+        ImportFormat::Lightgbm => ForeignFormat::LightgbmText,
+    };
+    let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    // The columns of the model that scores; the next training looks again.
+    let version = version_or_champion(registry, None)?;
+    let bundle = Bundle::from_files(&registry.files(&version)?)?;
+    import_trees(&bytes, format, bundle.view())
+        .map_err(|error| bad_input(format_args!("{}: {error}", file.display())))?;
+    member::keep(&context.data, &Imported { bytes, format, trained_until })?;
+    context
+        .output
+        .result(&json!({ "imported": file.display().to_string(), "trained_until": trained_until }), || {
+            format!("{} is weighed as a member by the next `leadscore train`", file.display())
+        })?;
     Ok(())
 }

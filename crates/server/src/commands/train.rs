@@ -10,7 +10,7 @@ use leadscore_simulator::FILE_NAMES;
 use serde_json::{Value, json};
 
 use super::evaluate::figure;
-use crate::{context::Context, folder::Folder, output::Table, progress};
+use crate::{context::Context, folder::Folder, member, output::Table, progress};
 
 /// What can be asked of it.
 #[derive(Debug, Args)]
@@ -63,6 +63,7 @@ pub fn training_options(context: &Context) -> anyhow::Result<TrainingOptions> {
         threads: if training.threads == 0 { available } else { training.threads },
         policy: context.config.scoring.policy()?,
         simulated: context.data.join(FILE_NAMES[2]).exists(),
+        imported: member::kept(&context.data)?.map(Arc::new),
         ..TrainingOptions::default()
     })
 }

@@ -85,3 +85,41 @@ fn shows_its_card(folder: &Folder) {
         assert!(text.contains(part), "{part} is missing: {text}");
     }
 }
+
+#[test]
+fn a_model_trained_elsewhere_becomes_a_member() {
+    let folder = brokerage("2500");
+    let now = jiff::Timestamp::now();
+    let until = (now - jiff::SignedDuration::from_hours(24 * 240)).to_string();
+    let examples = folder.path("examples");
+    folder.json(&["export", "--training-set", "parquet", "--until", &until, "--out", arg(&examples)]);
+    check("member.py", &[arg(&examples), arg(&folder.path(""))]);
+    let import = |name: &str, format: &str, until: &str| {
+        let file = folder.path(name);
+        folder.run(&["models", "import", arg(&file), "--format", format, "--trained-until", until])
+    };
+    let early = import("xgboost.json", "xgboost-json", &until);
+    assert_eq!(early.status.code(), Some(2), "there is no view yet: {}", describe(&early));
+    folder.json(&["train"]);
+    for (name, format) in [("lightgbm.txt", "lightgbm"), ("xgboost.ubj", "xgboost-ubj"), ("xgboost.json", "xgboost-json")] {
+        let kept = import(name, format, &until);
+        assert!(kept.status.success(), "{name}: {}", describe(&kept));
+    }
+    let wrong = import("lightgbm.txt", "xgboost-json", &until);
+    assert_eq!(wrong.status.code(), Some(2), "{}", describe(&wrong));
+
+    let member = |folder: &Folder| {
+        folder.json(&["train"]);
+        let shown = folder.json(&["models", "show"]);
+        let members = shown["manifest"]["training"]["members"].as_array().unwrap().clone();
+        members.into_iter().find(|member| member["name"] == "imported")
+    };
+    let judged = member(&folder).unwrap();
+    assert!(judged["parameters"]["examples_that_weighed_it"].as_f64().unwrap() > 500.0, "{judged}");
+    assert!(judged["auc"].as_f64().unwrap() > 0.6, "{judged}");
+    // Had it seen everything, nothing could weigh it.
+    assert!(import("xgboost.json", "xgboost-json", &now.to_string()).status.success());
+    assert_eq!(member(&folder).unwrap()["weight"], 0.0);
+    assert_eq!(folder.json(&["models", "import", "--forget"])["forgotten"], true);
+    assert_eq!(member(&folder), None);
+}

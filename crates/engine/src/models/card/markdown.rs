@@ -106,7 +106,7 @@ fn figures(text: &mut String, card: &Card) {
         None => text.push_str("There were too few outcomes to train on earlier leads and test on later ones.\n\n"),
     }
     put(text, format_args!("| | {FIGURES} |\n|---|{FIGURE_RULE}|\n"));
-    for tested in &card.backtest {
+    if let Some(tested) = &card.backtest {
         line(text, "back test", &tested.model);
         line(text, "logistic regression", &tested.logistic);
         line(text, "the same for everybody", &tested.majority);

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{TrainOptions, TrainingSet, evidence::Evidence, plan::Plan};
+use super::{TrainOptions, TrainingSet, evidence::Evidence, guest::Guest, plan::Plan};
 use crate::{
     evaluate::{auc, metrics},
     models::{
         bundle::Parts,
         calibration::{Calibration, CalibrationEvidence, Disagreement, Rehearsed, Slice},
         censoring::DelayCurve,
-        ensemble::{MEMBERS, Voice},
+        ensemble::{IMPORTED, MEMBERS, OWN, Voice},
         manifest::{self, DataSummary, ENSEMBLE, FORMAT, Manifest, MemberSummary, TrainingSummary},
         numeric::{sigmoid, softplus},
         reference::Reference,
@@ -58,6 +58,7 @@ impl Judged {
 pub(super) struct Run<'a> {
     pub(super) set: &'a TrainingSet,
     pub(super) options: &'a TrainOptions,
+    pub(super) guest: Option<&'a Guest>,
     pub(super) targets: &'a [f32],
     pub(super) plan: &'a Plan,
     pub(super) evidence: &'a Evidence,
@@ -159,16 +160,22 @@ impl Run<'_> {
     }
 
     fn members(&self) -> Vec<MemberSummary> {
-        let known = || self.evidence.held_out.iter().enumerate().filter(|&(_, &row)| self.set.observed[row].complete);
-        let labels: Vec<bool> = known().map(|(_, &row)| self.set.observed[row].converted_after_us.is_some()).collect();
+        let held_out = &self.evidence.held_out;
         let sizes = self.evidence.sizes;
+        let unseen = |member: usize, row: usize| member != IMPORTED || self.guest.is_some_and(|one| one.clean[row]);
         let summary = |(member, name): (usize, &&str)| {
-            let said: Vec<f64> = known().map(|(place, _)| self.evidence.alone[member][place]).collect();
+            let counts =
+                |&place: &usize| self.set.observed[held_out[place]].complete && unseen(member, held_out[place]);
+            let places: Vec<usize> = (0..held_out.len()).filter(counts).collect();
+            let converted = |&place: &usize| self.set.observed[held_out[place]].converted_after_us.is_some();
+            let labels: Vec<bool> = places.iter().map(converted).collect();
+            let said: Vec<f64> = places.iter().map(|&place| self.evidence.alone[member][place]).collect();
             let losses = said.iter().zip(&labels).map(|(&value, &label)| softplus(if label { -value } else { value }));
             let parameters = match member {
                 0 => BTreeMap::from([("penalty".to_owned(), sizes.penalty)]),
                 1 => trees::recorded(self.set.leads.len(), sizes.rounds),
-                _ => BTreeMap::from([("epochs".to_owned(), sizes.epochs as f64)]),
+                2 => BTreeMap::from([("epochs".to_owned(), sizes.epochs as f64)]),
+                _ => self.guest.map(|guest| guest.described(&self.evidence.held_out)).unwrap_or_default(),
             };
             MemberSummary {
                 name: (*name).to_owned(),
@@ -178,6 +185,8 @@ impl Run<'_> {
                 parameters,
             }
         };
-        MEMBERS.iter().enumerate().map(summary).collect()
+        // What is not there is not described.
+        let there = if self.guest.is_some() { MEMBERS.len() } else { OWN };
+        MEMBERS.iter().enumerate().take(there).map(summary).collect()
     }
 }

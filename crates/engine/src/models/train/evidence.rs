@@ -9,10 +9,11 @@ use rayon::prelude::*;
 
 use super::{
     Progress, TrainError, TrainOptions, TrainingSet,
+    guest::Guest,
     plan::{Fold, Plan},
 };
 use crate::models::{
-    ensemble::{Ensemble, MEMBERS, Members, Voice, Votes},
+    ensemble::{Ensemble, MEMBERS, Members, OWN, Voice, Votes},
     logistic::Logistic,
     net::{Net, NetOptions},
     numeric::softplus,
@@ -81,6 +82,7 @@ pub(super) fn gather(
     set: &TrainingSet,
     targets: &[f32],
     plan: &Plan,
+    guest: Option<&Guest>,
     options: &TrainOptions,
     progress: &dyn Fn(Progress),
 ) -> Result<Evidence, TrainError> {
@@ -88,14 +90,20 @@ pub(super) fn gather(
     for (number, fold) in plan.folds.iter().enumerate() {
         let done = PERCENT.start + PERCENT.len() * number / plan.folds.len();
         progress(Progress { step: "fitting folds", percent: done as u8 });
-        fits.push(fit(set, targets, fold, options)?);
+        let (mut members, sizes) = fit(set, targets, fold, options)?;
+        members.imported = guest.map(|guest| guest.trees.clone());
+        fits.push((members, sizes));
     }
     let held_out: Vec<usize> = plan.folds.iter().flat_map(|fold| fold.held_out.iter().copied()).collect();
     let votes: Vec<Votes> =
         fits.iter().zip(&plan.folds).flat_map(|((members, _), fold)| cast(set, members, &fold.held_out)).collect();
     let of_member = |member: usize| votes.iter().map(|vote| vote.log_odds[member]).collect();
     let by_member: Vec<Vec<f64>> = (0..MEMBERS.len()).map(of_member).collect();
-    let stack = Stack::fit(&by_member, &held_out.iter().map(|&row| targets[row]).collect::<Vec<_>>());
+    let mut stack = Stack::fit(&by_member[..OWN], &held_out.iter().map(|&row| targets[row]).collect::<Vec<_>>());
+    stack.weights.push(0.0);
+    if let Some(guest) = guest {
+        stack = guest.join(&stack, &by_member, &held_out, set, targets, plan);
+    }
     let sizes = Sizes::mean(fits.iter().map(|(_, sizes)| *sizes));
     let ensembles: Vec<Ensemble> = fits.into_iter().map(|(members, _)| Ensemble::new(members, stack.clone())).collect();
     progress(Progress { step: "rehearsing", percent: PERCENT.end as u8 });
@@ -146,7 +154,7 @@ fn fit(
         Trees::fit_watched(&set.examples(targets), &fold.fitted, &fold.held_out, work)?;
     let net = NetOptions { seed: options.seed, threads: options.threads, epochs: None };
     let (net, epochs) = Net::fit(&set.matrix, targets, &fold.fitted, Some(&fold.held_out), net)?;
-    let members = Members { logistic: Some(logistic), trees: Some(trees), net: Some(net) };
+    let members = Members { logistic: Some(logistic), trees: Some(trees), net: Some(net), imported: None };
     Ok((members, Sizes { penalty, rounds, epochs }))
 }
 

@@ -16,23 +16,26 @@ mod alarms;
 mod assemble;
 mod check;
 mod evidence;
+mod guest;
 mod plan;
 
-use std::{collections::BTreeMap, error::Error};
+use std::{collections::BTreeMap, error::Error, sync::Arc};
 
 use leadscore_domain::{Timestamp, time::DAY_US};
 use thiserror::Error;
 
-use self::evidence::Evidence;
+pub use self::guest::Imported;
+use self::{evidence::Evidence, guest::Guest};
 use super::{
     Bundle, Matrix,
-    bundle::{LOGISTIC_FILE, NET_FILE, TREES_FILE, to_json},
+    bundle::{IMPORTED_FILE, LOGISTIC_FILE, NET_FILE, TREES_FILE, to_json},
     censoring::{self, DelayCurve},
+    ensemble::IMPORTED,
     logistic::Logistic,
     matrix::hard_targets,
     net::{Net, NetFileError, NetOptions},
     numeric::sigmoid,
-    trees::{self, Trees, TreesError, Work},
+    trees::{self, Trees, TreesError, Work, import::ImportError},
 };
 use crate::{
     examples::{Observed, Snapshot},
@@ -99,6 +102,8 @@ pub struct TrainOptions {
     pub protected_overrides: Vec<String>,
     /// Whether members are also fitted to shuffled labels, which they must not be able to predict.
     pub shuffle_alarm: bool,
+    /// A model that was trained elsewhere, to be weighed as a further member.
+    pub imported: Option<Arc<Imported>>,
 }
 
 impl Default for TrainOptions {
@@ -110,6 +115,7 @@ impl Default for TrainOptions {
             created_at: None,
             protected_overrides: Vec::new(),
             shuffle_alarm: true,
+            imported: None,
         }
     }
 }
@@ -208,6 +214,9 @@ pub enum TrainError {
     /// The neural net could not be written.
     #[error("the neural net could not be written: {0}")]
     NetFile(#[from] NetFileError),
+    /// The model that was trained elsewhere cannot be a member.
+    #[error("the imported model cannot be a member: {0}")]
+    Imported(#[from] ImportError),
     /// What was trained cannot be read back.
     #[error("the model is not sound: {0}")]
     Bundle(#[source] Box<super::BundleError>),
@@ -232,11 +241,24 @@ pub fn train(set: &TrainingSet, options: &TrainOptions, progress: &dyn Fn(Progre
         alarms::shuffled(set, options)?;
     }
     let plan = plan::Plan::new(&set.leads, &set.instants, |rows| set.has_outcomes(rows));
-    let evidence = evidence::gather(set, &targets, &plan, options, progress)?;
+    let guest = options.imported.as_deref().map(|imported| Guest::read(imported, set)).transpose()?;
+    let evidence = evidence::gather(set, &targets, &plan, guest.as_ref(), options, progress)?;
     progress(Progress { step: "fitting all examples", percent: evidence::PERCENT.end as u8 });
-    let members = refit(set, &targets, &evidence, options)?;
+    let mut members = refit(set, &targets, &evidence, options)?;
+    if let Some(guest) = guest.as_ref().filter(|_| evidence.stack.weights[IMPORTED] > 0.0) {
+        members.insert(IMPORTED_FILE.to_owned(), guest.file.clone());
+    }
     progress(Progress { step: "calibrating", percent: 95 });
-    let run = assemble::Run { set, options, targets: &targets, plan: &plan, evidence: &evidence, data, delay };
+    let run = assemble::Run {
+        set,
+        options,
+        guest: guest.as_ref(),
+        targets: &targets,
+        plan: &plan,
+        evidence: &evidence,
+        data,
+        delay,
+    };
     let (parts, held_out) = run.assemble(members);
     let bundle = Bundle::from_parts(parts).map_err(|error| TrainError::Bundle(Box::new(error)))?;
     progress(Progress { step: "done", percent: 100 });
@@ -270,7 +292,9 @@ fn refit(
     options: &TrainOptions,
 ) -> Result<BTreeMap<String, Vec<u8>>, TrainError> {
     let sizes = evidence.sizes;
-    let [logistic, trees, net] = evidence.stack.weights[..] else { unreachable!("there is a weight for each member") };
+    let [logistic, trees, net, _] = evidence.stack.weights[..] else {
+        unreachable!("there is a weight for each member")
+    };
     let mut files = BTreeMap::new();
     if logistic > 0.0 {
         let fitted = Logistic::fit(&set.matrix, targets, sizes.penalty);

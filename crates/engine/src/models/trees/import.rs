@@ -21,7 +21,7 @@ use super::{
     interchange::{self, Boosted, Categories},
     ubj,
 };
-use crate::features::{ColumnKind, FeatureView};
+use crate::features::{ColumnKind, FeatureView, OTHER};
 
 /// The objective of every model of a binary outcome, by XGBoost's name.
 pub(super) const OBJECTIVE: &str = "binary:logistic";
@@ -133,9 +133,17 @@ pub fn import(bytes: &[u8], format: ForeignFormat, view: &FeatureView) -> Result
         }
     };
     check(&model)?;
-    let places = columns.iter().map(|column| find(column, view)).collect::<Result<Vec<_>, _>>()?;
+    // A column that never varied is in no view; a model that never tests it does not need it.
+    let tested = tested(&model);
+    let place = |(index, column): (usize, &Named)| match find(column, view) {
+        Ok(place) => Ok(Some(place)),
+        Err(ImportError::UnknownColumn(_)) if !tested.contains(&index) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let places = columns.iter().enumerate().map(place).collect::<Result<Vec<_>, _>>()?;
     let mut used = HashSet::new();
-    if let Some(twice) = places.iter().position(|place| !used.insert(place.column)) {
+    let is_twice = |place: &Option<Place>| place.as_ref().is_some_and(|place| !used.insert(place.column));
+    if let Some(twice) = places.iter().position(is_twice) {
         return Err(ImportError::AmbiguousColumn(columns[twice].name.clone()));
     }
     let encoded = model.encode(ModelFormat::XgboostJson)?;
@@ -153,6 +161,12 @@ pub fn import(bytes: &[u8], format: ForeignFormat, view: &FeatureView) -> Result
     // What is handed on is known to serve.
     Trees::from_json(&file, view.width())?;
     Ok(file)
+}
+
+/// The file's columns that some tree tests.
+fn tested(model: &BoostedModel) -> HashSet<usize> {
+    let nodes = model.trees().iter().flat_map(|tree| (0..tree.num_nodes()).map(|id| tree.node(id)));
+    nodes.filter(|node| !node.is_leaf()).map(|node| node.split_feature as usize).collect()
 }
 
 fn read_xgboost(document: &Value) -> Result<(Vec<Named>, BoostedModel), ImportError> {
@@ -248,8 +262,9 @@ fn find(named: &Named, view: &FeatureView) -> Result<Place, ImportError> {
             }
         }
     };
-    let code = |value: &Value| match value.as_str() {
-        Some(text) => view.code(column, text),
+    let code = |value: &Value| match value {
+        Value::String(text) if text == OTHER => Some(0),
+        Value::String(text) => view.code(column, text),
         // A data frame may hold codes as floating-point numbers.
         None => value.as_f64().filter(|code| (0.0..f64::from(u32::MAX)).contains(code)).map(|code| code as u32),
     };
@@ -258,7 +273,7 @@ fn find(named: &Named, view: &FeatureView) -> Result<Place, ImportError> {
 }
 
 /// Moves a tree's tests to the columns and codes of the view.
-fn move_tests(tree: &mut Value, places: &[Place], view: &FeatureView) -> Result<(), ImportError> {
+fn move_tests(tree: &mut Value, places: &[Option<Place>], view: &FeatureView) -> Result<(), ImportError> {
     let integers = |tree: &Value, list: &str| -> Result<Vec<i64>, ImportError> {
         let list = tree.get(list).and_then(Value::as_array).ok_or(ImportError::Malformed)?;
         list.iter().map(|value| value.as_i64().ok_or(ImportError::Malformed)).collect()
@@ -272,7 +287,8 @@ fn move_tests(tree: &mut Value, places: &[Place], view: &FeatureView) -> Result<
         if left == -1 {
             continue;
         }
-        let place = usize::try_from(split).ok().and_then(|split| places.get(split)).ok_or(ImportError::Malformed)?;
+        let place =
+            usize::try_from(split).ok().and_then(|split| places.get(split)?.as_ref()).ok_or(ImportError::Malformed)?;
         let column = &view.columns()[place.column];
         match (by_category.get(node), column.kind) {
             (Some(1), ColumnKind::Numeric) => return Err(ImportError::NotCategorical(column.name.clone())),
@@ -286,7 +302,8 @@ fn move_tests(tree: &mut Value, places: &[Place], view: &FeatureView) -> Result<
     for (&node, &size) in nodes.iter().zip(&sizes) {
         let set: Vec<i64> = rest.by_ref().take(usize::try_from(size).unwrap_or_default()).collect();
         let split = usize::try_from(node).ok().and_then(|node| split.get(node)).ok_or(ImportError::Malformed)?;
-        let place = usize::try_from(*split).ok().and_then(|split| places.get(split)).ok_or(ImportError::Malformed)?;
+        let place =
+            usize::try_from(*split).ok().and_then(|split| places.get(split)?.as_ref()).ok_or(ImportError::Malformed)?;
         let cardinality = cardinality(view.columns()[place.column].kind);
         let missing_right = usize::try_from(node).is_ok_and(|node| missing_left.get(node) == Some(&0));
         let mut codes = match &place.codes {

@@ -6,7 +6,7 @@
 use std::{io::Write, sync::Arc};
 
 use leadscore_domain::Timestamp;
-use leadscore_engine::features::{ColumnKind, FeatureView};
+use leadscore_engine::features::{ColumnKind, FeatureView, OTHER};
 use parquet::{
     basic::{LogicalType, Repetition, TimeUnit, Type as Physical},
     data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type},
@@ -14,9 +14,6 @@ use parquet::{
     file::writer::{SerializedColumnWriter, SerializedFileWriter},
     schema::types::{Type, TypePtr},
 };
-
-/// What a category is written as that no two leads share.
-pub(super) const OTHER: &str = "(other)";
 
 /// A column that is no input of a model.
 pub(super) struct Own {

@@ -16,16 +16,13 @@ use std::{
 };
 
 use leadscore_domain::{Clock, Timestamp, time::SECOND_US};
-use leadscore_engine::features::{Column, ColumnKind, FEATURES, FeatureView, Survey};
+use leadscore_engine::features::{Column, ColumnKind, FEATURES, FeatureView, OTHER, Survey};
 use leadscore_store::{Store, StoreError};
 use parquet::errors::ParquetError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::{
-    columns::{Example, OTHER},
-    partitions::Partitions,
-};
+use self::{columns::Example, partitions::Partitions};
 use super::{
     ProgressFn, TrainingOptions,
     build::{Part, Recipe, walk},
