@@ -49,7 +49,7 @@ class _Tree:
             values = rows[every, self._column[at]]
             absent = np.isnan(values)
             # Categories beyond the sets are in none of them.
-            code = np.minimum(np.where(absent, 0, values), self._sets.shape[1] - 1).astype(int)
+            code = np.clip(np.where(absent, 0, values), 0, self._sets.shape[1] - 1).astype(int)
             left = np.where(self._by_category[at], ~self._sets[at, code], values < self._value[at])
             left = np.where(absent, self._missing_left[at], left)
             at = np.where(inner, np.where(left, self._left[at], self._right[at]), at)
