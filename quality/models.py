@@ -99,15 +99,16 @@ def as_words(features):
 
 
 def as_codes(features):
-    """For histogram boosting: the most frequent levels as codes, numbers as they are."""
+    """For histogram boosting: the most frequent levels as codes, numbers as they are but for those never known."""
     names = categories(features)
+    known = [name for name in numbers(features) if features[name].notna().any()]
     code = OrdinalEncoder(
         max_categories=LEVELS - 1,
         handle_unknown="use_encoded_value",
         unknown_value=np.nan,
         encoded_missing_value=np.nan,
     )
-    table = ColumnTransformer([("categories", code, names)], remainder="passthrough").fit(features)
+    table = ColumnTransformer([("categories", code, names), ("numbers", "passthrough", known)]).fit(features)
     return table.transform
 
 
