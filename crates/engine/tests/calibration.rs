@@ -168,7 +168,6 @@ fn fit(data: &(Vec<f64>, Vec<f32>, Vec<u64>), folds: &[Vec<f64>], spread: f64) -
         folds,
         disagreement: &vec![Disagreement { members: spread, heads: 0.0 }; data.0.len()],
         fitted_share: 1.0,
-        rehearsed: None,
     })
 }
 
@@ -185,8 +184,7 @@ fn the_probability_rises_strictly_inside_its_interval_whatever_it_is_fitted_to()
         let mut last = 0.0;
         for step in -800..=800 {
             let log_odds = f64::from(step) / 100.0;
-            let [probability, lower, upper] =
-                fitted.probability(&[], log_odds, Disagreement { members: 0.2, heads: 0.1 });
+            let [probability, lower, upper] = fitted.probability(log_odds, Disagreement { members: 0.2, heads: 0.1 });
             let [p0, p1] = fitted.venn_abers().pair(log_odds);
             assert!(probability > last || fitted.log_odds(log_odds).abs() == 20.0, "{:?} at {step}", fitted.map());
             assert!(0.0 <= lower && lower <= probability && probability <= upper && upper <= 1.0);
@@ -203,8 +201,7 @@ fn an_interval_is_as_wide_as_the_fold_models_differ() {
         // Fold models that differ by a random amount around the mean.
         let noise = |i: usize| off * if (i * 7_919) % 13 < 6 { 1.0 } else { -1.0 };
         let folds = [1.0, -1.0].map(|sign| data.0.iter().enumerate().map(|(i, z)| z + sign * noise(i)).collect());
-        let [_, lower, upper] =
-            fit(&data, &folds, 0.3).probability(&[], 0.0, Disagreement { members: 0.3, heads: 0.0 });
+        let [_, lower, upper] = fit(&data, &folds, 0.3).probability(0.0, Disagreement { members: 0.3, heads: 0.0 });
         upper - lower
     };
     assert!(width(0.6) > 2.0 * width(0.2), "{} {}", width(0.6), width(0.2));

@@ -36,7 +36,7 @@ const SHARDS: usize = 2;
 /// Most epochs where nothing else ends the training.
 const MAX_EPOCHS: usize = 60;
 /// Epochs without a better one after which the training ends.
-const PATIENCE: usize = 5;
+const PATIENCE: usize = 3;
 /// Rows of one piece where nothing is learned.
 const EVALUATED: usize = 1_024;
 

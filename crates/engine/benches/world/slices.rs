@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use leadscore_domain::{AttributeValue, Timestamp, time::DAY_US};
-use leadscore_engine::{
-    examples::Snapshot,
-    models::{Matrix, Prediction},
-};
+use leadscore_engine::{examples::Snapshot, models::Prediction};
 
 use crate::sample::Sample;
 
@@ -16,13 +13,13 @@ const SLICE_MIN: usize = 1_000;
 const BANDS: usize = 5;
 
 /// All examples, and every slice of at least [`SLICE_MIN`]: its name and rows.
-pub fn all(sample: &Sample, test: &Matrix, predictions: &[Prediction]) -> Vec<(String, Vec<usize>)> {
+pub fn all(sample: &Sample, predictions: &[Prediction]) -> Vec<(String, Vec<usize>)> {
     let mut first: BTreeMap<u64, Timestamp> = BTreeMap::new();
     for snapshot in &sample.snapshots {
         let known = first.entry(snapshot.lead).or_insert(snapshot.instant);
         *known = (*known).min(snapshot.instant);
     }
-    let mut order: Vec<usize> = (0..test.rows()).collect();
+    let mut order: Vec<usize> = (0..predictions.len()).collect();
     order.sort_by(|&x, &y| predictions[x].probability.total_cmp(&predictions[y].probability));
     let mut band = vec![0; order.len()];
     for (place, &row) in order.iter().enumerate() {

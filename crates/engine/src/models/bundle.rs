@@ -237,7 +237,7 @@ impl Bundle {
     pub fn predict(&self, row: &[f32]) -> Prediction {
         let row = self.cut(row);
         let voice = self.ensemble.voice(row);
-        let [probability, lower, upper] = self.calibration.probability(row, voice.log_odds, voice.disagreement);
+        let [probability, lower, upper] = self.calibration.probability(voice.log_odds, voice.disagreement);
         let score = self.reference.score(self.calibration.log_odds(voice.log_odds));
         Prediction { log_odds: voice.log_odds, probability, lower, upper, score }
     }

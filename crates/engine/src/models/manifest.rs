@@ -94,14 +94,14 @@ impl TrainingSummary {
 /// One member of an ensemble.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemberSummary {
-    /// `logistic`, `trees` or `net`.
+    /// `logistic`, `trees`, `net` or `imported`.
     pub name: String,
     /// Its weight in the sum of log-odds; 0 where it is not asked.
     pub weight: f64,
-    /// Its log-loss on held-out folds, alone.
-    pub log_loss: f64,
-    /// Its area under the ROC curve on held-out folds, alone.
-    pub auc: f64,
+    /// Its log-loss on held-out folds, alone; none where it had seen all of their leads.
+    pub log_loss: Option<f64>,
+    /// Its area under the ROC curve on held-out folds, alone; none where it had seen all of their leads.
+    pub auc: Option<f64>,
     /// Its size and parameters, such as the number of rounds.
     pub parameters: BTreeMap<String, f64>,
 }

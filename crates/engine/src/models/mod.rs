@@ -18,7 +18,6 @@ pub mod matrix;
 pub mod net;
 pub(crate) mod numeric;
 pub mod reference;
-mod rehearsal;
 mod stack;
 pub mod train;
 mod trees;

@@ -101,7 +101,9 @@ fn a_model_trained_elsewhere_becomes_a_member() {
     let early = import("xgboost.json", "xgboost-json", &until);
     assert_eq!(early.status.code(), Some(2), "there is no view yet: {}", describe(&early));
     folder.json(&["train"]);
-    for (name, format) in [("lightgbm.txt", "lightgbm"), ("xgboost.ubj", "xgboost-ubj"), ("xgboost.json", "xgboost-json")] {
+    for (name, format) in
+        [("lightgbm.txt", "lightgbm"), ("xgboost.ubj", "xgboost-ubj"), ("xgboost.json", "xgboost-json")]
+    {
         let kept = import(name, format, &until);
         assert!(kept.status.success(), "{name}: {}", describe(&kept));
     }

@@ -8,14 +8,13 @@
 mod beta;
 mod interval;
 mod linear;
-mod partition;
 mod venn_abers;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     beta::{CalibrationKind, CalibrationMap},
-    interval::{Disagreement, Interval, IntervalEvidence, Place, Rehearsed},
+    interval::{Disagreement, Interval, IntervalEvidence, Place},
     venn_abers::VennAbers,
 };
 use super::numeric::sigmoid;
@@ -55,8 +54,6 @@ pub struct CalibrationEvidence<'a> {
     pub disagreement: &'a [Disagreement],
     /// Share of the examples of the served model that the fold models saw together, above 0 and at most 1.
     pub fitted_share: f64,
-    /// A rehearsal of the training, with uncalibrated log-odds as learned, where there was one.
-    pub rehearsed: Option<Rehearsed<'a>>,
 }
 
 /// A map from log-odds to a probability and its 90 % interval.
@@ -79,13 +76,11 @@ impl Calibration {
         let calibrate = |values: &[f64]| values.iter().map(|&value| map.log_odds(value)).collect::<Vec<_>>();
         let calibrated = calibrate(later.log_odds);
         let folds: Vec<Vec<f64>> = evidence.folds.iter().map(|fold| calibrate(fold)).collect();
-        let learned = evidence.rehearsed.as_ref().map(calibrated_in_rehearsal).unwrap_or_default();
         let interval = Interval::fit(&IntervalEvidence {
             slice: Slice { log_odds: &calibrated, ..later },
             folds: &folds,
             disagreement: evidence.disagreement,
             fitted_share: evidence.fitted_share,
-            rehearsed: evidence.rehearsed.map(|one| Rehearsed { learned: &learned, ..one }),
         });
         Self { venn_abers: VennAbers::fit(later.log_odds, later.targets), map, interval }
     }
@@ -108,12 +103,11 @@ impl Calibration {
         self.map.log_odds(log_odds)
     }
 
-    /// Probability and both ends of its 90 % interval, from a row of the view and its uncalibrated log-odds; without allocation.
+    /// Probability and both ends of its 90 % interval, from the uncalibrated log-odds; without allocation.
     #[must_use]
-    pub fn probability(&self, row: &[f32], log_odds: f64, disagreement: Disagreement) -> [f64; 3] {
+    pub fn probability(&self, log_odds: f64, disagreement: Disagreement) -> [f64; 3] {
         let calibrated = self.map.log_odds(log_odds);
         let [lower, upper] = self.interval.at(&Place {
-            row,
             log_odds: calibrated,
             disagreement,
             map_variance: self.map.variance(log_odds),
@@ -126,13 +120,4 @@ impl Calibration {
     pub(crate) fn is_sound(&self) -> bool {
         self.map.is_sound() && self.venn_abers.is_sound() && self.interval.is_sound()
     }
-}
-
-/// What was learned in a rehearsal, calibrated as the real thing is, but without noise: the outcomes are the world's
-/// own probabilities.
-fn calibrated_in_rehearsal(rehearsed: &Rehearsed<'_>) -> Vec<f64> {
-    let targets: Vec<f32> = rehearsed.world.iter().map(|&value| sigmoid(value) as f32).collect();
-    let leads: Vec<u64> = (0..targets.len() as u64).collect();
-    let map = CalibrationMap::fit(&Slice { log_odds: rehearsed.learned, targets: &targets, leads: &leads });
-    rehearsed.learned.iter().map(|&value| map.log_odds(value)).collect()
 }

@@ -87,7 +87,8 @@ fn members(text: &mut String, card: &Card) {
     );
     for member in &card.members {
         let size: Vec<String> = member.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        let (weight, loss, auc) = (number(member.weight, 3), number(member.log_loss, 4), number(member.auc, 4));
+        let figure = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| number(value, 4));
+        let (weight, loss, auc) = (number(member.weight, 3), figure(member.log_loss), figure(member.auc));
         put(text, format_args!("| {} | {weight} | {loss} | {auc} | {} |\n", member.name, cell(&size.join(", "))));
     }
 }

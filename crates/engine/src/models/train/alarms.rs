@@ -96,7 +96,8 @@ pub(super) fn shuffled(set: &TrainingSet, options: &TrainOptions) -> Result<(), 
         leads: &fitted.iter().map(|&place| leads[place]).collect::<Vec<_>>(),
         instants: &fitted_rows.iter().map(|&row| set.instants[row]).collect::<Vec<_>>(),
     };
-    let trees = Trees::fit(&examples, ROUNDS, options.work(fitted.len()))?.trees;
+    let trees =
+        Trees::fit(&examples, &(0..fitted.len()).collect::<Vec<_>>(), ROUNDS, options.work(fitted.len()))?.trees;
     let logistic = Logistic::fit(examples.matrix, &targets, PENALTY);
     let judged_labels: Vec<bool> = judged.iter().map(|&place| labels[place]).collect();
     let positives = judged_labels.iter().filter(|&&label| label).count() as f64;

@@ -10,7 +10,7 @@ use crate::{
     evaluate::{auc, metrics},
     models::{
         bundle::Parts,
-        calibration::{Calibration, CalibrationEvidence, Disagreement, Rehearsed, Slice},
+        calibration::{Calibration, CalibrationEvidence, Disagreement, Slice},
         censoring::DelayCurve,
         ensemble::{IMPORTED, MEMBERS, OWN, Voice},
         manifest::{self, DataSummary, ENSEMBLE, FORMAT, Manifest, MemberSummary, TrainingSummary},
@@ -110,7 +110,6 @@ impl Run<'_> {
             .map(|voices| voices.iter().map(|voice| voice.log_odds).collect())
             .collect();
         let judged = later.unwrap_or(earlier);
-        let matrix = self.set.matrix.select(&judged.rows);
         let seen = self.set.leads.len() - self.plan.later.len();
         Calibration::fit(&CalibrationEvidence {
             earlier: later.map(|_| earlier.slice()),
@@ -118,12 +117,6 @@ impl Run<'_> {
             folds: &folds,
             disagreement: &judged.disagreement,
             fitted_share: seen as f64 / self.set.leads.len() as f64,
-            rehearsed: self.evidence.rehearsal.as_ref().map(|one| Rehearsed {
-                matrix: &matrix,
-                world: &one.world,
-                learned: &one.learned,
-                disagreement: &judged.disagreement,
-            }),
         })
     }
 
@@ -177,11 +170,12 @@ impl Run<'_> {
                 2 => BTreeMap::from([("epochs".to_owned(), sizes.epochs as f64)]),
                 _ => self.guest.map(|guest| guest.described(&self.evidence.held_out)).unwrap_or_default(),
             };
+            let judged = !labels.is_empty();
             MemberSummary {
                 name: (*name).to_owned(),
                 weight: self.evidence.stack.weights[member],
-                log_loss: losses.sum::<f64>() / labels.len() as f64,
-                auc: auc(&labels, &said),
+                log_loss: judged.then(|| losses.sum::<f64>() / labels.len() as f64),
+                auc: judged.then(|| auc(&labels, &said)),
                 parameters,
             }
         };

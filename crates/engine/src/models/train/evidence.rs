@@ -18,7 +18,6 @@ use crate::models::{
     net::{Net, NetOptions},
     numeric::softplus,
     reference::groups_of,
-    rehearsal::{Rehearsal, rehearse},
     stack::Stack,
     trees::{self, Trees},
 };
@@ -68,8 +67,6 @@ pub(super) struct Evidence {
     pub(super) held_out_voices: Vec<Voice>,
     /// What each fold's members say of each row of the later slice.
     pub(super) later_voices: Vec<Vec<Voice>>,
-    /// The training gone through once more in a known world, where there is a later slice to judge it.
-    pub(super) rehearsal: Option<Rehearsal>,
     /// Attributions by group of a sample of judged rows.
     pub(super) groups: Vec<[f64; 4]>,
 }
@@ -106,39 +103,26 @@ pub(super) fn gather(
     }
     let sizes = Sizes::mean(fits.iter().map(|(_, sizes)| *sizes));
     let ensembles: Vec<Ensemble> = fits.into_iter().map(|(members, _)| Ensemble::new(members, stack.clone())).collect();
-    progress(Progress { step: "rehearsing", percent: PERCENT.end as u8 });
-    let rehearsal = rehearsed(set, targets, plan, sizes.rounds, options)?;
-    let hear = |ensemble: &Ensemble| plan.later.par_iter().map(|&row| ensemble.voice(set.matrix.row(row))).collect();
+    let hear = |ensemble: &Ensemble| judge(&plan.later, |row| ensemble.voice(set.matrix.row(row)));
+    let later_voices: Vec<Vec<Voice>> = ensembles.iter().map(hear).collect();
     Ok(Evidence {
         sizes,
         held_out_voices: votes.iter().map(|vote| vote.stacked(&stack)).collect(),
-        later_voices: ensembles.iter().map(hear).collect(),
+        later_voices,
         groups: groups(set, &ensembles, plan),
         alone: by_member,
-        rehearsal,
         held_out,
         stack,
     })
 }
 
-/// Rehearses the fit of the trees, where there are later leads to judge it.
-fn rehearsed(
-    set: &TrainingSet,
-    targets: &[f32],
-    plan: &Plan,
-    rounds: usize,
-    options: &TrainOptions,
-) -> Result<Option<Rehearsal>, TrainError> {
-    if plan.later.is_empty() {
-        return Ok(None);
-    }
-    let folds: Vec<Vec<usize>> = plan.folds.iter().map(|fold| fold.held_out.clone()).collect();
-    let work = options.work(set.matrix.rows());
-    Ok(Some(rehearse(&set.examples(targets), &folds, &plan.later, rounds, work)?))
+/// What is said of each of `rows`.
+fn judge<T: Send>(rows: &[usize], say: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    rows.par_iter().map(|&row| say(row)).collect()
 }
 
 fn cast(set: &TrainingSet, members: &Members, rows: &[usize]) -> Vec<Votes> {
-    rows.par_iter().map(|&row| members.votes(&ALL, set.matrix.row(row))).collect()
+    judge(rows, |row| members.votes(&ALL, set.matrix.row(row)))
 }
 
 /// Fits every member to a fold, each as large as suits the rows that are held out.

@@ -18,24 +18,25 @@ mod check;
 mod evidence;
 mod guest;
 mod plan;
+mod sized;
 
-use std::{collections::BTreeMap, error::Error, sync::Arc};
+use std::{error::Error, sync::Arc};
 
 use leadscore_domain::{Timestamp, time::DAY_US};
 use thiserror::Error;
 
+use self::guest::Guest;
 pub use self::guest::Imported;
-use self::{evidence::Evidence, guest::Guest};
 use super::{
     Bundle, Matrix,
-    bundle::{IMPORTED_FILE, LOGISTIC_FILE, NET_FILE, TREES_FILE, to_json},
+    bundle::IMPORTED_FILE,
     censoring::{self, DelayCurve},
     ensemble::IMPORTED,
     logistic::Logistic,
     matrix::hard_targets,
-    net::{Net, NetFileError, NetOptions},
+    net::NetFileError,
     numeric::sigmoid,
-    trees::{self, Trees, TreesError, Work, import::ImportError},
+    trees::{self, TreesError, Work, import::ImportError},
 };
 use crate::{
     examples::{Observed, Snapshot},
@@ -244,7 +245,8 @@ pub fn train(set: &TrainingSet, options: &TrainOptions, progress: &dyn Fn(Progre
     let guest = options.imported.as_deref().map(|imported| Guest::read(imported, set)).transpose()?;
     let evidence = evidence::gather(set, &targets, &plan, guest.as_ref(), options, progress)?;
     progress(Progress { step: "fitting all examples", percent: evidence::PERCENT.end as u8 });
-    let mut members = refit(set, &targets, &evidence, options)?;
+    let all: Vec<usize> = (0..targets.len()).collect();
+    let mut members = sized::fit(set, &targets, &all, &evidence.stack, evidence.sizes, options)?.into_files()?;
     if let Some(guest) = guest.as_ref().filter(|_| evidence.stack.weights[IMPORTED] > 0.0) {
         members.insert(IMPORTED_FILE.to_owned(), guest.file.clone());
     }
@@ -282,33 +284,4 @@ fn targets(set: &TrainingSet, options: &TrainOptions) -> (Vec<f32>, Option<Delay
     let first = guess(&set.matrix.select(&known), &labels);
     let second = guess(&set.matrix, &censoring::targets(&set.observed, &curve, &first));
     (censoring::targets(&set.observed, &curve, &second), Some(curve))
-}
-
-/// Fits the members that have a weight to all examples; their files, by name.
-fn refit(
-    set: &TrainingSet,
-    targets: &[f32],
-    evidence: &Evidence,
-    options: &TrainOptions,
-) -> Result<BTreeMap<String, Vec<u8>>, TrainError> {
-    let sizes = evidence.sizes;
-    let [logistic, trees, net, _] = evidence.stack.weights[..] else {
-        unreachable!("there is a weight for each member")
-    };
-    let mut files = BTreeMap::new();
-    if logistic > 0.0 {
-        let fitted = Logistic::fit(&set.matrix, targets, sizes.penalty);
-        files.insert(LOGISTIC_FILE.to_owned(), to_json(&fitted));
-    }
-    if trees > 0.0 {
-        let fitted = Trees::fit(&set.examples(targets), sizes.rounds, options.work(targets.len()))?;
-        files.insert(TREES_FILE.to_owned(), fitted.file);
-    }
-    if net > 0.0 {
-        let all: Vec<usize> = (0..targets.len()).collect();
-        let sized = NetOptions { seed: options.seed, threads: options.threads, epochs: Some(sizes.epochs) };
-        let (fitted, _) = Net::fit(&set.matrix, targets, &all, None, sized)?;
-        files.insert(NET_FILE.to_owned(), fitted.to_bytes()?);
-    }
-    Ok(files)
 }

@@ -173,7 +173,8 @@ fn xgboost_reads_our_trees_and_agrees() {
     world.write(&folder);
     let rows = world.matrix.rows();
     let work = Work { seed: 7, threads: 2, examples: rows };
-    let fitted = Trees::fit(&world.examples(), ROUNDS, work).unwrap();
+    let fitted =
+        Trees::fit(&world.examples(), &(0..world.examples().targets.len()).collect::<Vec<_>>(), ROUNDS, work).unwrap();
     folder.write("trees.json", &fitted.file);
     let log_odds: Vec<f64> = (0..rows).map(|row| fitted.trees.log_odds(world.matrix.row(row))).collect();
     folder.write("log_odds.f64", doubles(&log_odds));

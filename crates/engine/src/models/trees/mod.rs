@@ -92,13 +92,17 @@ pub(crate) struct Trees {
 }
 
 impl Trees {
-    /// Boosts all examples for `rounds` rounds.
+    /// Boosts the examples of the rows `fitted` for `rounds` rounds.
     ///
     /// # Errors
     /// [`TreesError::Library`] where the library refuses the examples.
-    pub(crate) fn fit(examples: &Examples<'_>, rounds: usize, work: Work) -> Result<Fitted, TreesError> {
-        let all: Vec<usize> = (0..examples.targets.len()).collect();
-        Self::fitted(boosting::fixed(examples, &all, rounds, work)?, examples)
+    pub(crate) fn fit(
+        examples: &Examples<'_>,
+        fitted: &[usize],
+        rounds: usize,
+        work: Work,
+    ) -> Result<Fitted, TreesError> {
+        Self::fitted(boosting::fixed(examples, fitted, rounds, work)?, examples)
     }
 
     /// Boosts the examples of the rows `fitted` until the cross-entropy of those of `watched` no longer falls, and

@@ -46,12 +46,16 @@ fn work(seed: u64) -> Work {
     Work { seed, threads: 1, examples: 700 }
 }
 
+fn all(examples: &Examples<'_>) -> Vec<usize> {
+    (0..examples.targets.len()).collect()
+}
+
 /// Fits with a lead for each row, all at one instant.
 fn fit(matrix: &Matrix, targets: &[f32], work: Work) -> Fitted {
     let leads: Vec<u64> = (0..targets.len() as u64).collect();
     let instants = vec![Timestamp::default(); targets.len()];
     let examples = Examples { matrix, targets, leads: &leads, instants: &instants };
-    Trees::fit(&examples, ROUNDS, work).unwrap()
+    Trees::fit(&examples, &all(&examples), ROUNDS, work).unwrap()
 }
 
 fn fitted(seed: u64) -> (Fitted, Matrix) {
@@ -207,7 +211,7 @@ fn watching_keeps_the_best_rounds() {
     let of_part: Vec<f32> = fitted.iter().map(|&row| targets[row]).collect();
     let instants = vec![Timestamp::default(); fitted.len()];
     let examples = Examples { matrix: &part, targets: &of_part, leads: &rows, instants: &instants };
-    assert!(Trees::fit(&examples, found.rounds, work(8)).unwrap().file == found.file);
+    assert!(Trees::fit(&examples, &all(&examples), found.rounds, work(8)).unwrap().file == found.file);
 }
 
 #[test]
