@@ -167,7 +167,6 @@ fn fit(data: &(Vec<f64>, Vec<f32>, Vec<u64>), folds: &[Vec<f64>], spread: f64) -
         later: slice(data),
         folds,
         disagreement: &vec![Disagreement { members: spread, heads: 0.0 }; data.0.len()],
-        fitted_share: 1.0,
     })
 }
 

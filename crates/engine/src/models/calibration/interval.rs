@@ -76,9 +76,6 @@ pub struct IntervalEvidence<'a> {
     pub folds: &'a [Vec<f64>],
     /// How much the members differ.
     pub disagreement: &'a [Disagreement],
-    /// What the fold models saw of all examples together, as a share of what the served model is fitted to: above 0
-    /// and at most 1. Variance falls with the number of examples.
-    pub fitted_share: f64,
 }
 
 /// Where an interval is asked for.
@@ -133,9 +130,8 @@ impl Interval {
             .zip(evidence.disagreement)
             .map(|(&log_odds, disagreement)| self.row(log_odds, disagreement))
             .collect();
-        let squares: Vec<f64> = (0..design.len())
-            .map(|index| BALANCE * evidence.fitted_share * jackknife(evidence.folds.iter().map(|fold| fold[index])))
-            .collect();
+        let squares: Vec<f64> =
+            (0..design.len()).map(|index| BALANCE * jackknife(evidence.folds.iter().map(|fold| fold[index]))).collect();
         self.terms = gamma_regression(&design, &squares);
         let mut fitted: Vec<f64> = design.iter().map(|row| dot(row, &self.terms)).collect();
         fitted.sort_by(f64::total_cmp);

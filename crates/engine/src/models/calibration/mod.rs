@@ -52,8 +52,6 @@ pub struct CalibrationEvidence<'a> {
     pub folds: &'a [Vec<f64>],
     /// How much the members differ about each later example.
     pub disagreement: &'a [Disagreement],
-    /// Share of the examples of the served model that the fold models saw together, above 0 and at most 1.
-    pub fitted_share: f64,
 }
 
 /// A map from log-odds to a probability and its 90 % interval.
@@ -80,7 +78,6 @@ impl Calibration {
             slice: Slice { log_odds: &calibrated, ..later },
             folds: &folds,
             disagreement: evidence.disagreement,
-            fitted_share: evidence.fitted_share,
         });
         Self { venn_abers: VennAbers::fit(later.log_odds, later.targets), map, interval }
     }

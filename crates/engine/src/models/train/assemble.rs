@@ -12,7 +12,7 @@ use crate::{
         bundle::Parts,
         calibration::{Calibration, CalibrationEvidence, Disagreement, Slice},
         censoring::DelayCurve,
-        ensemble::{IMPORTED, MEMBERS, OWN, Voice},
+        ensemble::{IMPORTED, MEMBERS, OWN},
         manifest::{self, DataSummary, ENSEMBLE, FORMAT, Manifest, MemberSummary, TrainingSummary},
         numeric::{sigmoid, softplus},
         reference::Reference,
@@ -25,27 +25,21 @@ struct Judged {
     rows: Vec<usize>,
     targets: Vec<f32>,
     leads: Vec<u64>,
-    /// Mean over the folds' members.
     log_odds: Vec<f64>,
     disagreement: Vec<Disagreement>,
 }
 
 impl Judged {
-    fn new(set: &TrainingSet, targets: &[f32], rows: &[usize], voices: &[Vec<Voice>]) -> Self {
-        let folds = voices.len() as f64;
-        let mean = |place: usize, of: &dyn Fn(&Voice) -> f64| {
-            voices.iter().map(|voices| of(&voices[place])).sum::<f64>() / folds
-        };
-        let disagreement = |place: usize| Disagreement {
-            members: mean(place, &|voice| voice.disagreement.members),
-            heads: mean(place, &|voice| voice.disagreement.heads),
-        };
+    /// The rows of `places` among those held out.
+    fn new(set: &TrainingSet, targets: &[f32], evidence: &Evidence, places: &[usize]) -> Self {
+        let rows: Vec<usize> = places.iter().map(|&place| evidence.held_out[place]).collect();
+        let voices = || places.iter().map(|&place| &evidence.held_out_voices[place]);
         Self {
-            rows: rows.to_vec(),
             targets: rows.iter().map(|&row| targets[row]).collect(),
             leads: rows.iter().map(|&row| set.leads[row]).collect(),
-            log_odds: (0..rows.len()).map(|place| mean(place, &|voice| voice.log_odds)).collect(),
-            disagreement: (0..rows.len()).map(disagreement).collect(),
+            log_odds: voices().map(|voice| voice.log_odds).collect(),
+            disagreement: voices().map(|voice| voice.disagreement).collect(),
+            rows,
         }
     }
 
@@ -69,19 +63,9 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// The parts of a bundle with the files of its members, and what it says of examples that no member had seen.
     pub(super) fn assemble(self, members: BTreeMap<String, Vec<u8>>) -> (Parts, Vec<(f64, bool)>) {
-        let earlier = Judged::new(
-            self.set,
-            self.targets,
-            &self.evidence.held_out,
-            std::slice::from_ref(&self.evidence.held_out_voices),
-        );
-        let later = (!self.plan.later.is_empty())
-            .then(|| Judged::new(self.set, self.targets, &self.plan.later, &self.evidence.later_voices));
-        let calibration = self.calibrate(&earlier, later.as_ref());
-        let (judged, evidence) = match &later {
-            Some(later) => (later, manifest::Evidence::LaterLeads),
-            None => (&earlier, manifest::Evidence::OutOfFold),
-        };
+        let (judged, earlier) = self.judged();
+        let calibration = self.calibrate(&judged, earlier.as_ref());
+        let evidence = if self.plan.is_later { manifest::Evidence::LaterLeads } else { manifest::Evidence::OutOfFold };
         let calibrated: Vec<f64> = judged.log_odds.iter().map(|&value| calibration.log_odds(value)).collect();
         let known = judged
             .rows
@@ -101,22 +85,26 @@ impl Run<'_> {
         (parts, held_out)
     }
 
-    fn calibrate(&self, earlier: &Judged, later: Option<&Judged>) -> Calibration {
-        let folds: Vec<Vec<f64>> = self
-            .evidence
-            .later_voices
-            .iter()
-            .filter(|_| later.is_some())
-            .map(|voices| voices.iter().map(|voice| voice.log_odds).collect())
-            .collect();
-        let judged = later.unwrap_or(earlier);
-        let seen = self.set.leads.len() - self.plan.later.len();
+    /// The rows that calibrate, in the order of the plan, and those before them where there are any.
+    fn judged(&self) -> (Judged, Option<Judged>) {
+        let mut place_of = vec![0; self.set.leads.len()];
+        self.evidence.held_out.iter().enumerate().for_each(|(place, &row)| place_of[row] = place);
+        let of = |rows: &[usize]| {
+            let places: Vec<usize> = rows.iter().map(|&row| place_of[row]).collect();
+            Judged::new(self.set, self.targets, self.evidence, &places)
+        };
+        let mut is_earlier = vec![true; place_of.len()];
+        self.plan.judged.iter().for_each(|&row| is_earlier[row] = false);
+        let earlier: Vec<usize> = (0..is_earlier.len()).filter(|&row| is_earlier[row]).collect();
+        (of(&self.plan.judged), self.plan.is_later.then(|| of(&earlier)))
+    }
+
+    fn calibrate(&self, judged: &Judged, earlier: Option<&Judged>) -> Calibration {
         Calibration::fit(&CalibrationEvidence {
-            earlier: later.map(|_| earlier.slice()),
+            earlier: earlier.map(Judged::slice),
             later: judged.slice(),
-            folds: &folds,
+            folds: &self.evidence.by_fold,
             disagreement: &judged.disagreement,
-            fitted_share: seen as f64 / self.set.leads.len() as f64,
         })
     }
 

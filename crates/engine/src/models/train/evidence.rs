@@ -65,8 +65,8 @@ pub(super) struct Evidence {
     pub(super) held_out: Vec<usize>,
     /// Stacked votes on each of `held_out`, by members that did not see it.
     pub(super) held_out_voices: Vec<Voice>,
-    /// What each fold's members say of each row of the later slice.
-    pub(super) later_voices: Vec<Vec<Voice>>,
+    /// Stacked log-odds by each fold's members of each judged row, whether they saw it or not.
+    pub(super) by_fold: Vec<Vec<f64>>,
     /// Attributions by group of a sample of judged rows.
     pub(super) groups: Vec<[f64; 4]>,
 }
@@ -84,12 +84,16 @@ pub(super) fn gather(
     progress: &dyn Fn(Progress),
 ) -> Result<Evidence, TrainError> {
     let mut fits = Vec::with_capacity(plan.folds.len());
-    for (number, fold) in plan.folds.iter().enumerate() {
-        let done = PERCENT.start + PERCENT.len() * number / plan.folds.len();
+    // A thread for each fold keeps the processors busier than threads that share every fit.
+    let alone = TrainOptions { threads: 1, ..options.clone() };
+    for folds in plan.folds.chunks(options.threads.max(1)) {
+        let done = PERCENT.start + PERCENT.len() * fits.len() / plan.folds.len();
         progress(Progress { step: "fitting folds", percent: done as u8 });
-        let (mut members, sizes) = fit(set, targets, fold, options)?;
+        let how = if folds.len() > 1 { &alone } else { options };
+        fits.extend(folds.par_iter().map(|fold| fit(set, targets, fold, how)).collect::<Result<Vec<_>, _>>()?);
+    }
+    for (members, _) in &mut fits {
         members.imported = guest.map(|guest| guest.trees.clone());
-        fits.push((members, sizes));
     }
     let held_out: Vec<usize> = plan.folds.iter().flat_map(|fold| fold.held_out.iter().copied()).collect();
     let votes: Vec<Votes> =
@@ -103,12 +107,11 @@ pub(super) fn gather(
     }
     let sizes = Sizes::mean(fits.iter().map(|(_, sizes)| *sizes));
     let ensembles: Vec<Ensemble> = fits.into_iter().map(|(members, _)| Ensemble::new(members, stack.clone())).collect();
-    let hear = |ensemble: &Ensemble| judge(&plan.later, |row| ensemble.voice(set.matrix.row(row)));
-    let later_voices: Vec<Vec<Voice>> = ensembles.iter().map(hear).collect();
+    let hear = |ensemble: &Ensemble| judge(&plan.judged, |row| ensemble.voice(set.matrix.row(row)).log_odds);
     Ok(Evidence {
         sizes,
         held_out_voices: votes.iter().map(|vote| vote.stacked(&stack)).collect(),
-        later_voices,
+        by_fold: ensembles.iter().map(hear).collect(),
         groups: groups(set, &ensembles, plan),
         alone: by_member,
         held_out,
@@ -166,9 +169,12 @@ fn fit_logistic(set: &TrainingSet, targets: &[f32], fold: &Fold) -> (Logistic, f
 /// Attributions by group of judged rows, each by an ensemble that did not see it; at most [`MAX_GROUP_EXAMPLES`].
 fn groups(set: &TrainingSet, ensembles: &[Ensemble], plan: &Plan) -> Vec<[f64; 4]> {
     let group_of = groups_of(&set.matrix.columns);
-    let judged = |fold: usize| if plan.later.is_empty() { &plan.folds[fold].held_out } else { &plan.later };
-    let rows: Vec<(usize, usize)> =
-        (0..ensembles.len()).flat_map(|fold| judged(fold).iter().map(move |&row| (fold, row))).collect();
+    let mut is_judged = vec![false; set.leads.len()];
+    plan.judged.iter().for_each(|&row| is_judged[row] = true);
+    let of_fold = |(fold, rows): (usize, &Fold)| -> Vec<(usize, usize)> {
+        rows.held_out.iter().filter(|&&row| is_judged[row]).map(|&row| (fold, row)).collect()
+    };
+    let rows: Vec<(usize, usize)> = plan.folds.iter().enumerate().flat_map(of_fold).collect();
     let stride = rows.len().div_ceil(MAX_GROUP_EXAMPLES).max(1);
     let sample: Vec<(usize, usize)> = rows.into_iter().step_by(stride).collect();
     let sums = |&(fold, row): &(usize, usize)| {

@@ -62,10 +62,9 @@ impl Guest {
         targets: &[f32],
         plan: &Plan,
     ) -> Stack {
-        let judging = if plan.later.is_empty() { held_out } else { &plan.later };
         let places: Vec<usize> = (0..held_out.len()).filter(|&place| self.clean[held_out[place]]).collect();
         let rows: Vec<usize> = places.iter().map(|&place| held_out[place]).collect();
-        if !judging.iter().all(|&row| self.clean[row]) || !set.has_outcomes(&rows) {
+        if !plan.judged.iter().all(|&row| self.clean[row]) || !set.has_outcomes(&rows) {
             return own.clone();
         }
         let ours = places.iter().map(|&place| own.log_odds(|member| by_member[member][place])).collect();

@@ -1,14 +1,20 @@
 //! Which examples a member is fitted on, and which judge it.
 //!
-//! Owns: the division of a training set. Invariants: a lead is never divided; the judging examples of a fold, and all
-//! of the later slice, are ones that the fold's members do not see. Deliberately absent: the members.
+//! Owns: the division of a training set. Invariants: a lead is never divided; a fold's members do not see the examples
+//! that judge them. Deliberately absent: the members.
+//!
+//! Leads in the order of their first instants are cut into blocks of neighbours, which are dealt to the folds in turn:
+//! so every fold has leads of every season, as what is served has, and what the folds show holds for it. Whole
+//! stretches of time held out would show members that never saw a market like the one that they are judged by.
 
 use leadscore_domain::Timestamp;
 
 use super::super::folds;
 
-/// Share of the leads that come before the slice that calibrates.
+/// Share of the leads that come before those that calibrate.
 const EARLIER: f64 = 0.8;
+/// Blocks of neighbouring leads in each fold.
+const BLOCKS: usize = 10;
 /// Examples below which there are most folds, and below which there are more than two, with their numbers: the fewer
 /// examples, the more each fit needs of them, and the cheaper it is.
 const FOLDS: [(usize, usize); 3] = [(10_000, 5), (50_000, 3), (usize::MAX, 2)];
@@ -18,8 +24,11 @@ const FOLDS: [(usize, usize); 3] = [(10_000, 5), (50_000, 3), (usize::MAX, 2)];
 pub(super) struct Plan {
     /// One entry per fold.
     pub(super) folds: Vec<Fold>,
-    /// The later leads, which no fold sees; empty where they have too few outcomes to calibrate.
-    pub(super) later: Vec<usize>,
+    /// Rows of the later leads, which calibrate by what members say that did not see them; all rows where the later
+    /// leads have too few outcomes.
+    pub(super) judged: Vec<usize>,
+    /// Whether these are the later leads.
+    pub(super) is_later: bool,
 }
 
 /// One fit with its judges.
@@ -27,27 +36,24 @@ pub(super) struct Plan {
 pub(super) struct Fold {
     /// Rows to fit.
     pub(super) fitted: Vec<usize>,
-    /// Rows that judge it; over all folds, every row that is not in the later slice exactly once.
+    /// Rows that judge it; over all folds, every row exactly once.
     pub(super) held_out: Vec<usize>,
 }
 
 impl Plan {
-    /// Divides leads in the order of their first instants: the last fifth calibrates, the others are cut into
-    /// neighbouring folds. `enough` says whether rows hold outcomes enough to calibrate.
+    /// Divides leads in the order of their first instants. `enough` says whether rows hold outcomes enough to
+    /// calibrate.
     pub(super) fn new(leads: &[u64], instants: &[Timestamp], enough: impl Fn(&[usize]) -> bool) -> Self {
+        let all: Vec<usize> = (0..leads.len()).collect();
         let is_later = folds::later(leads, instants, EARLIER);
-        let (mut later, mut earlier): (Vec<usize>, Vec<usize>) = (0..leads.len()).partition(|&row| is_later[row]);
-        if !enough(&later) || !enough(&earlier) {
-            later.clear();
-            earlier = (0..leads.len()).collect();
-        }
+        let (later, earlier): (Vec<usize>, Vec<usize>) = all.iter().partition(|&&row| is_later[row]);
+        let is_later = enough(&later) && enough(&earlier);
         let count = FOLDS.iter().find(|(below, _)| leads.len() < *below).map_or(2, |(_, folds)| *folds);
-        let fold_of = folds::by_time(leads, instants, &earlier, count);
+        let block_of = folds::by_time(leads, instants, &all, count * BLOCKS);
         let fold = |fold: usize| {
-            let (held_out, fitted) = (0..earlier.len()).partition::<Vec<usize>, _>(|&place| fold_of[place] == fold);
-            let rows = |places: Vec<usize>| places.into_iter().map(|place| earlier[place]).collect();
-            Fold { fitted: rows(fitted), held_out: rows(held_out) }
+            let (held_out, fitted) = all.iter().partition(|&&row| block_of[row] % count == fold);
+            Fold { fitted, held_out }
         };
-        Self { folds: (0..count).map(fold).collect(), later }
+        Self { folds: (0..count).map(fold).collect(), judged: if is_later { later } else { all.clone() }, is_later }
     }
 }
