@@ -1,4 +1,4 @@
-//! Whether 90 % intervals cover the true probability of at least 90 % of the leads: overall, and in slices.
+//! Whether 90 % intervals cover the true probability of 90 % of the leads.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
@@ -16,12 +16,11 @@ const TRAINED: usize = 52_000;
 const TESTED: usize = 10_000;
 const NUMBERS: usize = 12;
 const SOURCES: usize = 5;
-/// Least coverage of intervals of 90 %, of all and of a slice, which has about 2,000 examples. In a world as smooth as
-/// this one they are wider than they need be: the rehearsal takes it to be rougher.
-const LEAST: f64 = 0.885;
-const LEAST_OF_SLICE: f64 = 0.87;
-/// Most coverage: an interval that always covers says nothing.
-const MOST: f64 = 0.985;
+/// How far the coverage of all may be from 90 %.
+const TOLERANCE: f64 = 0.015;
+/// Least coverage of a slice of about 2,000 examples. All of them share what one training got wrong, so that in one
+/// training slices differ; `make world` counts them over many.
+const LEAST_OF_SLICE: f64 = 0.8;
 
 /// A lead whose probability is a function of what is visible, and of nothing else.
 struct Known {
@@ -68,7 +67,7 @@ fn draw(count: usize, seed: u64) -> Vec<Known> {
 }
 
 #[test]
-fn at_least_ninety_in_a_hundred_intervals_contain_the_true_probability() {
+fn ninety_in_a_hundred_intervals_contain_the_true_probability() {
     let trained: Vec<Snapshot> = draw(TRAINED, 1).into_iter().map(|one| one.snapshot).collect();
     let view = FeatureView::learn(&trained);
     let set = TrainingSet::new(view.clone(), &trained);
@@ -92,7 +91,7 @@ fn at_least_ninety_in_a_hundred_intervals_contain_the_true_probability() {
         share
     };
     let all = coverage("all", &|_| true);
-    assert!((LEAST..MOST).contains(&all), "{all}");
+    assert!((all - 0.9).abs() <= TOLERANCE, "{all}");
     for part in 0..5 {
         let shares = [
             coverage(&format!("source {part}"), &|row| tested[row].source == part),

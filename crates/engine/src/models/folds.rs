@@ -34,14 +34,13 @@ pub fn later(leads: &[u64], instants: &[Timestamp], share: f64) -> Vec<bool> {
     leads.iter().map(|lead| later.contains(lead)).collect()
 }
 
-/// The fold of each of `rows`, 0 to `folds` − 1: neighbouring leads in the order of their first instant, folds of as
-/// equally many leads as can be.
+/// The fold of each example, 0 to `folds` − 1: leads dealt in turn in the order of their first instant.
 #[must_use]
-pub fn by_time(leads: &[u64], instants: &[Timestamp], rows: &[usize], folds: usize) -> Vec<usize> {
-    let order = in_order(rows.iter().map(|&row| (leads[row], instants[row])));
+pub fn in_turn(leads: &[u64], instants: &[Timestamp], folds: usize) -> Vec<usize> {
+    let order = in_order(leads.iter().copied().zip(instants.iter().copied()));
     let fold_of: HashMap<u64, usize> =
-        order.iter().enumerate().map(|(place, &(_, lead))| (lead, place * folds / order.len())).collect();
-    rows.iter().map(|&row| fold_of[&leads[row]]).collect()
+        order.iter().enumerate().map(|(place, &(_, lead))| (lead, place % folds)).collect();
+    leads.iter().map(|lead| fold_of[lead]).collect()
 }
 
 /// Leads with their first instants, in that order.
@@ -93,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn folds_by_time_are_neighbours_and_never_divide_a_lead() {
+    fn leads_are_dealt_in_the_order_of_time_and_never_divided() {
         let at = |day: i64| Timestamp::from_micros(day * 86_400_000_000).unwrap();
         let leads = [9, 1, 8, 2, 9, 7];
         let instants = [at(0), at(1), at(2), at(3), at(9), at(4)];
-        assert_eq!(by_time(&leads, &instants, &[0, 1, 2, 3, 4, 5], 5), [0, 1, 2, 3, 0, 4]);
-        assert_eq!(by_time(&leads, &instants, &[5, 4, 3, 0], 3), [2, 0, 1, 0]);
-        assert!(by_time(&leads, &instants, &[], 3).is_empty());
+        assert_eq!(in_turn(&leads, &instants, 3), [0, 1, 2, 0, 0, 1]);
+        assert_eq!(in_turn(&leads[..1], &instants[..1], 3), [0]);
+        assert!(in_turn(&[], &[], 3).is_empty());
     }
 
     #[test]

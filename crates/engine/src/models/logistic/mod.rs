@@ -26,7 +26,7 @@ pub const PENALTY: f64 = 1.0;
 /// Examples of one piece of work; fixed, so that sums do not depend on the threads.
 const CHUNK: usize = 2_048;
 /// When the fit has settled: what is left to gain is far below what a single example says.
-const SETTLED: Until = Until { steps: 300, least_decrease: 1e-6 };
+const SETTLED: Until = Until { steps: 300, least_decrease: 1e-7 };
 /// Times that a coefficient held at 0 may be let go; the fit has settled long before.
 const MAX_RELEASES: usize = 8;
 

@@ -3,9 +3,9 @@
 //! Owns: the division of a training set. Invariants: a lead is never divided; a fold's members do not see the examples
 //! that judge them. Deliberately absent: the members.
 //!
-//! Leads in the order of their first instants are cut into blocks of neighbours, which are dealt to the folds in turn:
-//! so every fold has leads of every season, as what is served has, and what the folds show holds for it. Whole
-//! stretches of time held out would show members that never saw a market like the one that they are judged by.
+//! Leads in the order of their first instants are dealt to the folds in turn: so every fold has leads of every season,
+//! as what is served has, and what the folds show holds for it. Whole stretches of time held out would show members
+//! that never saw a market like the one that they are judged by.
 
 use leadscore_domain::Timestamp;
 
@@ -13,8 +13,6 @@ use super::super::folds;
 
 /// Share of the leads that come before those that calibrate.
 const EARLIER: f64 = 0.8;
-/// Blocks of neighbouring leads in each fold.
-const BLOCKS: usize = 10;
 /// Examples below which there are most folds, and below which there are more than two, with their numbers: the fewer
 /// examples, the more each fit needs of them, and the cheaper it is.
 const FOLDS: [(usize, usize); 3] = [(10_000, 5), (50_000, 3), (usize::MAX, 2)];
@@ -49,9 +47,9 @@ impl Plan {
         let (later, earlier): (Vec<usize>, Vec<usize>) = all.iter().partition(|&&row| is_later[row]);
         let is_later = enough(&later) && enough(&earlier);
         let count = FOLDS.iter().find(|(below, _)| leads.len() < *below).map_or(2, |(_, folds)| *folds);
-        let block_of = folds::by_time(leads, instants, &all, count * BLOCKS);
+        let fold_of = folds::in_turn(leads, instants, count);
         let fold = |fold: usize| {
-            let (held_out, fitted) = all.iter().partition(|&&row| block_of[row] % count == fold);
+            let (held_out, fitted) = all.iter().partition(|&&row| fold_of[row] == fold);
             Fold { fitted, held_out }
         };
         Self { folds: (0..count).map(fold).collect(), judged: if is_later { later } else { all.clone() }, is_later }
