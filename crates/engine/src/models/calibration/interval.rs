@@ -11,10 +11,10 @@
 //!
 //! 1. **Another sample would have given another model.** The models of K folds, each without one of them, say by how
 //!    much: the delete-a-group jackknife, `(K − 1)/K · Σ (z_k − z̄)²` (B. Efron, R. Tibshirani, "An Introduction to
-//!    the Bootstrap", 1993, chapter 11), at every row of the slice that none of them saw. One row's figure has K − 1
-//!    degrees of freedom, so it is smoothed: a regression of the gamma family with a logarithmic link
-//!    (P. McCullagh, J. Nelder, "Generalized Linear Models", 1989, chapter 8) on what is known at serving time, the
-//!    members' disagreement and the log-odds.
+//!    the Bootstrap", 1993, chapter 11), at every row of the slice. All but one of the models saw the row; what a single
+//!    lead moves is far less than what a fold does. One row's figure has K − 1 degrees of freedom, so it is smoothed: a
+//!    regression of the gamma family with a logarithmic link (P. McCullagh, J. Nelder, "Generalized Linear Models",
+//!    1989, chapter 8) on what is known at serving time, the members' disagreement and the log-odds.
 //! 2. **A model stops short** of what it cannot tell from chance: its size is the one whose variance and squared bias
 //!    add up to the least. For Lipschitz functions of `d` columns together, variance falls with the size as `h^(−d)`
 //!    and squared bias as `h²`, so that at the best `h` the squared bias is `d/2` of the variance (C. Stone, "Optimal

@@ -46,9 +46,9 @@ impl Slice<'_> {
 pub struct CalibrationEvidence<'a> {
     /// Out-of-fold predictions of the examples before the later ones, where there are any: the map's prior.
     pub earlier: Option<Slice<'a>>,
-    /// Later examples that no member saw, with the mean log-odds of the fold models.
+    /// Later examples with the log-odds of the fold model that did not see them.
     pub later: Slice<'a>,
-    /// Log-odds of the later examples by each fold's model.
+    /// Log-odds of the later examples by each fold's model, all but one of which saw the example.
     pub folds: &'a [Vec<f64>],
     /// How much the members differ about each later example.
     pub disagreement: &'a [Disagreement],

@@ -5,11 +5,11 @@
 //! to everything. Deliberately absent: choices per data set.
 //!
 //! 1. Examples whose horizon is not over get the probability that they still convert (`censoring`).
-//! 2. Leads are put in the order of their first instants; the last fifth is set aside, the others are cut into folds
-//!    (`plan`).
+//! 2. Leads are dealt to folds in the order of their first instants (`plan`).
 //! 3. Every member is fitted to all folds but one and judged by that one, which gives the members' sizes and the
 //!    weights of the stack (`evidence`).
-//! 4. What the folds' members say of the last fifth gives calibration, interval and reference population (`assemble`).
+//! 4. What is said of the last fifth of the leads, by the fold's members that did not see them, gives calibration,
+//!    interval and reference population (`assemble`).
 //! 5. The members with a weight are fitted to all examples in the sizes found.
 
 mod alarms;
