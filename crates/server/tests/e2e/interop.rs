@@ -89,6 +89,7 @@ fn shows_its_card(folder: &Folder) {
 #[test]
 fn a_model_trained_elsewhere_becomes_a_member() {
     let folder = brokerage("2500");
+    #[expect(clippy::disallowed_methods, reason = "the program under test lives in real time")]
     let now = jiff::Timestamp::now();
     let until = (now - jiff::SignedDuration::from_hours(24 * 240)).to_string();
     let examples = folder.path("examples");

@@ -14,6 +14,9 @@ use crate::{
     features::{CHANNEL, FEATURES},
 };
 
+/// The slice that a row belongs to.
+type SliceOf<'a> = &'a dyn Fn(&BacktestRow) -> String;
+
 /// Least number of examples of a slice.
 pub const SLICE_MIN: usize = 500;
 /// What stands for a value that is not known.
@@ -46,7 +49,7 @@ pub(super) fn slices(rows: &[BacktestRow], snapshots: &[Snapshot]) -> Vec<Slice>
     let by_example: HashMap<(u64, Timestamp), &Snapshot> =
         snapshots.iter().map(|snapshot| ((snapshot.lead, snapshot.instant), snapshot)).collect();
     let mut slices = Vec::new();
-    let kinds: [(&'static str, &dyn Fn(&BacktestRow) -> String); 4] = [
+    let kinds: [(&'static str, SliceOf<'_>); 4] = [
         ("channel", &|row| by_example.get(&(row.lead, row.instant)).map_or_else(unknown, |one| channel(one))),
         ("market", &|row| banded(&by_example, row, "months_of_supply", &SUPPLY)),
         ("age of the lead", &|row| banded(&by_example, row, "created_days_since", &AGES)),

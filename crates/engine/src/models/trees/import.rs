@@ -266,7 +266,9 @@ fn find(named: &Named, view: &FeatureView) -> Result<Place, ImportError> {
         Value::String(text) if text == OTHER => Some(0),
         Value::String(text) => view.code(column, text),
         // A data frame may hold codes as floating-point numbers.
-        _ => value.as_f64().filter(|code| (0.0..f64::from(u32::MAX)).contains(code)).map(|code| code as u32),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.as_f64().filter(|code| (0.0..f64::from(u32::MAX)).contains(code)).map(|code| code as u32)
+        }
     };
     let codes = (!named.values.is_empty()).then(|| named.values.iter().map(code).collect());
     Ok(Place { column, codes })
