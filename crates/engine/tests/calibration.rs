@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
 use leadscore_engine::models::calibration::{
     Calibration, CalibrationEvidence, CalibrationKind, CalibrationMap, Disagreement, Slice, VennAbers,
 };
@@ -35,6 +40,20 @@ fn venn_abers_pairs_are_those_of_the_python_package() {
             }
         }
     }
+}
+
+#[test]
+fn the_python_package_still_says_what_is_known_of_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let run = |command: &mut Command| {
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    };
+    let environment = root.join("tests/python/requirements.txt");
+    let python = run(Command::new(root.join("scripts/python-venv")).arg(environment));
+    let said = run(Command::new(python.trim()).arg(root.join("tests/python/venn_abers_fixture.py")).arg("--check"));
+    assert!(said.contains("cases agree"), "{said}");
 }
 
 #[test]

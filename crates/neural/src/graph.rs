@@ -96,7 +96,7 @@ fn sums(parameters: &Parameters, mask: &Tensor<2>, batch: &Batch) -> Tensor<2> {
     numbers + batch.codes.clone().matmul(categories(parameters, mask))
 }
 
-/// Log-odds of each row by head: rows × heads. `dropout` holds factors on the first layer: rows × heads × hidden.
+/// Log-odds of each row by head: rows × heads. `dropout` holds factors on the first layer: rows × 1 × hidden.
 pub(crate) fn forward(
     parameters: &Parameters,
     mask: &Tensor<2>,

@@ -112,7 +112,7 @@ pub struct MemberSummary {
 pub enum Evidence {
     /// Every example, each predicted by members that never saw its lead.
     OutOfFold,
-    /// The later leads, predicted by the members of every fold.
+    /// The later leads, each predicted by members that never saw it.
     LaterLeads,
 }
 

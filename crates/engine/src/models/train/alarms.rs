@@ -6,11 +6,12 @@
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::{TrainError, TrainOptions, TrainingSet};
 use crate::{
     evaluate::auc,
-    features::ColumnKind,
+    features::{Column, ColumnKind},
     models::{
         folds,
         logistic::Logistic,
@@ -34,28 +35,41 @@ const SIGMAS: f64 = 3.0;
 pub(super) fn columns(set: &TrainingSet) -> Result<(), TrainError> {
     let known: Vec<usize> = (0..set.observed.len()).filter(|&row| set.observed[row].complete).collect();
     let labels: Vec<bool> = known.iter().map(|&row| set.observed[row].converted_after_us.is_some()).collect();
-    for (index, column) in set.matrix.columns.iter().enumerate() {
+    let alone = |(index, column): (usize, &Column)| {
         let values: Vec<f32> = known.iter().map(|&row| set.matrix.row(row)[index]).collect();
-        let auc = match column.kind {
+        match column.kind {
             ColumnKind::Numeric => of_numbers(&values, &labels),
             ColumnKind::Categorical { cardinality } => of_categories(&values, &labels, cardinality),
-        };
-        if auc > TELLS {
-            return Err(TrainError::Leak { column: column.name.clone(), auc });
         }
+    };
+    let columns = &set.matrix.columns;
+    let aucs: Vec<f64> = columns.par_iter().enumerate().map(alone).collect();
+    match columns.iter().zip(aucs).find(|(_, auc)| *auc > TELLS) {
+        Some((column, auc)) => Err(TrainError::Leak { column: column.name.clone(), auc }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// The better of both directions, a missing value standing at either end.
+/// The better of both directions, the missing values standing at either end.
 fn of_numbers(values: &[f32], labels: &[bool]) -> f64 {
-    let with_missing = |end: f32| -> f64 {
-        let filled: Vec<f64> =
-            values.iter().map(|value| f64::from(if value.is_nan() { end } else { *value })).collect();
-        let auc = auc(labels, &filled);
+    let known = || values.iter().zip(labels).filter(|(value, _)| !value.is_nan());
+    let (known_labels, known_values): (Vec<bool>, Vec<f64>) =
+        known().map(|(&value, &label)| (label, f64::from(value))).unzip();
+    let counts = |labels: &[bool]| {
+        let won = labels.iter().filter(|&&label| label).count() as f64;
+        [won, labels.len() as f64 - won]
+    };
+    let ([won, lost], [known_won, known_lost]) = (counts(labels), counts(&known_labels));
+    let [missing_won, missing_lost] = [won - known_won, lost - known_lost];
+    // Pairs of one that converted and one that did not, in their order; a tie is half a pair.
+    let within =
+        if known_won * known_lost > 0.0 { auc(&known_labels, &known_values) * known_won * known_lost } else { 0.0 }
+            + missing_won * missing_lost / 2.0;
+    let with_missing = |across: f64| {
+        let auc = (within + across) / (won * lost);
         auc.max(1.0 - auc)
     };
-    with_missing(f32::MIN).max(with_missing(f32::MAX))
+    with_missing(known_won * missing_lost).max(with_missing(missing_won * known_lost))
 }
 
 /// By the share of conversions of a category among every other example, the rest being judged: a category's own
@@ -94,10 +108,9 @@ pub(super) fn shuffled(set: &TrainingSet, options: &TrainOptions) -> Result<(), 
         matrix: &set.matrix.select(&fitted_rows),
         targets: &targets,
         leads: &fitted.iter().map(|&place| leads[place]).collect::<Vec<_>>(),
-        instants: &fitted_rows.iter().map(|&row| set.instants[row]).collect::<Vec<_>>(),
     };
-    let trees =
-        Trees::fit(&examples, &(0..fitted.len()).collect::<Vec<_>>(), ROUNDS, options.work(fitted.len()))?.trees;
+    let every: Vec<usize> = (0..fitted.len()).collect();
+    let trees = Trees::fit(&examples, &every, ROUNDS, options.work(fitted.len()))?.trees;
     let logistic = Logistic::fit(examples.matrix, &targets, PENALTY);
     let judged_labels: Vec<bool> = judged.iter().map(|&place| labels[place]).collect();
     let positives = judged_labels.iter().filter(|&&label| label).count() as f64;

@@ -9,7 +9,7 @@
 //! 3. Every member is fitted to all folds but one and judged by that one, which gives the members' sizes and the
 //!    weights of the stack (`evidence`).
 //! 4. What is said of the last fifth of the leads, by the fold's members that did not see them, gives calibration,
-//!    interval and reference population (`assemble`).
+//!    interval and reference population (`assemble`); where the leads all came at once, what is said of all of them.
 //! 5. The members with a weight are fitted to all examples in the sizes found.
 
 mod alarms;
@@ -78,7 +78,7 @@ impl TrainingSet {
 
     /// The examples as boosting takes them.
     fn examples<'a>(&'a self, targets: &'a [f32]) -> trees::Examples<'a> {
-        trees::Examples { matrix: &self.matrix, targets, leads: &self.leads, instants: &self.instants }
+        trees::Examples { matrix: &self.matrix, targets, leads: &self.leads }
     }
 
     /// Whether `rows` hold enough known outcomes of either kind to decide anything.
@@ -241,7 +241,7 @@ pub fn train(set: &TrainingSet, options: &TrainOptions, progress: &dyn Fn(Progre
     if options.shuffle_alarm {
         alarms::shuffled(set, options)?;
     }
-    let plan = plan::Plan::new(&set.leads, &set.instants, |rows| set.has_outcomes(rows));
+    let plan = plan::Plan::new(&set.leads, &set.instants, options.horizon_us, |rows| set.has_outcomes(rows));
     let guest = options.imported.as_deref().map(|imported| Guest::read(imported, set)).transpose()?;
     let evidence = evidence::gather(set, &targets, &plan, guest.as_ref(), options, progress)?;
     progress(Progress { step: "fitting all examples", percent: evidence::PERCENT.end as u8 });

@@ -22,8 +22,8 @@ const FOLDS: [(usize, usize); 3] = [(10_000, 5), (50_000, 3), (usize::MAX, 2)];
 pub(super) struct Plan {
     /// One entry per fold.
     pub(super) folds: Vec<Fold>,
-    /// Rows of the later leads, which calibrate by what members say that did not see them; all rows where the later
-    /// leads have too few outcomes.
+    /// Rows of the later leads, which calibrate by what members say that did not see them; all rows where no leads are
+    /// later or they have too few outcomes.
     pub(super) judged: Vec<usize>,
     /// Whether these are the later leads.
     pub(super) is_later: bool,
@@ -40,12 +40,18 @@ pub(super) struct Fold {
 
 impl Plan {
     /// Divides leads in the order of their first instants. `enough` says whether rows hold outcomes enough to
-    /// calibrate.
-    pub(super) fn new(leads: &[u64], instants: &[Timestamp], enough: impl Fn(&[usize]) -> bool) -> Self {
+    /// calibrate. Leads that all came within one horizon, in microseconds, are of one market: none of them is later.
+    pub(super) fn new(
+        leads: &[u64],
+        instants: &[Timestamp],
+        horizon_us: i64,
+        enough: impl Fn(&[usize]) -> bool,
+    ) -> Self {
         let all: Vec<usize> = (0..leads.len()).collect();
         let is_later = folds::later(leads, instants, EARLIER);
         let (later, earlier): (Vec<usize>, Vec<usize>) = all.iter().partition(|&&row| is_later[row]);
-        let is_later = enough(&later) && enough(&earlier);
+        let span_us = instants.iter().max().zip(instants.iter().min()).map_or(0, |(last, first)| last.since(*first));
+        let is_later = span_us >= horizon_us && enough(&later) && enough(&earlier);
         let count = FOLDS.iter().find(|(below, _)| leads.len() < *below).map_or(2, |(_, folds)| *folds);
         let fold_of = folds::in_turn(leads, instants, count);
         let fold = |fold: usize| {

@@ -8,6 +8,8 @@ use std::{
 
 use leadscore_domain::{AttributeValue, time::DAY_US};
 
+use leadscore_domain::Timestamp;
+
 use super::*;
 use crate::{
     examples::{Observed, Snapshot},
@@ -81,7 +83,6 @@ struct World {
     matrix: Matrix,
     targets: Vec<f32>,
     leads: Vec<u64>,
-    instants: Vec<Timestamp>,
 }
 
 impl World {
@@ -122,17 +123,11 @@ impl World {
             });
         }
         let view = FeatureView::learn(&snapshots);
-        Self {
-            matrix: view.encode(&snapshots),
-            view,
-            targets,
-            leads: snapshots.iter().map(|one| one.lead).collect(),
-            instants: snapshots.iter().map(|one| one.instant).collect(),
-        }
+        Self { matrix: view.encode(&snapshots), view, targets, leads: snapshots.iter().map(|one| one.lead).collect() }
     }
 
     fn examples(&self) -> Examples<'_> {
-        Examples { matrix: &self.matrix, targets: &self.targets, leads: &self.leads, instants: &self.instants }
+        Examples { matrix: &self.matrix, targets: &self.targets, leads: &self.leads }
     }
 
     fn write(&self, folder: &Folder) {

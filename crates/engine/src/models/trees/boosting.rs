@@ -18,7 +18,7 @@ use hessboost::{
 use super::{
     Examples, TreesError, Work,
     interchange::{self, Boosted, Categories},
-    statistics::{Order, Statistic},
+    statistics::{Parts, Statistic},
 };
 use crate::features::{Column, ColumnKind, Direction, monotone};
 
@@ -26,7 +26,10 @@ use crate::features::{Column, ColumnKind, Direction, monotone};
 const LEARNING_RATE: f64 = 0.06;
 /// Step size from [`MANY`] examples on, where there are enough examples for every tree to be sure of its leaves.
 const LEARNING_RATE_MANY: f64 = 0.1;
-/// Examples from which steps are larger, and one hold-out takes the place of folds.
+/// Bins of a number; fewer from [`MANY`] examples on, where finding the best of them would cost most of the time.
+const BINS: usize = 256;
+const BINS_MANY: usize = 128;
+/// Examples from which steps are larger and bins fewer.
 pub(crate) const MANY: usize = 50_000;
 /// Leaves of a tree, which grows at its best leaf first.
 const LEAVES: usize = 16;
@@ -54,6 +57,7 @@ pub(crate) fn recorded(examples: usize, rounds: usize) -> BTreeMap<String, f64> 
     [
         ("rounds", rounds as f64),
         ("eta", learning_rate(examples)),
+        ("max_bin", bins(examples) as f64),
         ("max_leaves", LEAVES as f64),
         ("max_depth", DEPTH as f64),
         ("min_child_weight", MIN_CHILD_WEIGHT),
@@ -69,6 +73,10 @@ pub(crate) fn recorded(examples: usize, rounds: usize) -> BTreeMap<String, f64> 
 
 const fn learning_rate(examples: usize) -> f64 {
     if examples < MANY { LEARNING_RATE } else { LEARNING_RATE_MANY }
+}
+
+const fn bins(examples: usize) -> usize {
+    if examples < MANY { BINS } else { BINS_MANY }
 }
 
 /// A model in the served form of XGBoost's JSON format, and the number of its rounds.
@@ -122,7 +130,7 @@ impl Training {
     fn new(examples: &Examples<'_>, rows: &[usize], seed: u64) -> Result<Self, TreesError> {
         let matrix = examples.matrix;
         let targets: Vec<f32> = rows.iter().map(|&row| examples.targets[row]).collect();
-        let order = Order::new(examples, rows, seed);
+        let parts = Parts::new(examples, rows, seed);
         let (mut columns, mut types) = (Vec::new(), Vec::new());
         let (mut statistics, mut of_rows) = (Vec::new(), Vec::new());
         for (index, column) in matrix.columns.iter().enumerate() {
@@ -137,7 +145,7 @@ impl Training {
                     types.push(FeatureType::Categorical);
                     if cardinality >= STATISTIC_FROM {
                         let Statistic { of_rows: values, of_codes } =
-                            Statistic::new(&codes, &targets, cardinality, &order);
+                            Statistic::new(&codes, &targets, cardinality, &parts);
                         statistics.push(Boosted::Statistic { of: index, of_codes });
                         of_rows.push(values);
                     }
@@ -203,14 +211,15 @@ fn parameters(view: &[Column], columns: &[Boosted], work: Work) -> Result<Traini
         (None, _) | (_, ColumnKind::Categorical { .. }) => Monotone::None,
     });
     let mut directions: Vec<Monotone> = directions.collect();
-    // More of a category's earlier leads converted: that never speaks against the next. Trees that may say so learn
-    // the noise of the early rows.
+    // More of a category's other leads converted: that never speaks against a lead. Trees that may say so read its own
+    // target from what is missing in its statistic.
     directions.resize(columns.len(), Monotone::Increasing);
     TrainingParams::builder()
         .objective(Objective::BinaryLogistic(RegLoss::default()))
         .eval_metric(EvalMetric::LogLoss)
         .tree_method(TreeMethod::Hist)
         .grow_policy(GrowPolicy::LossGuide)
+        .max_bin(bins(work.examples))
         .max_leaves(LEAVES)
         .max_depth(DEPTH)
         .eta(learning_rate(work.examples))

@@ -19,7 +19,6 @@ use hessboost::{
     model::{BoostedModel, ModelFormat},
     tree::RegTree,
 };
-use leadscore_domain::Timestamp;
 use thiserror::Error;
 
 pub(crate) use self::boosting::recorded;
@@ -71,8 +70,6 @@ pub(crate) struct Examples<'a> {
     pub(crate) targets: &'a [f32],
     /// Token of the lead of each example: none of its examples counts in the statistics of another one's.
     pub(crate) leads: &'a [u64],
-    /// The instant of each example, which orders the statistics.
-    pub(crate) instants: &'a [Timestamp],
 }
 
 /// Freshly fitted trees with their file.

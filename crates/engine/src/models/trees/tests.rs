@@ -53,8 +53,7 @@ fn all(examples: &Examples<'_>) -> Vec<usize> {
 /// Fits with a lead for each row, all at one instant.
 fn fit(matrix: &Matrix, targets: &[f32], work: Work) -> Fitted {
     let leads: Vec<u64> = (0..targets.len() as u64).collect();
-    let instants = vec![Timestamp::default(); targets.len()];
-    let examples = Examples { matrix, targets, leads: &leads, instants: &instants };
+    let examples = Examples { matrix, targets, leads: &leads };
     Trees::fit(&examples, &all(&examples), ROUNDS, work).unwrap()
 }
 
@@ -182,8 +181,7 @@ fn soft_targets_are_learned_as_probabilities() {
     let (matrix, _) = table(700, 4);
     let targets: Vec<f32> = (0..700).map(|row| if matrix.row(row)[0] > 0.0 { 0.7 } else { 0.2 }).collect();
     let leads: Vec<u64> = (0..700).collect();
-    let instants = vec![Timestamp::default(); 700];
-    let examples = Examples { matrix: &matrix, targets: &targets, leads: &leads, instants: &instants };
+    let examples = Examples { matrix: &matrix, targets: &targets, leads: &leads };
     let (watched, fitted): (Vec<usize>, Vec<usize>) = (0..700).partition(|row| row % 5 == 0);
     let found = Trees::fit_watched(&examples, &fitted, &watched, work(4)).unwrap();
     assert!(found.rounds > 20, "{}", found.rounds);
@@ -198,8 +196,7 @@ fn watching_keeps_the_best_rounds() {
     let (matrix, labels) = table(700, 8);
     let targets = hard_targets(&labels);
     let leads: Vec<u64> = (0..700).collect();
-    let instants = vec![Timestamp::default(); 700];
-    let examples = Examples { matrix: &matrix, targets: &targets, leads: &leads, instants: &instants };
+    let examples = Examples { matrix: &matrix, targets: &targets, leads: &leads };
     let (watched, fitted): (Vec<usize>, Vec<usize>) = (0..700).partition(|row| row % 4 == 0);
     let found = Trees::fit_watched(&examples, &fitted, &watched, work(8)).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&found.file).unwrap();
@@ -209,8 +206,7 @@ fn watching_keeps_the_best_rounds() {
     let rows: Vec<u64> = fitted.iter().map(|&row| row as u64).collect();
     let part = matrix.select(&fitted);
     let of_part: Vec<f32> = fitted.iter().map(|&row| targets[row]).collect();
-    let instants = vec![Timestamp::default(); fitted.len()];
-    let examples = Examples { matrix: &part, targets: &of_part, leads: &rows, instants: &instants };
+    let examples = Examples { matrix: &part, targets: &of_part, leads: &rows };
     assert!(Trees::fit(&examples, &all(&examples), found.rounds, work(8)).unwrap().file == found.file);
 }
 
