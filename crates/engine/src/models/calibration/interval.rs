@@ -19,7 +19,8 @@
 //!    add up to the least. For Lipschitz functions of `d` columns together, variance falls with the size as `h^(−d)`
 //!    and squared bias as `h²`, so that at the best `h` the squared bias is `d/2` of the variance (C. Stone, "Optimal
 //!    global rates of convergence for nonparametric regression", Annals of Statistics 10, 1982). [`INTERACTING`]
-//!    columns are taken to act together; see decision 5 for how well that does.
+//!    columns are taken to act together: as many as the trees ask on the way to one of 16 leaves. See decision 5 for how
+//!    well that does.
 //! 3. **What all models miss together**: by how much the means of cells of leads alike in score and disagreement differ from
 //!    their predictions beyond chance and beyond 1, by the moment estimator of R. DerSimonian and N. Laird, "Meta-
 //!    analysis in clinical trials", 1986. Chance is counted in leads, since the examples of one are not independent.
@@ -42,7 +43,7 @@ const COVERAGE: f64 = 0.9;
 /// Standard deviation of the logistic distribution with scale 1: π / √3.
 const LOGISTIC_SD: f64 = 1.813_799_364_234_217_8;
 /// Columns that act together.
-const INTERACTING: f64 = 3.0;
+const INTERACTING: f64 = 4.0;
 /// Variance and squared bias of a model of the best size over its variance.
 const BALANCE: f64 = 1.0 + INTERACTING / 2.0;
 /// Terms of the regression of the variance.

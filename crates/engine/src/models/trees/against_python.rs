@@ -197,7 +197,7 @@ fn xgboost_reads_our_trees_and_agrees() {
     let mut parameters: serde_json::Map<_, _> =
         recorded(rows, ROUNDS).into_iter().map(|(name, value)| (name, value.into())).collect();
     parameters.retain(|name, _| !matches!(name.as_str(), "early_stopping_rounds" | "rounds"));
-    for whole in ["max_leaves", "max_depth"] {
+    for whole in ["max_bin", "max_leaves", "max_depth"] {
         let value = parameters[whole].as_f64().unwrap();
         parameters[whole] = (value as u64).into();
     }
