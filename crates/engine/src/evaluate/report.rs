@@ -280,7 +280,10 @@ fn put_plots(html: &mut String, report: &Report) {
         put(html, format_args!("<figure><h3>{name}</h3><figcaption>{caption}</figcaption>\n{svg}</figure>\n"));
     }
     html.push_str("</div>\n<h2>What moves the score</h2>\n<figure class=\"wide\"><figcaption>");
-    html.push_str("Mean absolute contribution of a column to the log-odds, by the path method (Saabas 2014).");
+    html.push_str(
+        "Mean absolute contribution of a column to the log-odds: Shapley values of the logistic member and the trees, \
+         Aumann–Shapley values of the net.",
+    );
     put(html, format_args!("</figcaption>\n{}</figure>\n", plots::importance(&backtest.importance)));
 }
 

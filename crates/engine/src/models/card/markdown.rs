@@ -86,7 +86,10 @@ fn members(text: &mut String, card: &Card) {
         "examples held out from it.\n\n| member | weight | log-loss | AUC | size |\n|---|---:|---:|---:|---|\n",
     );
     for member in &card.members {
-        let size: Vec<String> = member.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        // What a mean of logarithms left behind is not shown.
+        let short = |value: f64| (value * 1e6).round() / 1e6;
+        let size: Vec<String> =
+            member.parameters.iter().map(|(name, &value)| format!("{name} {}", short(value))).collect();
         let figure = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| number(value, 4));
         let (weight, loss, auc) = (number(member.weight, 3), figure(member.log_loss), figure(member.auc));
         put(text, format_args!("| {} | {weight} | {loss} | {auc} | {} |\n", member.name, cell(&size.join(", "))));
