@@ -129,3 +129,28 @@ pub(super) fn shuffled(set: &TrainingSet, options: &TrainOptions) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// As if every missing value stood there.
+        #[test]
+        fn missing_values_stand_at_either_end(
+            rows in prop::collection::vec((prop::option::of(0u8..6), any::<bool>()), 2..60),
+        ) {
+            let labels: Vec<bool> = rows.iter().map(|row| row.1).collect();
+            prop_assume!(labels.contains(&true) && labels.contains(&false));
+            let values: Vec<f32> = rows.iter().map(|row| row.0.map_or(f32::NAN, f32::from)).collect();
+            let filled = |end: f64| {
+                let known: Vec<f64> = rows.iter().map(|row| row.0.map_or(end, f64::from)).collect();
+                let found = auc(&labels, &known);
+                found.max(1.0 - found)
+            };
+            prop_assert!((of_numbers(&values, &labels) - filled(-1.0).max(filled(9.0))).abs() < 1e-12);
+        }
+    }
+}

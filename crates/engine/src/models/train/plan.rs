@@ -61,3 +61,37 @@ impl Plan {
         Self { folds: (0..count).map(fold).collect(), judged: if is_later { later } else { all.clone() }, is_later }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use leadscore_domain::time::DAY_US;
+
+    use super::*;
+
+    fn plan(days_between: i64) -> Plan {
+        let leads: Vec<u64> = (0..100).collect();
+        let at = |lead: &u64| Timestamp::from_micros(*lead as i64 * days_between * DAY_US).unwrap();
+        let instants: Vec<Timestamp> = leads.iter().map(at).collect();
+        Plan::new(&leads, &instants, 150 * DAY_US, |rows| rows.len() >= 20)
+    }
+
+    #[test]
+    fn the_later_leads_judge_only_where_they_came_after_a_horizon() {
+        let [at_once, dated] = [plan(1), plan(2)];
+        assert!(!at_once.is_later && dated.is_later);
+        assert_eq!(at_once.judged, (0..100).collect::<Vec<_>>());
+        assert_eq!(dated.judged, (80..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_row_is_held_out_once_by_members_that_were_not_fitted_to_it() {
+        let plan = plan(1);
+        let mut held_out: Vec<usize> = plan.folds.iter().flat_map(|fold| fold.held_out.iter().copied()).collect();
+        held_out.sort_unstable();
+        assert_eq!(held_out, (0..100).collect::<Vec<_>>());
+        for fold in &plan.folds {
+            assert!(fold.held_out.iter().all(|row| !fold.fitted.contains(row)));
+            assert_eq!(fold.held_out.len() + fold.fitted.len(), 100);
+        }
+    }
+}

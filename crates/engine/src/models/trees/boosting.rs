@@ -18,7 +18,7 @@ use hessboost::{
 use super::{
     Examples, TreesError, Work,
     interchange::{self, Boosted, Categories},
-    statistics::{Parts, Statistic},
+    statistics::{self, Statistic},
 };
 use crate::features::{Column, ColumnKind, Direction, monotone};
 
@@ -130,7 +130,7 @@ impl Training {
     fn new(examples: &Examples<'_>, rows: &[usize], seed: u64) -> Result<Self, TreesError> {
         let matrix = examples.matrix;
         let targets: Vec<f32> = rows.iter().map(|&row| examples.targets[row]).collect();
-        let parts = Parts::new(examples, rows, seed);
+        let parts = statistics::parts(examples, rows, seed);
         let (mut columns, mut types) = (Vec::new(), Vec::new());
         let (mut statistics, mut of_rows) = (Vec::new(), Vec::new());
         for (index, column) in matrix.columns.iter().enumerate() {

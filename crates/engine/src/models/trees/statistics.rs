@@ -18,15 +18,9 @@ const PARTS: usize = 5;
 /// Weight of the prior, in rows.
 const PRIOR_WEIGHT: f64 = 1.0;
 
-/// The part of each training row: that of its lead, as the seed has it.
-pub(super) struct Parts(Vec<usize>);
-
-impl Parts {
-    /// Deals the leads of `rows`.
-    pub(super) fn new(examples: &Examples<'_>, rows: &[usize], seed: u64) -> Self {
-        let part = |&row: &usize| (mix(seed ^ mix(examples.leads[row])) % PARTS as u64) as usize;
-        Self(rows.iter().map(part).collect())
-    }
+/// The part of each of `rows`, 0 to [`PARTS`] − 1: that of its lead, as the seed has it.
+pub(super) fn parts(examples: &Examples<'_>, rows: &[usize], seed: u64) -> Vec<usize> {
+    rows.iter().map(|&row| (mix(seed ^ mix(examples.leads[row])) % PARTS as u64) as usize).collect()
 }
 
 /// Sum and number of targets.
@@ -40,6 +34,13 @@ impl Tally {
     fn add(&mut self, target: f32) {
         self.sum += f64::from(target);
         self.count += 1.0;
+    }
+
+    /// Of all parts but one; what is left out is not taken off, so that nothing of it remains in rounding.
+    fn sum(parts: &[Self; PARTS], left_out: Option<usize>) -> Self {
+        let counted = parts.iter().enumerate().filter(|&(part, _)| Some(part) != left_out);
+        counted
+            .fold(Self::default(), |total, (_, one)| Self { sum: total.sum + one.sum, count: total.count + one.count })
     }
 
     /// The mean, drawn towards `prior`.
@@ -58,30 +59,26 @@ pub(super) struct Statistic {
 }
 
 impl Statistic {
-    /// The statistic of `codes` and `targets`, one of each per training row; codes are NaN or below `cardinality`.
-    pub(super) fn new(codes: &[f32], targets: &[f32], cardinality: u32, parts: &Parts) -> Self {
-        let without = |part: usize| of_codes(codes, targets, cardinality, |place| parts.0[place] != part);
-        let seen: [Vec<f32>; PARTS] = std::array::from_fn(without);
-        let of_row = |(code, &part): (&f32, &usize)| if code.is_nan() { f32::NAN } else { seen[part][*code as usize] };
-        Self {
-            of_rows: codes.iter().zip(&parts.0).map(of_row).collect(),
-            of_codes: of_codes(codes, targets, cardinality, |_| true),
+    /// The statistic of `codes` and `targets`, with their `parts`, one of each per training row; codes are NaN or below
+    /// `cardinality`.
+    pub(super) fn new(codes: &[f32], targets: &[f32], cardinality: u32, parts: &[usize]) -> Self {
+        let mut all = [Tally::default(); PARTS];
+        let mut by_code = vec![all; cardinality as usize];
+        for ((code, &target), &part) in codes.iter().zip(targets).zip(parts) {
+            all[part].add(target);
+            if !code.is_nan() {
+                by_code[*code as usize][part].add(target);
+            }
         }
+        let of_codes = |left_out: Option<usize>| -> Vec<f32> {
+            let prior = Tally::sum(&all, left_out).smoothed(0.5);
+            by_code.iter().map(|tallies| Tally::sum(tallies, left_out).smoothed(prior) as f32).collect()
+        };
+        let without: [Vec<f32>; PARTS] = std::array::from_fn(|part| of_codes(Some(part)));
+        let of_row =
+            |(code, &part): (&f32, &usize)| if code.is_nan() { f32::NAN } else { without[part][*code as usize] };
+        Self { of_rows: codes.iter().zip(parts).map(of_row).collect(), of_codes: of_codes(None) }
     }
-}
-
-/// The statistic of each code over the rows at the places that count.
-fn of_codes(codes: &[f32], targets: &[f32], cardinality: u32, counts: impl Fn(usize) -> bool) -> Vec<f32> {
-    let mut tallies = vec![Tally::default(); cardinality as usize];
-    let mut all = Tally::default();
-    for (_, (code, &target)) in codes.iter().zip(targets).enumerate().filter(|(place, _)| counts(*place)) {
-        all.add(target);
-        if !code.is_nan() {
-            tallies[*code as usize].add(target);
-        }
-    }
-    let prior = all.smoothed(0.5);
-    tallies.into_iter().map(|tally| tally.smoothed(prior) as f32).collect()
 }
 
 #[cfg(test)]
@@ -91,15 +88,15 @@ mod tests {
     use super::*;
     use crate::models::Matrix;
 
-    fn dealt(leads: &[u64]) -> Parts {
+    fn dealt(leads: &[u64]) -> Vec<usize> {
         let examples = Examples { matrix: &Matrix::default(), targets: &[], leads };
-        Parts::new(&examples, &(0..leads.len()).collect::<Vec<_>>(), 7)
+        parts(&examples, &(0..leads.len()).collect::<Vec<_>>(), 7)
     }
 
     #[test]
     fn a_row_sees_the_leads_of_its_code_in_the_other_parts() {
         let codes = [1.0, 1.0, 2.0, 1.0, f32::NAN];
-        let found = Statistic::new(&codes, &[1.0, 1.0, 0.0, 0.25, 1.0], 4, &Parts(vec![0, 0, 1, 2, 3]));
+        let found = Statistic::new(&codes, &[1.0, 1.0, 0.0, 0.25, 1.0], 4, &[0, 0, 1, 2, 3]);
         let smoothed = |sum: f64, count: f64, prior: f64| ((sum + prior) / (count + 1.0)) as f32;
         let without = |sum: f64, count: f64| (sum + 0.5) / (count + 1.0);
         let first = smoothed(0.25, 1.0, without(1.25, 3.0));
@@ -116,7 +113,7 @@ mod tests {
     #[test]
     fn leads_are_dealt_evenly_and_never_divided() {
         let leads: Vec<u64> = (0..5_000).map(|row| row / 2).collect();
-        let Parts(parts) = dealt(&leads);
+        let parts = dealt(&leads);
         assert!(parts.chunks(2).all(|lead| lead[0] == lead[1]));
         for part in 0..PARTS {
             let share = parts.iter().filter(|&&one| one == part).count();
