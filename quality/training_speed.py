@@ -33,15 +33,15 @@ TREES = {
     "reg_lambda": 5,
     "subsample": 0.8,
     "colsample_bytree": 0.8,
-    "early_stopping_rounds": 40,
+    "early_stopping_rounds": 24,
 }
 NET = {
     "hidden_layer_sizes": (96, 96),
-    "learning_rate_init": 2e-3,
+    "learning_rate_init": 8e-3,
     "batch_size": 512,
     "max_iter": 60,
     "early_stopping": True,
-    "n_iter_no_change": 5,
+    "n_iter_no_change": 2,
 }
 
 

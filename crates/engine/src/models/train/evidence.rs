@@ -84,13 +84,12 @@ pub(super) fn gather(
     progress: &dyn Fn(Progress),
 ) -> Result<Evidence, TrainError> {
     let mut fits = Vec::with_capacity(plan.folds.len());
-    // A thread for each fold keeps the processors busier than threads that share every fit.
+    // A thread for each member keeps the processors busier than threads that share every fit.
     let alone = TrainOptions { threads: 1, ..options.clone() };
     for folds in plan.folds.chunks(options.threads.max(1)) {
         let done = PERCENT.start + PERCENT.len() * fits.len() / plan.folds.len();
         progress(Progress { step: "fitting folds", percent: done as u8 });
-        let how = if folds.len() > 1 { &alone } else { options };
-        fits.extend(folds.par_iter().map(|fold| fit(set, targets, fold, how)).collect::<Result<Vec<_>, _>>()?);
+        fits.extend(folds.par_iter().map(|fold| fit(set, targets, fold, &alone)).collect::<Result<Vec<_>, _>>()?);
     }
     for (members, _) in &mut fits {
         members.imported = guest.map(|guest| guest.trees.clone());
@@ -136,11 +135,13 @@ fn fit(
     options: &TrainOptions,
 ) -> Result<(Members, Sizes), TrainError> {
     let work = options.work(set.matrix.rows());
-    let (logistic, penalty) = fit_logistic(set, targets, fold);
-    let trees::Fitted { trees, rounds, .. } =
-        Trees::fit_watched(&set.examples(targets), &fold.fitted, &fold.held_out, work)?;
     let net = NetOptions { seed: options.seed, threads: options.threads, epochs: None };
-    let (net, epochs) = Net::fit(&set.matrix, targets, &fold.fitted, Some(&fold.held_out), net)?;
+    let fit_net = || Net::fit(&set.matrix, targets, &fold.fitted, Some(&fold.held_out), net);
+    let fit_trees = || Trees::fit_watched(&set.examples(targets), &fold.fitted, &fold.held_out, work);
+    // The longest first.
+    let (net, (trees, (logistic, penalty))) =
+        rayon::join(fit_net, || rayon::join(fit_trees, || fit_logistic(set, targets, fold)));
+    let ((net, epochs), trees::Fitted { trees, rounds, .. }) = (net?, trees?);
     let members = Members { logistic: Some(logistic), trees: Some(trees), net: Some(net), imported: None };
     Ok((members, Sizes { penalty, rounds, epochs }))
 }

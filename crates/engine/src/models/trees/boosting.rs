@@ -49,8 +49,11 @@ const MIN_CATEGORY: usize = 20;
 const STATISTIC_FROM: u32 = 5;
 /// Most rounds.
 const MAX_ROUNDS: usize = 1_000;
-/// Rounds without improvement of the log-loss after which boosting stops.
+/// Rounds without improvement of the log-loss after which boosting stops; as many as go equally far with larger steps.
 const PATIENCE: NonZeroUsize = NonZeroUsize::new(40).expect("not zero");
+const PATIENCE_MANY: NonZeroUsize = NonZeroUsize::new(24).expect("not zero");
+/// Most watched examples that decide when to stop.
+const MAX_DECIDING: usize = 10_000;
 
 /// The parameters for so many examples as recorded in the manifest, by XGBoost's names.
 pub(crate) fn recorded(examples: usize, rounds: usize) -> BTreeMap<String, f64> {
@@ -64,7 +67,7 @@ pub(crate) fn recorded(examples: usize, rounds: usize) -> BTreeMap<String, f64> 
         ("lambda", L2),
         ("subsample", ROW_SHARE),
         ("colsample_bytree", COLUMN_SHARE),
-        ("early_stopping_rounds", PATIENCE.get() as f64),
+        ("early_stopping_rounds", patience(examples).get() as f64),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
@@ -77,6 +80,10 @@ const fn learning_rate(examples: usize) -> f64 {
 
 const fn bins(examples: usize) -> usize {
     if examples < MANY { BINS } else { BINS_MANY }
+}
+
+const fn patience(examples: usize) -> NonZeroUsize {
+    if examples < MANY { PATIENCE } else { PATIENCE_MANY }
 }
 
 /// A model in the served form of XGBoost's JSON format, and the number of its rounds.
@@ -103,9 +110,10 @@ pub(super) fn watched(
 ) -> Result<Boost, TreesError> {
     let training = Training::new(examples, fitted, work.seed)?;
     let parameters = parameters(&examples.matrix.columns, &training.columns, work)?;
+    let deciding: Vec<usize> = watched.iter().copied().step_by(watched.len().div_ceil(MAX_DECIDING).max(1)).collect();
     let trained = Trainer::new(&parameters, &training.table, MAX_ROUNDS)
-        .eval(&training.served(examples, watched)?, "watched")
-        .early_stopping_rounds(PATIENCE)
+        .eval(&training.served(examples, &deciding)?, "watched")
+        .early_stopping_rounds(patience(work.examples))
         .train()?;
     let best = trained.model.best_iteration().map_or(trained.model.num_boost_rounds(), |best| best + 1);
     settled(&trained.model.slice(..best, 1)?, &training.columns)
