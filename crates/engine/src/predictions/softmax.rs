@@ -54,10 +54,12 @@ impl<const K: usize> Softmax<K> {
             design.visit(examples.matrix.row(row), |input, value| line[input] = value as f32);
             line[lines - 1] = 1.0;
         }
-        let coefficients =
-            lbfgs::minimise(vec![0.0; lines * K], Until { steps: MAX_STEPS, ..Until::default() }, |at, gradient| {
-                loss::<K>(&inputs, examples, penalty, at, gradient)
-            });
+        let coefficients = lbfgs::minimise(
+            vec![0.0; lines * K],
+            Until { steps: MAX_STEPS, ..Until::default() },
+            None,
+            |at, gradient| loss::<K>(&inputs, examples, penalty, at, gradient),
+        );
         Self { design, coefficients, strength: 1.0 }
     }
 

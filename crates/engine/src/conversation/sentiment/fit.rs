@@ -96,7 +96,7 @@ impl SentimentModel {
         };
         let rows = Rows::of(texts, labels, 1 << options.bits, present, weight_of);
         let width = (1_usize << options.bits) + DENSE + 1;
-        let found = lbfgs::minimise(vec![0.0; width * CLASSES], Until::default(), |at, gradient| {
+        let found = lbfgs::minimise(vec![0.0; width * CLASSES], Until::default(), None, |at, gradient| {
             rows.loss(at, present, options.penalty, gradient)
         });
         Ok(round(&found, 1 << options.bits, present))

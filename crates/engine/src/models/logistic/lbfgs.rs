@@ -30,8 +30,14 @@ impl Default for Until {
     }
 }
 
-/// Minimises `function(at, gradient) -> value`, which fills `gradient`, from `start`.
-pub(crate) fn minimise(start: Vec<f64>, until: Until, function: impl Fn(&[f64], &mut [f64]) -> f64) -> Vec<f64> {
+/// Minimises `function(at, gradient) -> value`, which fills `gradient`, from `start`. Where the curvature is known
+/// roughly, `divide` divides a vector by it.
+pub(crate) fn minimise(
+    start: Vec<f64>,
+    until: Until,
+    divide: Option<&dyn Fn(&mut [f64])>,
+    function: impl Fn(&[f64], &mut [f64]) -> f64,
+) -> Vec<f64> {
     let mut at = start;
     let mut gradient = vec![0.0; at.len()];
     let mut value = function(&at, &mut gradient);
@@ -42,9 +48,10 @@ pub(crate) fn minimise(start: Vec<f64>, until: Until, function: impl Fn(&[f64], 
         if steepest <= TOLERANCE * value.abs().max(1.0) {
             break;
         }
-        let direction = descent(&gradient, &corrections);
+        let direction = descent(&gradient, &corrections, divide);
         let slope = dot(&direction, &gradient);
-        let mut scale = if corrections.is_empty() { 1.0 / dot(&gradient, &gradient).sqrt() } else { 1.0 };
+        let mut scale =
+            if corrections.is_empty() && divide.is_none() { 1.0 / dot(&gradient, &gradient).sqrt() } else { 1.0 };
         let mut next_gradient = vec![0.0; at.len()];
         let (next, next_value) = loop {
             let next: Vec<f64> = at.iter().zip(&direction).map(|(x, d)| x + scale * d).collect();
@@ -75,8 +82,9 @@ pub(crate) fn minimise(start: Vec<f64>, until: Until, function: impl Fn(&[f64], 
     at
 }
 
-/// Minus the gradient times the inverse Hessian as the corrections describe it (two-loop recursion).
-fn descent(gradient: &[f64], corrections: &VecDeque<Correction>) -> Vec<f64> {
+/// Minus the gradient times the inverse Hessian as the corrections describe it (two-loop recursion), starting from the
+/// curvature that is known.
+fn descent(gradient: &[f64], corrections: &VecDeque<Correction>, divide: Option<&dyn Fn(&mut [f64])>) -> Vec<f64> {
     let mut direction: Vec<f64> = gradient.iter().map(|slope| -slope).collect();
     let mut weights = Vec::with_capacity(corrections.len());
     for (step, change, inverse) in corrections.iter().rev() {
@@ -84,7 +92,9 @@ fn descent(gradient: &[f64], corrections: &VecDeque<Correction>) -> Vec<f64> {
         add(&mut direction, -weight, change);
         weights.push(weight);
     }
-    if let Some((_, change, inverse)) = corrections.back() {
+    if let Some(divide) = divide {
+        divide(&mut direction);
+    } else if let Some((_, change, inverse)) = corrections.back() {
         let scale = 1.0 / (inverse * dot(change, change));
         direction.iter_mut().for_each(|value| *value *= scale);
     }

@@ -4,6 +4,7 @@
 //! its fit. Invariant: the same examples give the same coefficients on any number of threads, and a number with a
 //! direction ([`monotone`]) has no coefficient against it. Deliberately absent: interactions, choices per data set.
 
+mod curvature;
 mod encoding;
 pub(crate) mod lbfgs;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::{
+    curvature::Curvature,
     encoding::{Encoded, encode_columns},
     lbfgs::Until,
 };
@@ -79,7 +81,7 @@ impl TryFrom<Stored> for Logistic {
 /// Encoded examples: numbers densely, indicators by the number of their coefficient.
 struct Table {
     numbers: Vec<f64>,
-    /// Coefficient of each dense column.
+    /// Coefficient of each dense column, ascending.
     number_of: Vec<usize>,
     indicators: Vec<u32>,
     /// Start of each example's indicators, and the end of the last.
@@ -193,6 +195,32 @@ impl Table {
         }
         table
     }
+
+    fn rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn numbers(&self, row: usize) -> &[f64] {
+        let width = self.number_of.len();
+        &self.numbers[row * width..(row + 1) * width]
+    }
+
+    fn indicators(&self, row: usize) -> &[u32] {
+        &self.indicators[self.starts[row]..self.starts[row + 1]]
+    }
+
+    /// Calls `add(coefficient, value)` for everything that a row says, and for its intercept.
+    fn visit(&self, row: usize, intercept: usize, mut add: impl FnMut(usize, f64)) {
+        self.number_of.iter().zip(self.numbers(row)).for_each(|(&j, &value)| add(j, value));
+        self.indicators(row).iter().for_each(|&j| add(j as usize, 1.0));
+        add(intercept, 1.0);
+    }
+
+    fn log_odds(&self, row: usize, at: &[f64]) -> f64 {
+        let mut log_odds = 0.0;
+        self.visit(row, at.len() - 1, |j, value| log_odds += at[j] * value);
+        log_odds
+    }
 }
 
 /// The minimum under the signs: an active-set method, which ends at the only minimum as the loss is convex.
@@ -201,7 +229,8 @@ fn minimise(table: &Table, targets: &[f32], penalty: f64, signs: &[f64], start: 
     let mut at = start;
     for release in 0..=MAX_RELEASES {
         loop {
-            at = lbfgs::minimise(at, SETTLED, |at, gradient| {
+            let curvature = Curvature::new(table, penalty, &at, &held);
+            at = lbfgs::minimise(at, SETTLED, Some(&|vector| curvature.divide(vector)), |at, gradient| {
                 let value = loss(table, targets, penalty, at, gradient);
                 gradient.iter_mut().zip(&held).filter(|(_, held)| **held).for_each(|(slope, _)| *slope = 0.0);
                 value
@@ -232,32 +261,27 @@ fn minimise(table: &Table, targets: &[f32], penalty: f64, signs: &[f64], start: 
 
 /// Penalised cross-entropy at `at`, its derivatives in `gradient`.
 fn loss(table: &Table, targets: &[f32], penalty: f64, at: &[f64], gradient: &mut [f64]) -> f64 {
-    let width = table.number_of.len();
     let intercept = at.len() - 1;
+    // Side by side, so that several are multiplied at a time.
+    let of_numbers: Vec<f64> = table.number_of.iter().map(|&j| at[j]).collect();
     let parts: Vec<(f64, Vec<f64>)> = targets
         .par_chunks(CHUNK)
         .enumerate()
         .map(|(chunk, targets)| {
-            let mut part = vec![0.0; at.len()];
+            let (mut part, mut part_of_numbers) = (vec![0.0; at.len()], vec![0.0; of_numbers.len()]);
             let mut sum = 0.0;
-            for (i, &target) in targets.iter().enumerate() {
+            for (row, &target) in (chunk * CHUNK..).zip(targets) {
                 let target = f64::from(target);
-                let row = chunk * CHUNK + i;
-                let numbers = &table.numbers[row * width..(row + 1) * width];
-                let indicators = &table.indicators[table.starts[row]..table.starts[row + 1]];
-                let log_odds = at[intercept]
-                    + numbers.iter().zip(&table.number_of).map(|(value, &j)| value * at[j]).sum::<f64>()
-                    + indicators.iter().map(|&j| at[j as usize]).sum::<f64>();
+                let (numbers, indicators) = (table.numbers(row), table.indicators(row));
+                let log_odds =
+                    at[intercept] + dot(numbers, &of_numbers) + indicators.iter().map(|&j| at[j as usize]).sum::<f64>();
                 sum += target * softplus(-log_odds) + (1.0 - target) * softplus(log_odds);
                 let residual = sigmoid(log_odds) - target;
-                for (value, &j) in numbers.iter().zip(&table.number_of) {
-                    part[j] += residual * value;
-                }
-                for &j in indicators {
-                    part[j as usize] += residual;
-                }
+                part_of_numbers.iter_mut().zip(numbers).for_each(|(part, value)| *part += residual * value);
+                indicators.iter().for_each(|&j| part[j as usize] += residual);
                 part[intercept] += residual;
             }
+            table.number_of.iter().zip(part_of_numbers).for_each(|(&j, value)| part[j] = value);
             (sum, part)
         })
         .collect();
@@ -274,6 +298,22 @@ fn loss(table: &Table, targets: &[f32], penalty: f64, at: &[f64], gradient: &mut
         gradient[j] += penalty * at[j];
     }
     total
+}
+
+/// Inner product, in sums side by side.
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    const SIDE: usize = 8;
+    let (mut sums, mut rest) = ([0.0; SIDE], 0.0);
+    let (xs, ys) = (x.chunks_exact(SIDE), y.chunks_exact(SIDE));
+    for (x, y) in xs.remainder().iter().zip(ys.remainder()) {
+        rest += x * y;
+    }
+    for (x, y) in xs.zip(ys) {
+        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
+            *sum += x * y;
+        }
+    }
+    sums.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]
