@@ -13,6 +13,7 @@ pub(super) const OWN: usize = 3;
 pub(super) const IMPORTED: usize = 3;
 
 /// Members by their places in [`MEMBERS`].
+#[derive(Default)]
 pub(super) struct Members {
     pub(super) logistic: Option<Logistic>,
     pub(super) trees: Option<Trees>,

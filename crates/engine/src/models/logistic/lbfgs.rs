@@ -15,6 +15,9 @@ const SUFFICIENT: f64 = 1e-4;
 /// One correction: step, change of the gradient, and the inverse of their product.
 type Correction = (Vec<f64>, Vec<f64>, f64);
 
+/// Divides a vector by the curvature.
+pub(crate) type Divide<'a> = &'a dyn Fn(&mut [f64]);
+
 /// When a search ends before the minimum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Until {
@@ -35,7 +38,7 @@ impl Default for Until {
 pub(crate) fn minimise(
     start: Vec<f64>,
     until: Until,
-    divide: Option<&dyn Fn(&mut [f64])>,
+    divide: Option<Divide<'_>>,
     function: impl Fn(&[f64], &mut [f64]) -> f64,
 ) -> Vec<f64> {
     let mut at = start;
@@ -84,7 +87,7 @@ pub(crate) fn minimise(
 
 /// Minus the gradient times the inverse Hessian as the corrections describe it (two-loop recursion), starting from the
 /// curvature that is known.
-fn descent(gradient: &[f64], corrections: &VecDeque<Correction>, divide: Option<&dyn Fn(&mut [f64])>) -> Vec<f64> {
+fn descent(gradient: &[f64], corrections: &VecDeque<Correction>, divide: Option<Divide<'_>>) -> Vec<f64> {
     let mut direction: Vec<f64> = gradient.iter().map(|slope| -slope).collect();
     let mut weights = Vec::with_capacity(corrections.len());
     for (step, change, inverse) in corrections.iter().rev() {

@@ -3,7 +3,13 @@
 //! Owns: the fits of the folds, the choice of the logistic member's penalty, and the weights of the stack. Invariant:
 //! nothing here is served; what is served is fitted anew, to everything, with the sizes found here.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+};
 
 use rayon::prelude::*;
 
@@ -19,7 +25,7 @@ use crate::models::{
     numeric::softplus,
     reference::groups_of,
     stack::Stack,
-    trees::{self, Trees},
+    trees::{Trees, Work},
 };
 
 /// Penalties that the logistic member is tried with; with many examples the choice does not matter, and the first of
@@ -35,7 +41,7 @@ const MAX_GROUP_EXAMPLES: usize = 5_000;
 pub(super) const PERCENT: Range<usize> = 5..65;
 
 /// How large each member should be.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Sizes {
     pub(super) penalty: f64,
     pub(super) rounds: usize,
@@ -83,14 +89,7 @@ pub(super) fn gather(
     options: &TrainOptions,
     progress: &dyn Fn(Progress),
 ) -> Result<Evidence, TrainError> {
-    let mut fits = Vec::with_capacity(plan.folds.len());
-    // A thread for each member keeps the processors busier than threads that share every fit.
-    let alone = TrainOptions { threads: 1, ..options.clone() };
-    for folds in plan.folds.chunks(options.threads.max(1)) {
-        let done = PERCENT.start + PERCENT.len() * fits.len() / plan.folds.len();
-        progress(Progress { step: "fitting folds", percent: done as u8 });
-        fits.extend(folds.par_iter().map(|fold| fit(set, targets, fold, &alone)).collect::<Result<Vec<_>, _>>()?);
-    }
+    let mut fits = fit(set, targets, plan, options, progress)?;
     for (members, _) in &mut fits {
         members.imported = guest.map(|guest| guest.trees.clone());
     }
@@ -127,23 +126,85 @@ fn cast(set: &TrainingSet, members: &Members, rows: &[usize]) -> Vec<Votes> {
     judge(rows, |row| members.votes(&ALL, set.matrix.row(row)))
 }
 
-/// Fits every member to a fold, each as large as suits the rows that are held out.
+/// One fit of one member.
+enum Fit {
+    Logistic(Logistic, f64),
+    Trees(Trees, usize),
+    Net(Box<Net>, usize),
+}
+
+/// Fits every member to every fold, each as large as suits the rows that are held out.
 fn fit(
     set: &TrainingSet,
     targets: &[f32],
-    fold: &Fold,
+    plan: &Plan,
     options: &TrainOptions,
-) -> Result<(Members, Sizes), TrainError> {
-    let work = options.work(set.matrix.rows());
-    let net = NetOptions { seed: options.seed, threads: options.threads, epochs: None };
-    let fit_net = || Net::fit(&set.matrix, targets, &fold.fitted, Some(&fold.held_out), net);
-    let fit_trees = || Trees::fit_watched(&set.examples(targets), &fold.fitted, &fold.held_out, work);
-    // The longest first.
-    let (net, (trees, (logistic, penalty))) =
-        rayon::join(fit_net, || rayon::join(fit_trees, || fit_logistic(set, targets, fold)));
-    let ((net, epochs), trees::Fitted { trees, rounds, .. }) = (net?, trees?);
-    let members = Members { logistic: Some(logistic), trees: Some(trees), net: Some(net), imported: None };
-    Ok((members, Sizes { penalty, rounds, epochs }))
+    progress: &dyn Fn(Progress),
+) -> Result<Vec<(Members, Sizes)>, TrainError> {
+    let work = Work { threads: 1, ..options.work(set.matrix.rows()) };
+    let net = NetOptions { seed: options.seed, threads: 1, epochs: None };
+    let tell = |done: usize| {
+        let percent = PERCENT.start + PERCENT.len() * done / (OWN * plan.folds.len());
+        progress(Progress { step: "fitting folds", percent: percent as u8 });
+    };
+    // A thread for each fit keeps the processors busier than threads that share every one. The longest come first.
+    let fits = side_by_side(options.threads, OWN * plan.folds.len(), &tell, |task| {
+        let (member, fold) = (task / plan.folds.len(), &plan.folds[task % plan.folds.len()]);
+        Ok(match member {
+            0 => {
+                let (net, epochs) = Net::fit(&set.matrix, targets, &fold.fitted, Some(&fold.held_out), net)?;
+                Fit::Net(Box::new(net), epochs)
+            }
+            1 => {
+                let fitted = Trees::fit_watched(&set.examples(targets), &fold.fitted, &fold.held_out, work)?;
+                Fit::Trees(fitted.trees, fitted.rounds)
+            }
+            _ => {
+                let (logistic, penalty) = fit_logistic(set, targets, fold);
+                Fit::Logistic(logistic, penalty)
+            }
+        })
+    });
+    let mut folds: Vec<(Members, Sizes)> = plan.folds.iter().map(|_| Default::default()).collect();
+    for (task, fit) in fits.into_iter().enumerate() {
+        let (members, sizes) = &mut folds[task % plan.folds.len()];
+        match fit? {
+            Fit::Logistic(logistic, penalty) => (members.logistic, sizes.penalty) = (Some(logistic), penalty),
+            Fit::Trees(trees, rounds) => (members.trees, sizes.rounds) = (Some(trees), rounds),
+            Fit::Net(net, epochs) => (members.net, sizes.epochs) = (Some(*net), epochs),
+        }
+    }
+    Ok(folds)
+}
+
+/// What `run` answers for each of so many tasks, on threads of their own: those of the pool would begin a further task
+/// on top of one that waits, without end of the stack in sight. `tell` hears how many are done.
+fn side_by_side<T: Send>(
+    threads: usize,
+    tasks: usize,
+    tell: &dyn Fn(usize),
+    run: impl Fn(usize) -> Result<T, TrainError> + Sync,
+) -> Vec<Result<T, TrainError>> {
+    let next = AtomicUsize::new(0);
+    let (send, done) = mpsc::channel();
+    tell(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, tasks) {
+            let (send, next, run) = (send.clone(), &next, &run);
+            scope.spawn(move || {
+                let tasks = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|&n| n < tasks);
+                tasks.map(|task| (task, run(task))).try_for_each(|answer| send.send(answer)).ok();
+            });
+        }
+        drop(send);
+        let mut answers: Vec<(usize, Result<T, TrainError>)> = Vec::with_capacity(tasks);
+        for answer in done {
+            answers.push(answer);
+            tell(answers.len());
+        }
+        answers.sort_by_key(|(task, _)| *task);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    })
 }
 
 /// The logistic member under the penalty that suits the held-out rows best.
