@@ -12,14 +12,12 @@ use argon2::{
 use leadscore_domain::{IdentityKind, Invalid, RawIdentity, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sqlx::Row as _;
 use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
-    db::{After, Row},
+    db::{After, Lane, Row, query},
     keyring::{hex, random, timed_id},
-    leads::{timestamp, uuid},
     scores::{from_word, word},
 };
 
@@ -86,22 +84,22 @@ impl Store {
         let sealed = self.keyring().accounts().seal(&lookup, email.as_bytes());
         let now = self.now();
         let id = self
-            .write(1, After::Nothing, move |conn| {
+            .write(Lane::Intake, 1, After::Nothing, move |conn| {
                 Box::pin(async move {
-                    let row = sqlx::query(
+                    let row = query(
                         "INSERT INTO users (id, email_lookup, email, password_hash, role, created_at) \
                          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email_lookup) DO UPDATE \
                          SET password_hash = excluded.password_hash, role = excluded.role RETURNING id",
                     )
-                    .bind(timed_id(now).as_bytes().to_vec())
+                    .bind(timed_id(now))
                     .bind(lookup.as_slice())
                     .bind(sealed)
                     .bind(hash)
                     .bind(word(&role))
-                    .bind(now.as_micros())
+                    .bind(now)
                     .fetch_one(conn)
                     .await?;
-                    uuid(row.try_get(0)?)
+                    row.get(0)
                 })
             })
             .await?;
@@ -116,15 +114,15 @@ impl Store {
         // Whatever is no address is nobody's address, and takes as long.
         let email = normalise(email).unwrap_or_default();
         let lookup = self.keyring().account_lookup(&email);
-        let row = sqlx::query("SELECT id, role, password_hash FROM users WHERE email_lookup = $1")
+        let row = query("SELECT id, role, password_hash FROM users WHERE email_lookup = $1")
             .bind(lookup.as_slice())
-            .fetch_optional(&mut *self.reader().await?)
+            .fetch_optional(&mut self.reader().await?)
             .await?;
-        let stored: Option<String> = row.as_ref().map(|row| row.try_get(2)).transpose()?;
+        let stored: Option<String> = row.as_ref().map(|row| row.get(2)).transpose()?;
         let password = password.to_owned();
         let right = hashing(move || Ok(verify(&password, stored.as_deref()))).await?;
         match row {
-            Some(row) if right => Ok(Some(Principal { id: uuid(row.try_get(0)?)?, name: email, role: role(&row, 1)? })),
+            Some(row) if right => Ok(Some(Principal { id: row.get(0)?, name: email, role: role(&row, 1)? })),
             Some(_) | None => Ok(None),
         }
     }
@@ -150,18 +148,18 @@ impl Store {
         let token = format!("{TOKEN_PREFIX}{}", hex(&secret));
         let hash = Sha256::digest(token.as_bytes()).to_vec();
         let now = self.now();
-        self.write(1, After::Nothing, move |conn| {
+        self.write(Lane::Intake, 1, After::Nothing, move |conn| {
             Box::pin(async move {
-                sqlx::query(
+                query(
                     "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at) \
                      VALUES ($1, $2, $3, $4, $5, $6)",
                 )
-                .bind(timed_id(now).as_bytes().to_vec())
+                .bind(timed_id(now))
                 .bind(hash)
                 .bind(name)
                 .bind(word(&role))
-                .bind(now.as_micros())
-                .bind(expires_at.map(Timestamp::as_micros))
+                .bind(now)
+                .bind(expires_at)
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -177,14 +175,14 @@ impl Store {
     /// Where the database fails.
     pub async fn token(&self, plaintext: &str) -> Result<Option<Principal>, StoreError> {
         // The hash is looked up, not the token: how long the search takes says nothing about a secret.
-        let row = sqlx::query(
+        let row = query(
             "SELECT id, name, role FROM tokens WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)",
         )
         .bind(Sha256::digest(plaintext.as_bytes()).to_vec())
-        .bind(self.now().as_micros())
-        .fetch_optional(&mut *self.reader().await?)
+        .bind(self.now())
+        .fetch_optional(&mut self.reader().await?)
         .await?;
-        row.map(|row| Ok(Principal { id: uuid(row.try_get(0)?)?, name: row.try_get(1)?, role: role(&row, 2)? }))
+        row.map(|row| Ok(Principal { id: row.get(0)?, name: row.get(1)?, role: role(&row, 2)? }))
             .transpose()
     }
 
@@ -194,17 +192,17 @@ impl Store {
     /// Where the database fails.
     pub async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
         let rows =
-            sqlx::query("SELECT id, name, role, created_at, expires_at FROM tokens ORDER BY created_at DESC, id DESC")
-                .fetch_all(&mut *self.reader().await?)
+            query("SELECT id, name, role, created_at, expires_at FROM tokens ORDER BY created_at DESC, id DESC")
+                .fetch_all(&mut self.reader().await?)
                 .await?;
         rows.iter()
             .map(|row| {
                 Ok(TokenRecord {
-                    id: uuid(row.try_get(0)?)?,
-                    name: row.try_get(1)?,
+                    id: row.get(0)?,
+                    name: row.get(1)?,
                     role: role(row, 2)?,
-                    created_at: timestamp(row.try_get(3)?)?,
-                    expires_at: row.try_get::<Option<i64>, _>(4)?.map(timestamp).transpose()?,
+                    created_at: row.get(3)?,
+                    expires_at: row.get(4)?,
                 })
             })
             .collect()
@@ -215,13 +213,13 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn revoke_token(&self, id: Uuid) -> Result<bool, StoreError> {
-        self.write(1, After::Nothing, move |conn| {
+        self.write(Lane::Intake, 1, After::Nothing, move |conn| {
             Box::pin(async move {
-                let done = sqlx::query("DELETE FROM tokens WHERE id = $1")
-                    .bind(id.as_bytes().as_slice())
+                let done = query("DELETE FROM tokens WHERE id = $1")
+                    .bind(id)
                     .execute(conn)
                     .await?;
-                Ok(done.rows_affected() > 0)
+                Ok(done > 0)
             })
         })
         .await
@@ -235,7 +233,7 @@ fn normalise(email: &str) -> Result<String, Invalid> {
 }
 
 fn role(row: &Row, column: usize) -> Result<Role, StoreError> {
-    from_word(row.try_get(column)?).ok_or_else(|| StoreError::Corrupt("a role".to_owned()))
+    from_word(row.get(column)?).ok_or_else(|| StoreError::Corrupt("a role".to_owned()))
 }
 
 /// Hashing takes tens of milliseconds: it must not hold up a thread that serves others.

@@ -3,12 +3,13 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use leadscore_domain::Invalid;
+use sqlx::postgres::PgDatabaseError;
 
 /// Why the store did not do what was asked. Never carries personal data.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// Another process holds the database, or the queue of writes is full: try again later.
-    #[error("the database is busy; try again")]
+    /// Another process holds the database, or it cannot be reached: try again later.
+    #[error("the database is busy or cannot be reached; try again")]
     Busy,
     /// Another reader of the same group went on from here: forget what was derived and start from its position.
     #[error("group {group} stands at {found} in partition {partition}, not at {expected}")]
@@ -34,6 +35,14 @@ pub enum StoreError {
         /// Version of the folder's schema.
         found: i64,
         /// Newest version that this release knows.
+        known: i64,
+    },
+    /// The database was made by an earlier release: migrate it.
+    #[error("the database has schema {found}, this release needs {known}; run `leadscore migrate`")]
+    SchemaTooOld {
+        /// Version of the stored schema.
+        found: i64,
+        /// Version that this release works with.
         known: i64,
     },
     /// The request itself is wrong: correct it.
@@ -62,19 +71,30 @@ const SQLITE_LOCKED: i32 = 6;
 const SQLITE_CORRUPT: i32 = 11;
 const SQLITE_NOTADB: i32 = 26;
 
+/// Classes and codes of PostgreSQL's errors after which the same request may succeed: no connection, a transaction that
+/// lost against another one, no room, a server that stops or starts
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const POSTGRES_TRANSIENT: [&str; 5] = ["08", "40", "53", "55P03", "57P"];
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if matches!(error, sqlx::Error::PoolTimedOut) {
-            return Self::Busy;
+        match &error {
+            sqlx::Error::PoolTimedOut => return Self::Busy,
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => return Self::Closed,
+            // The embedded database has no connection that could break.
+            sqlx::Error::Io(_) => return Self::Busy,
+            _ => {}
         }
-        if matches!(error, sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed) {
-            return Self::Closed;
+        let Some(refused) = error.as_database_error() else { return Self::Db(Arc::new(error)) };
+        let code = refused.code().unwrap_or_default();
+        if refused.try_downcast_ref::<PgDatabaseError>().is_some() {
+            let transient = POSTGRES_TRANSIENT.iter().any(|prefix| code.starts_with(prefix));
+            return if transient { Self::Busy } else { Self::Db(Arc::new(error)) };
         }
-        let code = error.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
-        match code.map(|code| code & 0xff) {
-            Some(SQLITE_BUSY | SQLITE_LOCKED) => Self::Busy,
-            Some(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Corrupt("the database file".to_owned()),
-            Some(_) | None => Self::Db(Arc::new(error)),
+        match code.parse::<i32>().map(|code| code & 0xff) {
+            Ok(SQLITE_BUSY | SQLITE_LOCKED) => Self::Busy,
+            Ok(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Corrupt("the database file".to_owned()),
+            Ok(_) | Err(_) => Self::Db(Arc::new(error)),
         }
     }
 }

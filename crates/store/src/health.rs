@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use sqlx::Row as _;
 
 use crate::{
     Store, StoreError,
-    db::{After, schema_version},
+    db::{After, Lane, query, schema_version},
     error::io_at,
 };
 
@@ -75,24 +74,28 @@ impl Store {
         let mut reader = self.reader().await?;
         let schema = schema_version(&mut reader).await?;
         let mut heads = vec![0; usize::from(self.partitions())];
-        for row in sqlx::query("SELECT partition, head FROM log_heads").fetch_all(&mut *reader).await? {
-            if let Some(head) = heads.get_mut(usize::from(row.try_get::<u16, _>(0)?)) {
-                *head = row.try_get(1)?;
+        for row in query("SELECT partition, head FROM log_heads").fetch_all(&mut reader).await? {
+            if let Some(head) = heads.get_mut(usize::from(row.get::<u16>(0)?)) {
+                *head = row.get(1)?;
             }
         }
         let groups =
-            sqlx::query("SELECT group_name, partition, position FROM group_positions ORDER BY group_name, partition")
-                .fetch_all(&mut *reader)
+            query("SELECT group_name, partition, position FROM group_positions ORDER BY group_name, partition")
+                .fetch_all(&mut reader)
                 .await?;
         let groups = groups
             .iter()
             .map(|row| {
-                let partition: u16 = row.try_get(1)?;
+                let partition: u16 = row.get(1)?;
                 let head = heads.get(usize::from(partition)).copied().unwrap_or(0);
-                Ok(GroupLag { group: row.try_get(0)?, partition, position: row.try_get(2)?, head })
+                Ok(GroupLag { group: row.get(0)?, partition, position: row.get(2)?, head })
             })
             .collect::<Result<_, StoreError>>()?;
-        Ok(Health { writable, schema, size_bytes: size_bytes(self.path())?, heads, groups })
+        let size_bytes = match self.file() {
+            Some(file) => size_bytes(file)?,
+            None => query("SELECT pg_database_size(current_database())").fetch_one(&mut reader).await?.get(0)?,
+        };
+        Ok(Health { writable, schema, size_bytes, heads, groups })
     }
 
     /// Reads the whole database and checks its structure; an empty answer is a sound database.
@@ -102,20 +105,22 @@ impl Store {
     pub async fn integrity_problems(&self) -> Result<Vec<String>, StoreError> {
         let mut reader = self.reader().await?;
         let mut problems = Vec::new();
-        for row in sqlx::query("PRAGMA quick_check").fetch_all(&mut *reader).await? {
-            let line: String = row.try_get(0)?;
-            if line != "ok" {
-                problems.push(line);
+        if !reader.is_server() {
+            for row in query("PRAGMA quick_check").fetch_all(&mut reader).await? {
+                let line: String = row.get(0)?;
+                if line != "ok" {
+                    problems.push(line);
+                }
             }
         }
-        let gaps = sqlx::query(
+        let gaps = query(
             "SELECT h.partition FROM log_heads h WHERE h.head <> \
-             (SELECT COUNT(*) FROM events e WHERE e.partition = h.partition)",
+             (SELECT COUNT(*) FROM lead_interactions e WHERE e.partition = h.partition)",
         )
-        .fetch_all(&mut *reader)
+        .fetch_all(&mut reader)
         .await?;
         for row in gaps {
-            problems.push(format!("partition {} of the log has gaps", row.try_get::<u16, _>(0)?));
+            problems.push(format!("partition {} of the log has gaps", row.get::<u16>(0)?));
         }
         Ok(problems)
     }
@@ -125,7 +130,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT \
              (SELECT COUNT(*) FROM leads WHERE merged_into IS NULL AND erased_at IS NULL), \
              (SELECT COUNT(*) FROM leads WHERE merged_into IS NOT NULL AND erased_at IS NULL), \
@@ -135,10 +140,10 @@ impl Store {
              (SELECT COUNT(*) FROM dead_letters), \
              (SELECT COUNT(*) FROM market_snapshots)",
         )
-        .fetch_one(&mut *self.reader().await?)
+        .fetch_one(&mut self.reader().await?)
         .await?;
         let count =
-            |index: usize| -> Result<u64, StoreError> { Ok(u64::try_from(row.try_get::<i64, _>(index)?).unwrap_or(0)) };
+            |index: usize| -> Result<u64, StoreError> { Ok(u64::try_from(row.get::<i64>(index)?).unwrap_or(0)) };
         Ok(Counts {
             leads: count(0)?,
             absorbed: count(1)?,
@@ -153,9 +158,9 @@ impl Store {
     /// A small durable write.
     async fn probe(&self) -> Result<(), StoreError> {
         let now = self.now().to_string();
-        self.write(1, After::Nothing, move |conn| {
+        self.write(Lane::Intake, 1, After::Nothing, move |conn| {
             Box::pin(async move {
-                sqlx::query(
+                query(
                     "INSERT INTO meta (name, value) VALUES ('probed_at', $1) \
                      ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 )

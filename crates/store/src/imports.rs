@@ -1,11 +1,10 @@
 //! How far an import got, committed with the rows that it counts.
 
 use leadscore_domain::Timestamp;
-use sqlx::Row as _;
 
 use crate::{
     Store, StoreError,
-    db::{After, Conn},
+    db::{After, Conn, Lane, query},
 };
 
 /// How far an import of one file got.
@@ -32,22 +31,22 @@ impl Store {
     /// Where the database fails.
     pub async fn import_checkpoint(&self, key: &str) -> Result<Option<Checkpoint>, StoreError> {
         let row =
-            sqlx::query("SELECT key, rows_read, imported, duplicates, rejected, done FROM imports WHERE key = $1")
+            query("SELECT key, rows_read, imported, duplicates, rejected, done FROM imports WHERE key = $1")
                 .bind(key)
-                .fetch_optional(&mut *self.reader().await?)
+                .fetch_optional(&mut self.reader().await?)
                 .await?;
         let Some(row) = row else { return Ok(None) };
         let count = |index: usize| -> Result<u64, StoreError> {
-            u64::try_from(row.try_get::<i64, _>(index)?)
+            u64::try_from(row.get::<i64>(index)?)
                 .map_err(|_| StoreError::Corrupt("the checkpoint of an import".to_owned()))
         };
         Ok(Some(Checkpoint {
-            key: row.try_get(0)?,
+            key: row.get(0)?,
             row: count(1)?,
             imported: count(2)?,
             duplicates: count(3)?,
             rejected: count(4)?,
-            done: row.try_get::<i64, _>(5)? != 0,
+            done: row.get::<i64>(5)? != 0,
         }))
     }
 }
@@ -60,15 +59,15 @@ impl Store {
     /// Where the database fails.
     pub async fn record_acknowledgements(&self, notes: Vec<String>) -> Result<(), StoreError> {
         let now = self.now();
-        self.write(notes.len(), After::Nothing, move |conn| {
+        self.write(Lane::Intake, notes.len(), After::Nothing, move |conn| {
             Box::pin(async move {
                 for note in notes {
-                    sqlx::query(
+                    query(
                         "INSERT INTO acknowledgements (note, recorded_at) VALUES ($1, $2) ON CONFLICT (note) DO NOTHING",
                     )
                     .bind(note)
-                    .bind(now.as_micros())
-                    .execute(&mut *conn)
+                    .bind(now)
+                    .execute(conn)
                     .await?;
                 }
                 Ok(())
@@ -82,17 +81,17 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn acknowledgements(&self) -> Result<Vec<String>, StoreError> {
-        let rows = sqlx::query("SELECT note FROM acknowledgements ORDER BY note")
-            .fetch_all(&mut *self.reader().await?)
+        let rows = query("SELECT note FROM acknowledgements ORDER BY note")
+            .fetch_all(&mut self.reader().await?)
             .await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        rows.iter().map(|row| Ok(row.get(0)?)).collect()
     }
 }
 
 /// Keeps a checkpoint in the transaction of its rows.
 pub(crate) async fn save(conn: &mut Conn, checkpoint: &Checkpoint, now: Timestamp) -> Result<(), StoreError> {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    sqlx::query(
+    query(
         "INSERT INTO imports (key, rows_read, imported, duplicates, rejected, done, updated_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key) DO UPDATE SET rows_read = excluded.rows_read, \
          imported = excluded.imported, duplicates = excluded.duplicates, rejected = excluded.rejected, \
@@ -104,7 +103,7 @@ pub(crate) async fn save(conn: &mut Conn, checkpoint: &Checkpoint, now: Timestam
     .bind(number(checkpoint.duplicates))
     .bind(number(checkpoint.rejected))
     .bind(i64::from(checkpoint.done))
-    .bind(now.as_micros())
+    .bind(now)
     .execute(conn)
     .await?;
     Ok(())

@@ -2,13 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use leadscore_domain::{EventId, Identity, IdentityKind, LeadId, Timestamp};
-use sqlx::Row as _;
+use leadscore_domain::{Identity, IdentityKind, LeadId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
-    db::{After, Conn, select_in},
+    db::{After, Conn, Lane, query, select_in},
     keyring::{DataKey, hex, name_binding},
 };
 
@@ -53,32 +52,32 @@ impl Store {
     /// Where the database fails.
     pub async fn lead(&self, id: LeadId) -> Result<Option<LeadRecord>, StoreError> {
         let mut reader = self.reader().await?;
-        let row = sqlx::query(
+        let row = query(
             "SELECT created_at, data_key, name, merged_into FROM leads WHERE id = $1 AND data_key IS NOT NULL",
         )
-        .bind(id.0.as_bytes().as_slice())
-        .fetch_optional(&mut *reader)
+        .bind(id)
+        .fetch_optional(&mut reader)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let key = self.keyring().unwrap(id, row.try_get(1)?)?;
-        let name = row.try_get::<Option<&[u8]>, _>(2)?;
+        let key = self.keyring().unwrap(id, row.get(1)?)?;
+        let name = row.get::<Option<&[u8]>>(2)?;
         let name = name.map(|sealed| open_text(&key, &name_binding(id), sealed, id)).transpose()?;
-        let rows = sqlx::query("SELECT lookup, kind, value FROM identities WHERE lead_id = $1")
-            .bind(id.0.as_bytes().as_slice())
-            .fetch_all(&mut *reader)
+        let rows = query("SELECT lookup, kind, value FROM identities WHERE lead_id = $1")
+            .bind(id)
+            .fetch_all(&mut reader)
             .await?;
         let mut identities = Vec::with_capacity(rows.len());
         for row in &rows {
-            let value = open_text(&key, row.try_get(0)?, row.try_get(2)?, id)?;
-            identities.push(Identity::from_stored(identity_kind(row.try_get(1)?)?, value));
+            let value = open_text(&key, row.get(0)?, row.get(2)?, id)?;
+            identities.push(Identity::from_stored(identity_kind(row.get(1)?)?, value));
         }
         identities.sort_unstable();
         Ok(Some(LeadRecord {
             id,
-            created_at: timestamp(row.try_get(0)?)?,
+            created_at: row.get(0)?,
             name,
             identities,
-            merged_into: row.try_get::<Option<&[u8]>, _>(3)?.map(lead_id).transpose()?,
+            merged_into: row.get(3)?,
         }))
     }
 
@@ -87,11 +86,11 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn find(&self, identity: &Identity) -> Result<Option<LeadId>, StoreError> {
-        let row = sqlx::query("SELECT lead_id FROM identities WHERE lookup = $1")
+        let row = query("SELECT lead_id FROM identities WHERE lookup = $1")
             .bind(self.keyring().lookup(identity).as_slice())
-            .fetch_optional(&mut *self.reader().await?)
+            .fetch_optional(&mut self.reader().await?)
             .await?;
-        row.map(|row| lead_id(row.try_get(0)?)).transpose()
+        row.map(|row| row.get(0)).transpose()
     }
 
     /// Of `ids`, those that were absorbed, each with the lead that it belongs to now.
@@ -99,10 +98,9 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn absorbed(&self, ids: &[LeadId]) -> Result<HashMap<LeadId, LeadId>, StoreError> {
-        let keys: Vec<_> = ids.iter().map(|id| *id.0.as_bytes()).collect();
-        let query = "SELECT id, merged_into FROM leads WHERE id IN";
-        let rows = select_in(&mut *self.reader().await?, query, &keys, "AND merged_into IS NOT NULL").await?;
-        rows.iter().map(|row| Ok((lead_id(row.try_get(0)?)?, lead_id(row.try_get(1)?)?))).collect()
+        let sql = "SELECT id, merged_into FROM leads WHERE id";
+        let rows = select_in(&mut self.reader().await?, sql, ids, "AND merged_into IS NOT NULL").await?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 
     /// Up to `limit` (at most 100,000) living leads, neither absorbed nor erased, in the order of their ids, after
@@ -111,14 +109,14 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn leads_page(&self, after: Option<LeadId>, limit: usize) -> Result<Vec<LeadId>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT id FROM leads WHERE id > $1 AND merged_into IS NULL AND erased_at IS NULL ORDER BY id LIMIT $2",
         )
-        .bind(after.map_or_else(Vec::new, |id| id.0.as_bytes().to_vec()))
+        .bind(after.unwrap_or(LeadId(Uuid::nil())))
         .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
-        .fetch_all(&mut *self.reader().await?)
+        .fetch_all(&mut self.reader().await?)
         .await?;
-        rows.iter().map(|row| lead_id(row.try_get(0)?)).collect()
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Destroys a lead's key, handles, state and scores, and those of the leads that were merged with it. Its events
@@ -129,7 +127,7 @@ impl Store {
     pub async fn erase_lead(&self, id: LeadId) -> Result<Option<Erased>, StoreError> {
         let now = self.now();
         let keyring = Arc::clone(self.keyring());
-        self.write(1, After::Scrub, move |conn| {
+        self.write(Lane::Intake, 1, After::Scrub, move |conn| {
             Box::pin(async move {
                 let leads = family(conn, id).await?;
                 let mut events = 0;
@@ -146,36 +144,35 @@ impl Store {
 
 /// The survivor of a lead and everybody whom it absorbed: they are one person. Empty where erased or unknown.
 async fn family(conn: &mut Conn, id: LeadId) -> Result<Vec<LeadId>, StoreError> {
-    let rows = sqlx::query(
+    let rows = query(
         "WITH survivor AS (SELECT COALESCE(merged_into, id) AS id FROM leads WHERE id = $1) \
          SELECT l.id FROM leads l JOIN survivor s ON l.id = s.id OR l.merged_into = s.id \
          WHERE l.erased_at IS NULL ORDER BY l.id",
     )
-    .bind(id.0.as_bytes().as_slice())
+    .bind(id)
     .fetch_all(conn)
     .await?;
-    rows.iter().map(|row| lead_id(row.try_get(0)?)).collect()
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, StoreError> {
-    let bytes = id.0.as_bytes().as_slice();
     for sql in [
         "DELETE FROM identities WHERE lead_id = $1",
         "DELETE FROM lead_states WHERE lead_id = $1",
         "DELETE FROM latest_scores WHERE lead_id = $1",
         "DELETE FROM lead_scores WHERE lead_id = $1",
     ] {
-        sqlx::query(sql).bind(bytes).execute(&mut *conn).await?;
+        query(sql).bind(id).execute(conn).await?;
     }
-    sqlx::query(
+    query(
         "UPDATE leads SET data_key = NULL, name = NULL, name_at = NULL, name_event = NULL, erased_at = $1 WHERE id = $2",
     )
-        .bind(now.as_micros())
-        .bind(bytes)
-        .execute(&mut *conn)
+        .bind(now)
+        .bind(id)
+        .execute(conn)
         .await?;
-    let row = sqlx::query("SELECT COUNT(*) FROM events WHERE lead_id = $1").bind(bytes).fetch_one(conn).await?;
-    Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+    let row = query("SELECT COUNT(*) FROM lead_interactions WHERE lead_id = $1").bind(id).fetch_one(conn).await?;
+    Ok(u64::try_from(row.get::<i64>(0)?).unwrap_or(0))
 }
 
 fn open_text(key: &DataKey, binding: &[u8], sealed: &[u8], id: LeadId) -> Result<String, StoreError> {
@@ -188,24 +185,4 @@ fn identity_kind(word: &str) -> Result<IdentityKind, StoreError> {
         .into_iter()
         .find(|kind| kind.as_str() == word)
         .ok_or_else(|| StoreError::Corrupt("the kind of a handle".to_owned()))
-}
-
-/// A stored lead id.
-pub(crate) fn lead_id(bytes: &[u8]) -> Result<LeadId, StoreError> {
-    uuid(bytes).map(LeadId)
-}
-
-/// A stored event id.
-pub(crate) fn event_id(bytes: &[u8]) -> Result<EventId, StoreError> {
-    uuid(bytes).map(EventId)
-}
-
-/// A stored id.
-pub(crate) fn uuid(bytes: &[u8]) -> Result<Uuid, StoreError> {
-    Uuid::from_slice(bytes).map_err(|_| StoreError::Corrupt("an id".to_owned()))
-}
-
-/// A stored time.
-pub(crate) fn timestamp(micros: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_micros(micros).ok_or_else(|| StoreError::Corrupt("a time".to_owned()))
 }

@@ -1,11 +1,10 @@
 //! Market data by area, month and day of publication.
 
-use leadscore_domain::MarketSnapshot;
-use sqlx::Row as _;
+use leadscore_domain::{MarketSnapshot, Timestamp};
 
 use crate::{
     Checkpoint, Store, StoreError,
-    db::{After, insert},
+    db::{After, Lane, insert, query},
     imports,
 };
 
@@ -22,7 +21,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let now = self.now();
         let rows = snapshots.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-        self.write(rows.len(), After::Nothing, move |conn| {
+        self.write(Lane::Intake, rows.len(), After::Nothing, move |conn| {
             Box::pin(async move {
                 if let Some(checkpoint) = checkpoint {
                     imports::save(conn, &checkpoint, now).await?;
@@ -48,12 +47,12 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn market(&self) -> Result<Vec<MarketSnapshot>, StoreError> {
-        let rows = sqlx::query("SELECT snapshot FROM market_snapshots ORDER BY area, period_start, published_at")
-            .fetch_all(&mut *self.reader().await?)
+        let rows = query("SELECT snapshot FROM market_snapshots ORDER BY area, period_start, published_at")
+            .fetch_all(&mut self.reader().await?)
             .await?;
         rows.iter()
             .map(|row| {
-                let json: &str = row.try_get(0)?;
+                let json: &str = row.get(0)?;
                 serde_json::from_str(json).map_err(|_| StoreError::Corrupt("a market snapshot".to_owned()))
             })
             .collect()
@@ -61,9 +60,9 @@ impl Store {
 }
 
 /// Area in lower case, month, publication, JSON.
-fn row(snapshot: &MarketSnapshot) -> Result<(String, i64, i64, String), StoreError> {
+fn row(snapshot: &MarketSnapshot) -> Result<(String, Timestamp, Timestamp, String), StoreError> {
     snapshot.validate()?;
     let json = serde_json::to_string(snapshot).expect("snapshots are plain data with string keys");
     let area = snapshot.area.trim().to_lowercase();
-    Ok((area, snapshot.period_start.as_micros(), snapshot.published_at.as_micros(), json))
+    Ok((area, snapshot.period_start, snapshot.published_at, json))
 }

@@ -2,9 +2,8 @@
 
 use leadscore_domain::Timestamp;
 
-use sqlx::Row as _;
 
-use crate::{Store, StoreError, db::After, keyring::timed_id, leads::timestamp};
+use crate::{Store, StoreError, db::{After, Lane, query}, keyring::timed_id};
 
 /// One test of a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,20 +29,20 @@ impl Store {
     /// Where the database fails.
     pub async fn record_performance(&self, performance: ModelPerformance) -> Result<(), StoreError> {
         let id = timed_id(performance.test_date);
-        self.write(1, After::Nothing, move |conn| {
+        self.write(Lane::Intake, 1, After::Nothing, move |conn| {
             Box::pin(async move {
-                sqlx::query(
+                query(
                     "INSERT INTO model_performance \
                      (id, model_version, accuracy_score, precision_score, recall_score, f1_score, test_date) \
                      VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 )
-                .bind(id.as_bytes().as_slice())
+                .bind(id)
                 .bind(performance.model_version)
                 .bind(performance.accuracy)
                 .bind(performance.precision)
                 .bind(performance.recall)
                 .bind(performance.f1)
-                .bind(performance.test_date.as_micros())
+                .bind(performance.test_date)
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -57,22 +56,22 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn performance(&self, model_version: &str) -> Result<Vec<ModelPerformance>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT model_version, accuracy_score, precision_score, recall_score, f1_score, test_date \
              FROM model_performance WHERE model_version = $1 ORDER BY test_date DESC, id DESC",
         )
         .bind(model_version)
-        .fetch_all(&mut *self.reader().await?)
+        .fetch_all(&mut self.reader().await?)
         .await?;
         rows.iter()
             .map(|row| {
                 Ok(ModelPerformance {
-                    model_version: row.try_get(0)?,
-                    accuracy: row.try_get(1)?,
-                    precision: row.try_get(2)?,
-                    recall: row.try_get(3)?,
-                    f1: row.try_get(4)?,
-                    test_date: timestamp(row.try_get(5)?)?,
+                    model_version: row.get(0)?,
+                    accuracy: row.get(1)?,
+                    precision: row.get(2)?,
+                    recall: row.get(3)?,
+                    f1: row.get(4)?,
+                    test_date: row.get(5)?,
                 })
             })
             .collect()

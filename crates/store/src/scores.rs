@@ -2,18 +2,16 @@
 //!
 //! Invariant: a lead's latest score never goes back to an earlier position of the log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use leadscore_domain::{Breakdown, LeadId, Score, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::Row as _;
 use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
-    db::{Conn, Row, insert, select_in},
+    db::{Conn, Row, insert, query, select_in},
     keyring::timed_id,
-    leads::{lead_id, timestamp},
 };
 
 /// Most scores of one page.
@@ -42,13 +40,12 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn latest_scores(&self, ids: &[LeadId]) -> Result<HashMap<LeadId, StoredScore>, StoreError> {
-        let keys: Vec<_> = ids.iter().map(|id| *id.0.as_bytes()).collect();
-        let query = "SELECT s.lead_id, s.score, s.confidence_score, s.probability, s.lower_probability, \
+        let sql = "SELECT s.lead_id, s.score, s.confidence_score, s.probability, s.lower_probability, \
                      s.upper_probability, s.behavioral_score, s.engagement_score, s.market_fit_score, s.timing_score, \
                      s.optimal_contact_time, s.recommended_approach, s.model_version, s.schema_hash, s.partition, \
                      s.log_position, s.calculated_at, s.expires_at \
-                     FROM latest_scores l JOIN lead_scores s ON s.id = l.score_id WHERE l.lead_id IN";
-        let rows = select_in(&mut *self.reader().await?, query, &keys, "").await?;
+                     FROM latest_scores l JOIN lead_scores s ON s.id = l.score_id WHERE l.lead_id";
+        let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
         rows.iter().map(|row| read(row).map(|stored| (stored.score.lead_id, stored))).collect()
     }
 
@@ -57,15 +54,15 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn score_history(&self, id: LeadId, limit: usize) -> Result<Vec<StoredScore>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT lead_id, score, confidence_score, probability, lower_probability, upper_probability, \
              behavioral_score, engagement_score, market_fit_score, timing_score, optimal_contact_time, \
              recommended_approach, model_version, schema_hash, partition, log_position, calculated_at, expires_at \
              FROM lead_scores WHERE lead_id = $1 ORDER BY calculated_at DESC, log_position DESC LIMIT $2",
         )
-        .bind(id.0.as_bytes().as_slice())
+        .bind(id)
         .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
-        .fetch_all(&mut *self.reader().await?)
+        .fetch_all(&mut self.reader().await?)
         .await?;
         rows.iter().map(read).collect()
     }
@@ -75,12 +72,12 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn expired(&self, at: Timestamp, limit: usize) -> Result<Vec<LeadId>, StoreError> {
-        let rows = sqlx::query("SELECT lead_id FROM latest_scores WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2")
-            .bind(at.as_micros())
+        let rows = query("SELECT lead_id FROM latest_scores WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2")
+            .bind(at)
             .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
-            .fetch_all(&mut *self.reader().await?)
+            .fetch_all(&mut self.reader().await?)
             .await?;
-        rows.iter().map(|row| lead_id(row.try_get(0)?)).collect()
+        rows.iter().map(|row| row.get(0)).collect()
     }
 }
 
@@ -97,29 +94,30 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
         "",
         &rows,
         |bind, (id, score)| {
-            bind.push(id.as_bytes().as_slice())
-                .push(score.lead_id.0.as_bytes().as_slice())
-                .push(i64::from(score.score))
+            bind.push(*id)
+                .push(score.lead_id)
+                .push(score.score)
                 .push(word(&score.grade))
                 .push(score.confidence)
                 .push(score.probability)
                 .push(score.lower)
                 .push(score.upper)
-                .push(i64::from(score.breakdown.behavioral))
-                .push(i64::from(score.breakdown.engagement))
-                .push(i64::from(score.breakdown.market_fit))
-                .push(i64::from(score.breakdown.timing))
-                .push(score.optimal_contact_time.map(Timestamp::as_micros))
+                .push(score.breakdown.behavioral)
+                .push(score.breakdown.engagement)
+                .push(score.breakdown.market_fit)
+                .push(score.breakdown.timing)
+                .push(score.optimal_contact_time)
                 .push(word(&score.recommended_approach))
                 .push(score.model_version.as_str())
                 .push(score.schema_hash.as_str())
-                .push(i64::from(partition))
+                .push(partition)
                 .push(score.log_position)
-                .push(score.calculated_at.as_micros())
-                .push(score.expires_at.as_micros());
+                .push(score.calculated_at)
+                .push(score.expires_at);
         },
     )
     .await?;
+    let latest: Vec<(Uuid, &Score)> = latest(rows).collect();
     insert(
         conn,
         "INSERT INTO latest_scores (lead_id, score_id, log_position, calculated_at, expires_at)",
@@ -129,53 +127,64 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
          WHERE excluded.log_position > latest_scores.log_position \
          OR (excluded.log_position = latest_scores.log_position \
          AND excluded.calculated_at >= latest_scores.calculated_at)",
-        &rows,
+        &latest,
         |bind, (id, score)| {
-            bind.push(score.lead_id.0.as_bytes().as_slice())
-                .push(id.as_bytes().as_slice())
+            bind.push(score.lead_id)
+                .push(*id)
                 .push(score.log_position)
-                .push(score.calculated_at.as_micros())
-                .push(score.expires_at.as_micros());
+                .push(score.calculated_at)
+                .push(score.expires_at);
         },
     )
     .await
 }
 
+/// The latest score of each lead: a statement may write a row once only.
+fn latest<'s>(rows: Vec<(Uuid, &'s Score)>) -> impl Iterator<Item = (Uuid, &'s Score)> {
+    let mut latest: BTreeMap<LeadId, (Uuid, &Score)> = BTreeMap::new();
+    let age = |score: &Score| (score.log_position, score.calculated_at);
+    for (id, score) in rows {
+        let held = latest.entry(score.lead_id).or_insert((id, score));
+        if age(score) >= age(held.1) {
+            *held = (id, score);
+        }
+    }
+    latest.into_values()
+}
+
 /// Takes the latest score from leads that must not have one; the history stays.
 pub(crate) async fn withhold(conn: &mut Conn, leads: &[LeadId]) -> Result<(), StoreError> {
-    let keys: Vec<_> = leads.iter().map(|id| *id.0.as_bytes()).collect();
-    select_in(conn, "DELETE FROM latest_scores WHERE lead_id IN", &keys, "").await?;
+    select_in(conn, "DELETE FROM latest_scores WHERE lead_id", leads, "").await?;
     Ok(())
 }
 
 /// Columns as the two queries above name them.
 fn read(row: &Row) -> Result<StoredScore, StoreError> {
     let damaged = || StoreError::Corrupt("a score".to_owned());
-    let score: u8 = row.try_get(1)?;
-    let contact: Option<i64> = row.try_get(10)?;
+    let score: u8 = row.get(1)?;
     Ok(StoredScore {
-        partition: row.try_get(14)?,
+        partition: row.get(14)?,
         score: Score {
-            lead_id: lead_id(row.try_get(0)?)?,
+            lead_id: row.get(0)?,
             score,
             grade: score.into(),
-            confidence: row.try_get(2)?,
-            probability: row.try_get(3)?,
-            lower: row.try_get(4)?,
-            upper: row.try_get(5)?,
+            confidence: row.get(2)?,
+            probability: row.get(3)?,
+            lower: row.get(4)?,
+            upper: row.get(5)?,
             breakdown: Breakdown {
-                behavioral: row.try_get(6)?,
-                engagement: row.try_get(7)?,
-                market_fit: row.try_get(8)?,
-                timing: row.try_get(9)?,
+                behavioral: row.get(6)?,
+                engagement: row.get(7)?,
+                market_fit: row.get(8)?,
+                timing: row.get(9)?,
             },
-            optimal_contact_time: contact.map(timestamp).transpose()?,
-            recommended_approach: from_word(row.try_get(11)?).ok_or_else(damaged)?,
-            model_version: row.try_get(12)?,
-            schema_hash: row.try_get(13)?,
-            log_position: row.try_get(15)?,
-            calculated_at: timestamp(row.try_get(16)?)?,
-            expires_at: timestamp(row.try_get(17)?)?,
+            optimal_contact_time: row.get(10)?,
+            recommended_approach: from_word(row.get(11)?).ok_or_else(damaged)?,
+            model_version: row.get(12)?,
+            schema_hash: row.get(13)?,
+            log_position: row.get(15)?,
+            calculated_at: row.get(16)?,
+            expires_at: row.get(17)?,
         },
     })
 }

@@ -3,13 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use leadscore_domain::{EventId, Invalid, LeadId, Score, Timestamp};
-use sqlx::Row as _;
 
 use crate::{
     Store, StoreError,
-    db::{After, Conn, insert, select_in},
+    db::{After, Conn, Lane, insert, query, select_in},
     keyring::{DataKey, Keyring},
-    leads::{event_id, lead_id, timestamp},
     scores,
 };
 
@@ -78,18 +76,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] where a state is damaged; where the database fails.
     pub async fn states(&self, ids: &[LeadId]) -> Result<HashMap<LeadId, StoredState>, StoreError> {
-        let keys: Vec<_> = ids.iter().map(|id| *id.0.as_bytes()).collect();
-        let query = "SELECT s.lead_id, s.state, s.log_position, l.data_key FROM lead_states s \
-                     JOIN leads l ON l.id = s.lead_id WHERE l.data_key IS NOT NULL AND s.lead_id IN";
-        let rows = select_in(&mut *self.reader().await?, query, &keys, "").await?;
+        let sql = "SELECT s.lead_id, s.state, s.log_position, l.data_key FROM lead_states s \
+                     JOIN leads l ON l.id = s.lead_id WHERE l.data_key IS NOT NULL AND s.lead_id";
+        let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
         rows.iter()
             .map(|row| {
-                let id = lead_id(row.try_get(0)?)?;
-                let key = self.keyring().unwrap(id, row.try_get(3)?)?;
+                let id = row.get(0)?;
+                let key = self.keyring().unwrap(id, row.get(3)?)?;
                 let bytes = key
-                    .open(id.0.as_bytes(), row.try_get(1)?)
+                    .open(id.0.as_bytes(), row.get(1)?)
                     .ok_or_else(|| StoreError::Corrupt(format!("the state of lead {id}")))?;
-                Ok((id, StoredState { bytes, log_position: row.try_get(2)? }))
+                Ok((id, StoredState { bytes, log_position: row.get(2)? }))
             })
             .collect()
     }
@@ -106,8 +103,9 @@ impl Store {
             return Err(Invalid::new("to", "lies before from", "commit forward").into());
         }
         let rows = 1 + derived.states.len() + 2 * derived.scores.len() + derived.withheld.len() + derived.dead.len();
+        self.make_months(derived.scores.iter().map(|score| score.calculated_at)).await?;
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
-        self.write(rows, After::Nothing, move |conn| {
+        self.write(Lane::Derive, rows, After::Nothing, move |conn| {
             Box::pin(async move { commit(conn, &keyring, now, derived).await })
         })
         .await
@@ -118,7 +116,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn position(&self, group: &str, partition: u16) -> Result<i64, StoreError> {
-        position(&mut *self.reader().await?, group, partition).await
+        position(&mut self.reader().await?, group, partition).await
     }
 
     /// The newest dead letters, up to `limit` (at most 10,000).
@@ -126,46 +124,42 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadRecord>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT group_name, partition, position, event_id, lead_id, reason, recorded_at FROM dead_letters \
              ORDER BY recorded_at DESC, group_name, partition, position DESC LIMIT $1",
         )
         .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
-        .fetch_all(&mut *self.reader().await?)
+        .fetch_all(&mut self.reader().await?)
         .await?;
         rows.iter()
             .map(|row| {
                 let letter = DeadLetter {
-                    position: row.try_get(2)?,
-                    event_id: event_id(row.try_get(3)?)?,
-                    lead_id: lead_id(row.try_get(4)?)?,
-                    reason: row.try_get(5)?,
+                    position: row.get(2)?,
+                    event_id: row.get(3)?,
+                    lead_id: row.get(4)?,
+                    reason: row.get(5)?,
                 };
-                let recorded_at = timestamp(row.try_get(6)?)?;
-                Ok(DeadRecord { group: row.try_get(0)?, partition: row.try_get(1)?, letter, recorded_at })
+                let recorded_at = row.get(6)?;
+                Ok(DeadRecord { group: row.get(0)?, partition: row.get(1)?, letter, recorded_at })
             })
             .collect()
     }
 }
 
 async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, StoreError> {
-    let row = sqlx::query("SELECT position FROM group_positions WHERE group_name = $1 AND partition = $2")
+    let row = query("SELECT position FROM group_positions WHERE group_name = $1 AND partition = $2")
         .bind(group)
-        .bind(i64::from(partition))
+        .bind(partition)
         .fetch_optional(conn)
         .await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+    Ok(row.map(|row| row.get(0)).transpose()?.unwrap_or(0))
 }
 
 async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Derived) -> Result<(), StoreError> {
     let Derived { group, partition, from, to, states, mut scores, withheld, dead } = derived;
-    // The write lock is held: nobody moves the position between this look and the update.
-    let found = position(conn, &group, partition).await?;
+    let found = move_position(conn, &group, partition, from, to).await?;
     if found != from {
         return Err(StoreError::Fenced { group, partition, expected: from, found });
-    }
-    if to != from {
-        move_position(conn, &group, partition, to).await?;
     }
     let living =
         living(conn, keyring, states.iter().map(|(id, _)| *id).chain(scores.iter().map(|s| s.lead_id))).await?;
@@ -180,7 +174,7 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
         "ON CONFLICT (lead_id) DO UPDATE SET state = excluded.state, log_position = excluded.log_position",
         &states,
         |bind, (id, sealed)| {
-            bind.push(id.0.as_bytes().as_slice()).push(sealed.as_slice()).push(to);
+            bind.push(id).push(sealed.as_slice()).push(to);
         },
     )
     .await?;
@@ -190,17 +184,32 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
     bury(conn, &group, partition, now, &dead).await
 }
 
-async fn move_position(conn: &mut Conn, group: &str, partition: u16, to: i64) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO group_positions (group_name, partition, position) VALUES ($1, $2, $3) \
-         ON CONFLICT (group_name, partition) DO UPDATE SET position = excluded.position",
-    )
-    .bind(group)
-    .bind(i64::from(partition))
-    .bind(to)
-    .execute(conn)
-    .await?;
-    Ok(())
+/// Moves a group's position if it stands at `from`, and keeps others from moving it until the transaction ends; where
+/// it stood.
+async fn move_position(conn: &mut Conn, group: &str, partition: u16, from: i64, to: i64) -> Result<i64, StoreError> {
+    let moved =
+        query("UPDATE group_positions SET position = $1 WHERE group_name = $2 AND partition = $3 AND position = $4")
+            .bind(to)
+            .bind(group)
+            .bind(partition)
+            .bind(from)
+            .execute(conn)
+            .await?;
+    if moved == 1 {
+        return Ok(from);
+    }
+    let begun = from == 0
+        && query(
+            "INSERT INTO group_positions (group_name, partition, position) VALUES ($1, $2, $3) \
+             ON CONFLICT (group_name, partition) DO NOTHING",
+        )
+        .bind(group)
+        .bind(partition)
+        .bind(to)
+        .execute(conn)
+        .await?
+            == 1;
+    if begun { Ok(from) } else { position(conn, group, partition).await }
 }
 
 /// Data keys of those leads that are neither absorbed nor erased.
@@ -209,15 +218,16 @@ async fn living(
     keyring: &Keyring,
     ids: impl Iterator<Item = LeadId>,
 ) -> Result<HashMap<LeadId, Arc<DataKey>>, StoreError> {
-    let mut keys: Vec<_> = ids.map(|id| *id.0.as_bytes()).collect();
+    let mut keys: Vec<LeadId> = ids.collect();
     keys.sort_unstable();
     keys.dedup();
-    let query = "SELECT id, data_key FROM leads WHERE merged_into IS NULL AND data_key IS NOT NULL AND id IN";
-    let rows = select_in(conn, query, &keys, "").await?;
+    let sql = "SELECT id, data_key FROM leads WHERE merged_into IS NULL AND data_key IS NOT NULL AND id";
+    let kept = conn.keep_rows();
+    let rows = select_in(conn, sql, &keys, kept).await?;
     rows.iter()
         .map(|row| {
-            let id = lead_id(row.try_get(0)?)?;
-            Ok((id, keyring.unwrap(id, row.try_get(1)?)?))
+            let id = row.get(0)?;
+            Ok((id, keyring.unwrap(id, row.get(1)?)?))
         })
         .collect()
 }
@@ -238,12 +248,12 @@ async fn bury(
         dead,
         |bind, letter| {
             bind.push(group)
-                .push(i64::from(partition))
+                .push(partition)
                 .push(letter.position)
-                .push(letter.event_id.0.as_bytes().as_slice())
-                .push(letter.lead_id.0.as_bytes().as_slice())
+                .push(letter.event_id)
+                .push(letter.lead_id)
                 .push(letter.reason.as_str())
-                .push(now.as_micros());
+                .push(now);
         },
     )
     .await

@@ -1,88 +1,94 @@
-//! Statements over many rows. SQLite's form: plain `?` places, because numbered ones make binding quadratic in their
-//! number, and sizes in powers of two, so that a handful of prepared statements serve every batch.
+//! Statements over many rows.
+//!
+//! SQLite's form: plain `?` places, because numbered ones make binding quadratic in their number, and sizes in powers
+//! of two, so that a handful of prepared statements serve every batch. PostgreSQL's form: an array for each column, one
+//! prepared statement for any number of rows.
 
-use sqlx::{
-    Arguments as _, AssertSqlSafe,
-    sqlite::{Sqlite, SqliteArguments},
+use sqlx::{Arguments as _, postgres::PgArguments};
+use uuid::Uuid;
+
+use super::{
+    moment::Moment,
+    query::{Conn, built, built_with},
+    value::{Kind, Row, ToValue, Value},
 };
-
-use super::{Conn, Row};
 use crate::StoreError;
 
 /// Most rows of one INSERT; times the widest table's 20 columns this stays below SQLite's 32,766 places.
-const INSERT_ROWS_MAX: usize = 1_024;
+const SQLITE_ROWS_MAX: usize = 1_024;
+/// The same for PostgreSQL, which only memory bounds.
+const POSTGRES_ROWS_MAX: usize = 8_192;
 /// Most keys of one IN list.
-const KEYS_MAX: usize = 512;
+const SQLITE_KEYS_MAX: usize = 512;
+const POSTGRES_KEYS_MAX: usize = 16_384;
 
-/// The values of one row, in the order of the columns.
-pub(crate) struct Bind(SqliteArguments, Result<(), StoreError>);
+/// The values of rows, in the order of the columns, row after row.
+pub(crate) struct Bind<'v>(Vec<Value<'v>>);
 
-impl Bind {
-    fn new() -> Self {
-        Self(SqliteArguments::default(), Ok(()))
-    }
-
+impl<'v> Bind<'v> {
     /// Adds one value.
-    pub(crate) fn push<'t, T>(&mut self, value: T) -> &mut Self
-    where
-        T: sqlx::Encode<'t, Sqlite> + sqlx::Type<Sqlite>,
-    {
-        if let Err(error) = self.0.add(value) {
-            self.1 = Err(sqlx::Error::Encode(error).into());
-        }
+    pub(crate) fn push(&mut self, value: impl ToValue<'v>) -> &mut Self {
+        self.0.push(value.to_value());
         self
-    }
-
-    fn finish(self) -> Result<SqliteArguments, StoreError> {
-        self.1.map(|()| self.0)
     }
 }
 
 /// Inserts `rows`: `into` is the statement up to `VALUES`, `conflict` what follows the rows.
-pub(crate) async fn insert<T>(
+pub(crate) async fn insert<'v, T>(
     conn: &mut Conn,
     into: &'static str,
     columns: usize,
     conflict: &'static str,
-    mut rows: &[T],
-    bind: impl Fn(&mut Bind, &T) + Send,
+    mut rows: &'v [T],
+    bind: impl Fn(&mut Bind<'v>, &'v T) + Send,
 ) -> Result<(), StoreError>
 where
     T: Sync,
 {
     while !rows.is_empty() {
-        let count = INSERT_ROWS_MAX.min(1 << rows.len().ilog2());
-        let (now, later) = rows.split_at(count);
+        let is_server = conn.is_server();
+        let most = if is_server { POSTGRES_ROWS_MAX } else { SQLITE_ROWS_MAX.min(1 << rows.len().ilog2()) };
+        let (now, later) = rows.split_at(rows.len().min(most));
         rows = later;
-        let mut values = Bind::new();
+        let mut values = Bind(Vec::with_capacity(now.len() * columns));
         now.iter().for_each(|row| bind(&mut values, row));
-        let row = format!("({})", places(columns));
-        let sql = format!("{into} VALUES {} {conflict}", vec![row.as_str(); count].join(","));
-        sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql), values.finish()?).execute(&mut *conn).await?;
+        debug_assert_eq!(values.0.len(), now.len() * columns, "{into}");
+        if is_server {
+            let places: Vec<String> = (1..=columns).map(|place| format!("${place}")).collect();
+            let sql = format!("{into} SELECT * FROM UNNEST({}) {conflict}", places.join(", "));
+            built_with(sql, arrays(values.0, columns)?).execute(conn).await?;
+        } else {
+            let row = format!("({})", places(columns));
+            let sql = format!("{into} VALUES {} {conflict}", vec![row.as_str(); now.len()].join(","));
+            built(sql, values.0).execute(conn).await?;
+        }
     }
     Ok(())
 }
 
-/// Every row of `select … IN (keys) …`: `before` ends before the list's bracket, `after` follows it.
-pub(crate) async fn select_in<K>(
+/// Every row of `select … IN (keys) …`: `before` ends with the column whose value is looked for, `after` follows the
+/// list. A key that is named twice is found once.
+pub(crate) async fn select_in<'k, K>(
     conn: &mut Conn,
     before: &'static str,
-    keys: &[K],
+    keys: &'k [K],
     after: &'static str,
 ) -> Result<Vec<Row>, StoreError>
 where
-    K: AsRef<[u8]> + Sync,
+    &'k K: ToValue<'k>,
 {
+    let is_server = conn.is_server();
     let mut rows = Vec::new();
-    for keys in keys.chunks(KEYS_MAX) {
-        let count = keys.len().next_power_of_two();
-        let mut values = Bind::new();
-        for i in 0..count {
-            // The last key fills the list up: naming a key twice finds it once.
-            values.push(keys[i.min(keys.len() - 1)].as_ref());
-        }
-        let sql = format!("{before} ({}) {after}", places(count));
-        let found = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql), values.finish()?).fetch_all(&mut *conn).await?;
+    for keys in keys.chunks(if is_server { POSTGRES_KEYS_MAX } else { SQLITE_KEYS_MAX }) {
+        let found = if is_server {
+            let values = keys.iter().map(ToValue::to_value).collect();
+            built_with(format!("{before} = ANY($1) {after}"), arrays(values, 1)?).fetch_all(conn).await?
+        } else {
+            let count = keys.len().next_power_of_two();
+            // The last key fills the list up.
+            let values = (0..count).map(|i| keys[i.min(keys.len() - 1)].to_value()).collect();
+            built(format!("{before} IN ({}) {after}", places(count)), values).fetch_all(conn).await?
+        };
         rows.extend(found);
     }
     Ok(rows)
@@ -90,4 +96,68 @@ where
 
 fn places(count: usize) -> String {
     vec!["?"; count].join(",")
+}
+
+/// The values of one column.
+enum Column<'v> {
+    Int(Vec<Option<i64>>),
+    Real(Vec<Option<f64>>),
+    Text(Vec<Option<std::borrow::Cow<'v, str>>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+    Id(Vec<Option<Uuid>>),
+    Time(Vec<Option<Moment>>),
+}
+
+impl<'v> Column<'v> {
+    fn new(kind: Kind, rows: usize) -> Self {
+        match kind {
+            Kind::Int => Self::Int(Vec::with_capacity(rows)),
+            Kind::Real => Self::Real(Vec::with_capacity(rows)),
+            Kind::Text => Self::Text(Vec::with_capacity(rows)),
+            Kind::Bytes => Self::Bytes(Vec::with_capacity(rows)),
+            Kind::Id => Self::Id(Vec::with_capacity(rows)),
+            Kind::Time => Self::Time(Vec::with_capacity(rows)),
+        }
+    }
+
+    /// Adds the value of the next row; a column's values are of one kind.
+    fn push(&mut self, value: Value<'v>) {
+        match (self, value) {
+            (Self::Int(all), Value::Int(value)) => all.push(Some(value)),
+            (Self::Real(all), Value::Real(value)) => all.push(Some(value)),
+            (Self::Text(all), Value::Text(value)) => all.push(Some(value)),
+            (Self::Bytes(all), Value::Bytes(value)) => all.push(Some(value.into_owned())),
+            (Self::Id(all), Value::Id(value)) => all.push(Some(value)),
+            (Self::Time(all), Value::Time(value)) => all.push(Some(Moment(value.as_micros()))),
+            (Self::Int(all), _) => all.push(None),
+            (Self::Real(all), _) => all.push(None),
+            (Self::Text(all), _) => all.push(None),
+            (Self::Bytes(all), _) => all.push(None),
+            (Self::Id(all), _) => all.push(None),
+            (Self::Time(all), _) => all.push(None),
+        }
+    }
+}
+
+/// An array for each column.
+fn arrays(values: Vec<Value<'_>>, columns: usize) -> Result<PgArguments, StoreError> {
+    let rows = values.len() / columns.max(1);
+    let mut arrays: Vec<Column<'_>> =
+        values.iter().take(columns).map(|value| Column::new(value.kind(), rows)).collect();
+    for (place, value) in values.into_iter().enumerate() {
+        arrays[place % columns].push(value);
+    }
+    let mut arguments = PgArguments::default();
+    for array in arrays {
+        let added = match array {
+            Column::Int(all) => arguments.add(all),
+            Column::Real(all) => arguments.add(all),
+            Column::Text(all) => arguments.add(all),
+            Column::Bytes(all) => arguments.add(all),
+            Column::Id(all) => arguments.add(all),
+            Column::Time(all) => arguments.add(all),
+        };
+        added.map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
 }

@@ -1,45 +1,93 @@
 //! The schema, forward only: each step runs once, in order, in one transaction.
 
-use sqlx::{Connection as _, Row as _};
-
-use super::Conn;
+use super::{Conn, query, query::Ends, transaction};
 use crate::StoreError;
 
-/// The steps; a step that was released is never edited.
-const STEPS: &[&str] = &[include_str!("sqlite/0001_initial.sql")];
+/// The steps of each database; a step that was released is never edited.
+const SQLITE: &[&str] =
+    &[include_str!("sqlite/0001_initial.sql"), include_str!("sqlite/0002_interactions.sql")];
+const POSTGRES: &[&str] = &[include_str!("postgres/0001_initial.sql")];
 
-/// The newest version that this release knows.
-const KNOWN: i64 = STEPS.len() as i64;
+/// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.
+const LOCK: i64 = 0x6c65_6164_7363_6f72;
 
-/// Brings the schema to [`KNOWN`].
-pub(super) async fn run(conn: &mut Conn) -> Result<(), StoreError> {
-    let found = version(conn).await?;
-    if found == KNOWN {
-        return Ok(());
+/// Brings the schema to the newest version that this release knows; the version before and after.
+pub(super) async fn run(conn: &mut Conn) -> Result<(i64, i64), StoreError> {
+    let before = version(conn).await?;
+    if before == known(conn) {
+        return Ok((before, before));
     }
-    let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
+    transaction::begin(conn).await?;
+    let done = steps(conn).await;
+    transaction::end(conn, done.is_ok()).await?;
+    done
+}
+
+/// Whether the schema is what this release works with.
+pub(super) async fn check(conn: &mut Conn) -> Result<(), StoreError> {
+    let (found, known) = (version(conn).await?, known(conn));
+    match found.cmp(&known) {
+        std::cmp::Ordering::Less => Err(StoreError::SchemaTooOld { found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(StoreError::SchemaTooNew { found, known }),
+    }
+}
+
+async fn steps(conn: &mut Conn) -> Result<(i64, i64), StoreError> {
+    if let Ends::Postgres(_) = conn.ends() {
+        query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).fetch_one(conn).await?;
+    }
     // Read again under the lock: another process may have migrated meanwhile.
-    let found = version(&mut transaction).await?;
-    if found > KNOWN {
-        return Err(StoreError::SchemaTooNew { found, known: KNOWN });
+    let (found, known) = (version(conn).await?, known(conn));
+    if found > known {
+        return Err(StoreError::SchemaTooNew { found, known });
     }
-    for (step, number) in STEPS.iter().zip(1..).skip(usize::try_from(found).unwrap_or(0)) {
-        sqlx::raw_sql(*step).execute(&mut *transaction).await?;
-        set_version(&mut transaction, number).await?;
+    for (step, number) in all(conn).iter().zip(1..).skip(usize::try_from(found).unwrap_or(0)) {
+        match conn.ends() {
+            Ends::Sqlite(conn) => sqlx::raw_sql(*step).execute(conn).await.map(|_| ())?,
+            Ends::Postgres(conn) => sqlx::raw_sql(*step).execute(conn).await.map(|_| ())?,
+        }
+        set_version(conn, number).await?;
     }
-    transaction.commit().await?;
-    Ok(())
+    Ok((found, known))
+}
+
+fn all(conn: &mut Conn) -> &'static [&'static str] {
+    match conn.ends() {
+        Ends::Sqlite(_) => SQLITE,
+        Ends::Postgres(_) => POSTGRES,
+    }
+}
+
+fn known(conn: &mut Conn) -> i64 {
+    i64::try_from(all(conn).len()).unwrap_or(i64::MAX)
 }
 
 /// The version of the stored schema; 0 for an empty database.
 pub(crate) async fn version(conn: &mut Conn) -> Result<i64, StoreError> {
-    let row = sqlx::query("PRAGMA user_version").fetch_one(conn).await?;
-    Ok(row.try_get(0)?)
+    if let Ends::Sqlite(_) = conn.ends() {
+        return query("PRAGMA user_version").fetch_one(conn).await?.get(0);
+    }
+    let row = query("SELECT COUNT(to_regclass('schema_version'))").fetch_one(conn).await?;
+    if row.get::<i64>(0)? == 0 {
+        return Ok(0);
+    }
+    query("SELECT version FROM schema_version").fetch_one(conn).await?.get(0)
 }
 
 async fn set_version(conn: &mut Conn, number: i64) -> Result<(), StoreError> {
-    // A pragma takes no parameters; the number is our own.
-    let sql = format!("PRAGMA user_version = {number}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(conn).await?;
+    if let Ends::Sqlite(conn) = conn.ends() {
+        // A pragma takes no parameters; the number is our own.
+        let sql = format!("PRAGMA user_version = {number}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(conn).await?;
+        return Ok(());
+    }
+    let make = "CREATE TABLE IF NOT EXISTS schema_version (one boolean PRIMARY KEY DEFAULT true CHECK (one), \
+                version bigint NOT NULL)";
+    transaction::execute(conn, make).await?;
+    query("INSERT INTO schema_version (version) VALUES ($1) ON CONFLICT (one) DO UPDATE SET version = excluded.version")
+        .bind(number)
+        .execute(conn)
+        .await?;
     Ok(())
 }

@@ -5,27 +5,36 @@
 
 mod bulk;
 mod migrations;
+mod moment;
 mod open;
+mod postgres;
+mod query;
+mod sqlite;
+mod transaction;
+mod value;
 mod writer;
 
 use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
 use leadscore_domain::{Clock, Timestamp};
-use sqlx::{SqlitePool, pool::PoolConnection, sqlite::Sqlite};
+use sqlx::{PgPool, SqlitePool};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::postgres::PostgresOptions;
 pub(crate) use self::{
     bulk::{insert, select_in},
     migrations::version as schema_version,
+    query::{Conn, query},
+    value::Row,
     writer::After,
+};
+use self::{
+    postgres::months::{self, Months},
+    writer::Source,
 };
 use crate::{MasterKey, StoreError, keyring::Keyring};
 
-/// One connection of the backend.
-pub(crate) type Conn = sqlx::SqliteConnection;
-/// One row of the backend.
-pub(crate) type Row = sqlx::sqlite::SqliteRow;
 /// What a write answers, once it is durable.
 pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
@@ -40,6 +49,8 @@ pub struct StoreOptions {
     pub clock: Arc<dyn Clock>,
     /// The master key; `None` reads `master.key` in the folder, and makes it for a new folder.
     pub master_key: Option<MasterKey>,
+    /// The server that holds the database; `None` for the embedded one, a file in the folder.
+    pub postgres: Option<PostgresOptions>,
 }
 
 impl StoreOptions {
@@ -49,7 +60,7 @@ impl StoreOptions {
     /// The defaults for a folder.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { folder: folder.into(), partitions: Self::PARTITIONS, clock, master_key: None }
+        Self { folder: folder.into(), partitions: Self::PARTITIONS, clock, master_key: None, postgres: None }
     }
 }
 
@@ -58,37 +69,82 @@ impl StoreOptions {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
+    database: Database,
     partitions: u16,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
-    jobs: mpsc::Sender<Box<dyn writer::Job>>,
-    readers: SqlitePool,
+    lanes: Lanes,
     appended: watch::Sender<u64>,
     tasks: TaskTracker,
     closing: CancellationToken,
 }
 
+/// Where everything is read.
+enum Database {
+    Embedded { path: PathBuf, readers: SqlitePool },
+    Postgres { pool: PgPool, months: Months },
+}
+
+/// Which of the tasks that write does a piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// What comes in: its transactions follow one another in all processes.
+    Intake,
+    /// What is derived: transactions of different partitions do not wait for each other.
+    Derive,
+}
+
+/// The queues of the tasks that write; the embedded database has one for all.
+struct Lanes {
+    intake: mpsc::Sender<Box<dyn writer::Job>>,
+    derive: mpsc::Sender<Box<dyn writer::Job>>,
+}
+
 impl Store {
-    /// Opens the folder, making and migrating it where needed.
+    /// Opens the folder, making and migrating it where needed; of a server, the schema is only checked unless
+    /// [`PostgresOptions::migrate`] says otherwise.
     ///
     /// # Errors
-    /// [`StoreError::WrongKey`], [`StoreError::SchemaTooNew`], [`StoreError::Corrupt`], [`StoreError::Io`]; where the
-    /// database fails.
+    /// [`StoreError::WrongKey`], [`StoreError::SchemaTooNew`], [`StoreError::SchemaTooOld`], [`StoreError::Corrupt`],
+    /// [`StoreError::Io`]; where the database fails.
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        let opened = open::open(&options).await?;
         let tasks = TaskTracker::new();
         let closing = CancellationToken::new();
-        let (jobs, queue) = mpsc::channel(writer::QUEUE_JOBS_MAX);
-        tasks.spawn(writer::run(opened.writer, queue, closing.clone()));
+        let lane = |source: Source| {
+            let (jobs, queue) = mpsc::channel(writer::QUEUE_JOBS_MAX);
+            tasks.spawn(writer::run(source, queue, closing.clone()));
+            jobs
+        };
+        let (database, lanes, made) = match &options.postgres {
+            None => {
+                let mut file = sqlite::open(&options.folder).await?;
+                migrations::run(&mut file.writer).await?;
+                let made = open::made(&options, &mut file.writer).await?;
+                let readers = file.readers().await?;
+                let intake = lane(Source::Own(file.writer));
+                let lanes = Lanes { derive: intake.clone(), intake };
+                (Database::Embedded { path: file.path, readers }, lanes, made)
+            }
+            Some(server) => {
+                let pool = postgres::connect(server).await?;
+                let mut conn = postgres::acquire(&pool).await?;
+                if server.migrate {
+                    migrations::run(&mut conn).await?;
+                }
+                migrations::check(&mut conn).await?;
+                let made = open::made(&options, &mut conn).await?;
+                let source = |in_order| Source::Pool { pool: pool.clone(), in_order };
+                let lanes = Lanes { intake: lane(source(true)), derive: lane(source(false)) };
+                (Database::Postgres { pool, months: Months::default() }, lanes, made)
+            }
+        };
         tasks.close();
         Ok(Self(Arc::new(Inner {
-            path: opened.path,
-            partitions: opened.partitions,
+            database,
+            partitions: made.partitions,
             clock: options.clock,
-            keyring: Arc::new(opened.keyring),
-            jobs,
-            readers: opened.readers,
+            keyring: Arc::new(made.keyring),
+            lanes,
             appended: watch::Sender::new(0),
             tasks,
             closing,
@@ -97,10 +153,15 @@ impl Store {
 
     /// Writes what waits, then closes. Later calls answer [`StoreError::Closed`].
     pub async fn close(&self) {
-        // The writer goes last: only it can fold the write-ahead log into the database.
-        self.0.readers.close().await;
+        // Of the embedded database the writer goes last: only it can fold the write-ahead log into the file.
+        if let Database::Embedded { readers, .. } = &self.0.database {
+            readers.close().await;
+        }
         self.0.closing.cancel();
         self.0.tasks.wait().await;
+        if let Database::Postgres { pool, .. } = &self.0.database {
+            pool.close().await;
+        }
     }
 
     /// Partitions of the log.
@@ -109,21 +170,48 @@ impl Store {
         self.0.partitions
     }
 
-    /// Runs `work` in the writer's next transaction and answers once that is durable. `rows` is about how many rows
-    /// it writes. An error undoes this work alone.
-    pub(crate) async fn write<T, F>(&self, rows: usize, after: After, work: F) -> Result<T, StoreError>
+    /// Runs `work` in the lane's next transaction and answers once that is durable. `rows` is about how many rows it
+    /// writes. An error undoes this work alone.
+    pub(crate) async fn write<T, F>(&self, lane: Lane, rows: usize, after: After, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
     {
+        let jobs = match lane {
+            Lane::Intake => &self.0.lanes.intake,
+            Lane::Derive => &self.0.lanes.derive,
+        };
         let (job, answer) = writer::job(rows, after, work);
-        self.0.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// A connection that can only read.
-    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        Ok(self.0.readers.acquire().await?)
+    /// A connection for reading.
+    pub(crate) async fn reader(&self) -> Result<Conn, StoreError> {
+        match &self.0.database {
+            Database::Embedded { readers, .. } => Ok(Conn::Reader(readers.acquire().await?)),
+            Database::Postgres { pool, .. } => postgres::acquire(pool).await,
+        }
+    }
+
+    /// Sees to it that there are tables for the rows of these times.
+    pub(crate) async fn make_months(&self, times: impl Iterator<Item = Timestamp>) -> Result<(), StoreError> {
+        if let Database::Postgres { pool, months } = &self.0.database {
+            let unknown = months.unknown(times);
+            if !unknown.is_empty() {
+                months::make(&mut postgres::acquire(pool).await?, &unknown).await?;
+                months.learn(unknown);
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of the embedded database.
+    pub(crate) fn file(&self) -> Option<&std::path::Path> {
+        match &self.0.database {
+            Database::Embedded { path, .. } => Some(path),
+            Database::Postgres { .. } => None,
+        }
     }
 
     pub(crate) fn keyring(&self) -> &Arc<Keyring> {
@@ -136,9 +224,5 @@ impl Store {
 
     pub(crate) fn appends(&self) -> &watch::Sender<u64> {
         &self.0.appended
-    }
-
-    pub(crate) fn path(&self) -> &std::path::Path {
-        &self.0.path
     }
 }

@@ -1,23 +1,27 @@
-//! The one task that writes: it drains what waits into one immediate transaction (group commit).
+//! The tasks that write: each drains what waits in its lane into one transaction (group commit). The embedded database
+//! has one; PostgreSQL has two, one that appends and one that keeps what was derived.
 //!
 //! Invariant: a job is answered only after the transaction that holds it is durable. Jobs that share a transaction run
 //! under a savepoint each, so that a failing one undoes itself alone.
 
 use std::{future::Future, pin::Pin};
 
-use sqlx::Connection as _;
+use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Conn, Work};
+use super::{
+    Conn, Work, postgres, query, sqlite,
+    transaction::{self, execute},
+};
 use crate::StoreError;
 
 /// Most jobs that wait; further callers wait to hand theirs in.
 pub(super) const QUEUE_JOBS_MAX: usize = 256;
 /// Rows from which on a transaction takes no further job.
 const GROUP_ROWS_MAX: usize = 20_000;
-/// How often a transaction is begun anew while another process holds the lock (each try waits the busy timeout).
-const BEGIN_ATTEMPTS: u32 = 6;
+/// Key of PostgreSQL's advisory lock that puts the appends of all processes in order: "leadslog" in ASCII.
+const APPEND_LOCK: i64 = 0x6c65_6164_736c_6f67;
 
 /// What follows the commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +94,20 @@ where
     }
 }
 
+/// Where a lane's connection comes from.
+pub(super) enum Source {
+    /// The one connection that writes the embedded database.
+    Own(Conn),
+    /// Any connection of the pool: one for each transaction, so that a broken one is replaced.
+    Pool {
+        pool: PgPool,
+        /// Whether its transactions come one after the other in all processes.
+        in_order: bool,
+    },
+}
+
 /// Writes until `closing`, then what still waits.
-pub(super) async fn run(mut conn: Conn, mut queue: mpsc::Receiver<Box<dyn Job>>, closing: CancellationToken) {
+pub(super) async fn run(mut source: Source, mut queue: mpsc::Receiver<Box<dyn Job>>, closing: CancellationToken) {
     loop {
         let job = tokio::select! {
             biased;
@@ -103,17 +119,35 @@ pub(super) async fn run(mut conn: Conn, mut queue: mpsc::Receiver<Box<dyn Job>>,
         };
         let Some(first) = job else { break };
         let mut group = drain(first, &mut queue);
-        let committed = commit(&mut conn, &mut group).await;
-        let scrub = committed.is_ok() && group.iter().any(|job| job.after() == After::Scrub);
-        if scrub && let Err(error) = scrub_log(&mut conn).await {
-            tracing::warn!(%error, "the write-ahead log could not be emptied after an erasure");
-        }
+        let committed = source.commit(&mut group).await;
         for job in group {
             job.answer(committed.clone());
         }
     }
-    if let Err(error) = conn.close().await {
+    if let Source::Own(conn) = source
+        && let Err(error) = sqlite::close(conn).await
+    {
         tracing::warn!(%error, "the database did not close cleanly");
+    }
+}
+
+impl Source {
+    async fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        match self {
+            Self::Own(conn) => {
+                commit(conn, group, None).await?;
+                if group.iter().any(|job| job.after() == After::Scrub)
+                    && let Err(error) = sqlite::scrub(conn).await
+                {
+                    tracing::warn!(%error, "the write-ahead log could not be emptied after an erasure");
+                }
+                Ok(())
+            }
+            Self::Pool { pool, in_order } => {
+                let mut conn = postgres::acquire(pool).await?;
+                commit(&mut conn, group, in_order.then_some(APPEND_LOCK)).await
+            }
+        }
     }
 }
 
@@ -130,12 +164,19 @@ fn drain(first: Box<dyn Job>, queue: &mut mpsc::Receiver<Box<dyn Job>>) -> Vec<B
     group
 }
 
-async fn commit(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    begin(conn).await?;
-    let done = run_all(conn, group).await;
+async fn commit(conn: &mut Conn, group: &mut [Box<dyn Job>], lock: Option<i64>) -> Result<(), StoreError> {
+    transaction::begin(conn).await?;
+    let done = match lock {
+        Some(lock) => query("SELECT pg_advisory_xact_lock($1)").bind(lock).fetch_one(conn).await.map(|_| ()),
+        None => Ok(()),
+    };
+    let done = match done {
+        Ok(()) => run_all(conn, group).await,
+        Err(error) => Err(error),
+    };
     if done.is_err() {
         // The database may have rolled back by itself; then there is nothing left to undo.
-        execute(conn, "ROLLBACK").await.ok();
+        transaction::end(conn, false).await.ok();
     }
     done
 }
@@ -143,8 +184,8 @@ async fn commit(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), Store
 async fn run_all(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     // A job alone needs no savepoint, which would cost a copy of every page that it changes.
     if let [job] = group {
-        let end = if job.run(conn).await { "COMMIT" } else { "ROLLBACK" };
-        return execute(conn, end).await;
+        let keep = job.run(conn).await;
+        return transaction::end(conn, keep).await;
     }
     for job in group {
         execute(conn, "SAVEPOINT job").await?;
@@ -153,25 +194,5 @@ async fn run_all(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), Stor
         }
         execute(conn, "RELEASE job").await?;
     }
-    execute(conn, "COMMIT").await
-}
-
-async fn begin(conn: &mut Conn) -> Result<(), StoreError> {
-    let mut attempt = 1;
-    loop {
-        match execute(conn, "BEGIN IMMEDIATE").await {
-            Err(StoreError::Busy) if attempt < BEGIN_ATTEMPTS => attempt += 1,
-            result => return result,
-        }
-    }
-}
-
-async fn execute(conn: &mut Conn, sql: &'static str) -> Result<(), StoreError> {
-    sqlx::query(sql).execute(conn).await?;
-    Ok(())
-}
-
-async fn scrub_log(conn: &mut Conn) -> Result<(), StoreError> {
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(conn).await?;
-    Ok(())
+    transaction::end(conn, true).await
 }

@@ -10,7 +10,6 @@ use std::{
 };
 
 use leadscore_domain::{EventBody, EventId, Invalid, LeadId, PendingEvent, Timestamp, event::LeadMerged};
-use sqlx::Row as _;
 
 use super::{
     APPEND_MAX_EVENTS, Appended,
@@ -19,10 +18,9 @@ use super::{
 };
 use crate::{
     Checkpoint, Store, StoreError,
-    db::{After, Conn, insert, select_in},
+    db::{After, Conn, Lane, insert, query, select_in},
     imports,
     keyring::{Keyring, Lookup},
-    leads::{event_id, lead_id},
 };
 
 /// An event with what can be prepared outside the transaction.
@@ -73,9 +71,10 @@ impl Store {
         }
         let keyring = Arc::clone(self.keyring());
         let incoming: Vec<Incoming> = events.into_iter().map(|event| Incoming::prepare(event, &keyring)).collect();
+        self.make_months(incoming.iter().map(|one| one.event.received_at)).await?;
         let (partitions, now) = (self.partitions(), self.now());
         let answers = self
-            .write(incoming.len(), After::Nothing, move |conn| {
+            .write(Lane::Intake, incoming.len(), After::Nothing, move |conn| {
                 Box::pin(async move {
                     if let Some(checkpoint) = checkpoint {
                         imports::save(conn, &checkpoint, now).await?;
@@ -182,24 +181,31 @@ impl Tail {
     async fn write(&self, conn: &mut Conn) -> Result<(), StoreError> {
         insert(
             conn,
-            "INSERT INTO events \
-             (partition, position, id, lead_id, source, kind, occurred_at, received_at, data)",
+            "INSERT INTO lead_interactions \
+             (partition, position, id, lead_id, source, interaction_type, occurred_at, received_at, context_data)",
             9,
             "",
             &self.rows,
             |bind, row| {
-                bind.push(i64::from(row.partition))
+                bind.push(row.partition)
                     .push(row.position)
-                    .push(row.id.0.as_bytes().as_slice())
-                    .push(row.lead.0.as_bytes().as_slice())
+                    .push(row.id)
+                    .push(row.lead)
                     .push(row.source.as_str())
                     .push(row.kind)
-                    .push(row.occurred_at.as_micros())
-                    .push(row.received_at.as_micros())
+                    .push(row.occurred_at)
+                    .push(row.received_at)
                     .push(row.sealed.as_slice());
             },
         )
         .await?;
+        if conn.is_server() {
+            let into = "INSERT INTO event_ids (id, lead_id, received_at)";
+            insert(conn, into, 3, "", &self.rows, |bind, row| {
+                bind.push(row.id).push(row.lead).push(row.received_at);
+            })
+            .await?;
+        }
         let heads: Vec<(u16, i64)> = self.heads.iter().map(|(partition, head)| (*partition, *head)).collect();
         insert(
             conn,
@@ -208,7 +214,7 @@ impl Tail {
             "ON CONFLICT (partition) DO UPDATE SET head = excluded.head",
             &heads,
             |bind, (partition, head)| {
-                bind.push(i64::from(*partition)).push(*head);
+                bind.push(*partition).push(*head);
             },
         )
         .await
@@ -217,19 +223,19 @@ impl Tail {
 
 /// Of the incoming events those that are in the log, each with its lead.
 async fn known_events(conn: &mut Conn, incoming: &[Incoming]) -> Result<HashMap<EventId, LeadId>, StoreError> {
-    let ids: Vec<_> = incoming.iter().map(|one| *one.event.id.0.as_bytes()).collect();
+    let ids: Vec<EventId> = incoming.iter().map(|one| one.event.id).collect();
     let rows = select_in(
         conn,
-        "SELECT e.id, COALESCE(l.merged_into, e.lead_id) FROM events e JOIN leads l ON l.id = e.lead_id \
-         WHERE e.id IN",
+        "SELECT e.id, COALESCE(l.merged_into, e.lead_id) FROM event_ids e JOIN leads l ON l.id = e.lead_id \
+         WHERE e.id",
         &ids,
         "",
     )
     .await?;
-    rows.iter().map(|row| Ok((event_id(row.try_get(0)?)?, lead_id(row.try_get(1)?)?))).collect()
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
 async fn heads(conn: &mut Conn) -> Result<BTreeMap<u16, i64>, StoreError> {
-    let rows = sqlx::query("SELECT partition, head FROM log_heads").fetch_all(conn).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    let rows = query("SELECT partition, head FROM log_heads").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }

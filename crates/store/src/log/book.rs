@@ -9,14 +9,12 @@ use std::{
 };
 
 use leadscore_domain::{EventBody, EventId, Identity, Invalid, LeadId, Timestamp};
-use sqlx::Row as _;
 
 use super::append::Incoming;
 use crate::{
     StoreError,
-    db::{Conn, insert, select_in},
+    db::{Conn, insert, query, select_in},
     keyring::{DataKey, Keyring, Lookup, name_binding, timed_id},
-    leads::lead_id,
 };
 
 /// The source of events that the store makes itself.
@@ -24,7 +22,7 @@ pub(super) const OWN_SOURCE: &str = "leadscore";
 
 /// A lead as far as a batch must know it.
 struct Lead {
-    created_at: i64,
+    created_at: Timestamp,
     /// `None` for an erased lead.
     key: Option<Arc<DataKey>>,
     merged_into: Option<LeadId>,
@@ -76,12 +74,12 @@ impl<'a> Book<'a> {
     ) -> Result<Self, StoreError> {
         let lookups: BTreeSet<Lookup> = incoming.iter().flat_map(|one| one.lookups.iter().copied()).collect();
         let lookups: Vec<Lookup> = lookups.into_iter().collect();
-        let rows = select_in(conn, "SELECT lookup, lead_id FROM identities WHERE lookup IN", &lookups, "").await?;
+        let rows = select_in(conn, "SELECT lookup, lead_id FROM identities WHERE lookup", &lookups, "").await?;
         let mut owners = HashMap::with_capacity(lookups.len());
         for row in &rows {
-            let lookup = <&[u8]>::try_into(row.try_get::<&[u8], _>(0)?)
+            let lookup = <&[u8]>::try_into(row.get::<&[u8]>(0)?)
                 .map_err(|_| StoreError::Corrupt("the look-up of a handle".to_owned()))?;
-            owners.insert(lookup, lead_id(row.try_get(1)?)?);
+            owners.insert(lookup, row.get(1)?);
         }
         let mut book = Self {
             keyring,
@@ -107,14 +105,14 @@ impl<'a> Book<'a> {
     }
 
     async fn load_leads(&mut self, conn: &mut Conn, ids: BTreeSet<LeadId>) -> Result<(), StoreError> {
-        let keys: Vec<_> = ids.iter().map(|id| *id.0.as_bytes()).collect();
-        let query = "SELECT id, created_at, data_key, merged_into FROM leads WHERE id IN";
-        for row in select_in(conn, query, &keys, "").await? {
-            let id = lead_id(row.try_get(0)?)?;
+        let keys: Vec<LeadId> = ids.into_iter().collect();
+        let sql = "SELECT id, created_at, data_key, merged_into FROM leads WHERE id";
+        for row in select_in(conn, sql, &keys, "").await? {
+            let id = row.get(0)?;
             let key =
-                row.try_get::<Option<&[u8]>, _>(2)?.map(|wrapped| self.keyring.unwrap(id, wrapped)).transpose()?;
-            let merged_into = row.try_get::<Option<&[u8]>, _>(3)?.map(lead_id).transpose()?;
-            self.leads.insert(id, Lead { created_at: row.try_get(1)?, key, merged_into, fresh: None });
+                row.get::<Option<&[u8]>>(2)?.map(|wrapped| self.keyring.unwrap(id, wrapped)).transpose()?;
+            let merged_into = row.get(3)?;
+            self.leads.insert(id, Lead { created_at: row.get(1)?, key, merged_into, fresh: None });
         }
         Ok(())
     }
@@ -180,8 +178,7 @@ impl<'a> Book<'a> {
     fn create(&mut self, received_at: Timestamp) -> LeadId {
         let id = LeadId(timed_id(self.now));
         let (key, wrapped) = self.keyring.create(id);
-        let created_at = received_at.as_micros();
-        self.leads.insert(id, Lead { created_at, key: Some(key), merged_into: None, fresh: Some(wrapped) });
+        self.leads.insert(id, Lead { created_at: received_at, key: Some(key), merged_into: None, fresh: Some(wrapped) });
         id
     }
 
@@ -217,18 +214,18 @@ impl<'a> Book<'a> {
 
     /// Writes new leads, new handles and names. Merges are written afterwards.
     pub(super) async fn write(&self, conn: &mut Conn) -> Result<(), StoreError> {
-        let mut fresh: Vec<(LeadId, i64, &[u8])> =
+        let mut fresh: Vec<(LeadId, Timestamp, &[u8])> =
             self.leads.iter().filter_map(|(id, lead)| Some((*id, lead.created_at, lead.fresh.as_deref()?))).collect();
         fresh.sort_unstable();
         let into = "INSERT INTO leads (id, created_at, data_key, name, name_at, name_event)";
         insert(conn, into, 6, "", &fresh, |bind, (id, created_at, wrapped)| {
             let name = self.names.get(id);
-            bind.push(id.0.as_bytes().as_slice())
+            bind.push(id)
                 .push(*created_at)
                 .push(*wrapped)
                 .push(name.map(|name| self.seal_name(*id, name)))
-                .push(name.map(|name| name.at.as_micros()))
-                .push(name.map(|name| name.event.0.as_bytes().to_vec()));
+                .push(name.map(|name| name.at))
+                .push(name.map(|name| name.event));
         })
         .await?;
         let into = "INSERT INTO identities (lookup, kind, lead_id, value)";
@@ -236,13 +233,13 @@ impl<'a> Book<'a> {
             let lead = self.resolve(new.lead);
             bind.push(new.lookup.as_slice())
                 .push(new.identity.kind().as_str())
-                .push(lead.0.as_bytes().to_vec())
+                .push(lead)
                 .push(self.key(lead).seal(&new.lookup, new.identity.value().as_bytes()));
         })
         .await?;
         for (id, name) in &self.names {
             if self.leads.get(id).is_some_and(|lead| lead.fresh.is_none()) {
-                set_name(conn, *id, name.at.as_micros(), name.event.0.as_bytes(), &self.seal_name(*id, name)).await?;
+                set_name(conn, *id, name.at, name.event, &self.seal_name(*id, name)).await?;
             }
         }
         Ok(())
@@ -257,18 +254,18 @@ impl<'a> Book<'a> {
 pub(super) async fn set_name(
     conn: &mut Conn,
     id: LeadId,
-    at: i64,
-    event: &[u8],
+    at: Timestamp,
+    event: EventId,
     sealed: &[u8],
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "UPDATE leads SET name = $1, name_at = $2, name_event = $3 WHERE id = $4 \
          AND (name_at IS NULL OR name_at < $2 OR (name_at = $2 AND name_event <= $3))",
     )
     .bind(sealed)
     .bind(at)
     .bind(event)
-    .bind(id.0.as_bytes().as_slice())
+    .bind(id)
     .execute(conn)
     .await?;
     Ok(())

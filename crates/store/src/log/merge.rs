@@ -3,10 +3,9 @@
 //! The absorbed lead's events stay where they are, under its own key; [`crate::Store::events_of`] finds them.
 
 use leadscore_domain::LeadId;
-use sqlx::Row as _;
 
 use super::book::{Book, set_name};
-use crate::{StoreError, db::Conn, keyring::name_binding};
+use crate::{StoreError, db::{Conn, query}, keyring::name_binding};
 
 pub(super) async fn write(conn: &mut Conn, book: &Book<'_>) -> Result<(), StoreError> {
     for (absorbed, survivor, stored) in book.merges() {
@@ -16,10 +15,10 @@ pub(super) async fn write(conn: &mut Conn, book: &Book<'_>) -> Result<(), StoreE
             drop_derived(conn, absorbed).await?;
         }
         // Those that the absorbed lead had absorbed itself follow, so that nobody ever has to walk a chain.
-        sqlx::query("UPDATE leads SET merged_into = $1 WHERE id = $2 OR merged_into = $2")
-            .bind(survivor.0.as_bytes().as_slice())
-            .bind(absorbed.0.as_bytes().as_slice())
-            .execute(&mut *conn)
+        query("UPDATE leads SET merged_into = $1 WHERE id = $2 OR merged_into = $2")
+            .bind(survivor)
+            .bind(absorbed)
+            .execute(conn)
             .await?;
     }
     Ok(())
@@ -31,44 +30,44 @@ async fn move_identities(
     absorbed: LeadId,
     survivor: LeadId,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query("SELECT lookup, value FROM identities WHERE lead_id = $1")
-        .bind(absorbed.0.as_bytes().as_slice())
-        .fetch_all(&mut *conn)
+    let rows = query("SELECT lookup, value FROM identities WHERE lead_id = $1")
+        .bind(absorbed)
+        .fetch_all(conn)
         .await?;
     for row in rows {
-        let lookup: &[u8] = row.try_get(0)?;
+        let lookup: &[u8] = row.get(0)?;
         let value = book
             .key(absorbed)
-            .open(lookup, row.try_get(1)?)
+            .open(lookup, row.get(1)?)
             .ok_or_else(|| StoreError::Corrupt(format!("a handle of lead {absorbed}")))?;
-        sqlx::query("UPDATE identities SET lead_id = $1, value = $2 WHERE lookup = $3")
-            .bind(survivor.0.as_bytes().as_slice())
+        query("UPDATE identities SET lead_id = $1, value = $2 WHERE lookup = $3")
+            .bind(survivor)
             .bind(book.key(survivor).seal(lookup, &value))
             .bind(lookup)
-            .execute(&mut *conn)
+            .execute(conn)
             .await?;
     }
     Ok(())
 }
 
 async fn move_name(conn: &mut Conn, book: &Book<'_>, absorbed: LeadId, survivor: LeadId) -> Result<(), StoreError> {
-    let row = sqlx::query("SELECT name, name_at, name_event FROM leads WHERE id = $1 AND name IS NOT NULL")
-        .bind(absorbed.0.as_bytes().as_slice())
-        .fetch_optional(&mut *conn)
+    let row = query("SELECT name, name_at, name_event FROM leads WHERE id = $1 AND name IS NOT NULL")
+        .bind(absorbed)
+        .fetch_optional(conn)
         .await?;
     let Some(row) = row else { return Ok(()) };
     let name = book
         .key(absorbed)
-        .open(&name_binding(absorbed), row.try_get(0)?)
+        .open(&name_binding(absorbed), row.get(0)?)
         .ok_or_else(|| StoreError::Corrupt(format!("the name of lead {absorbed}")))?;
     let sealed = book.key(survivor).seal(&name_binding(survivor), &name);
-    set_name(conn, survivor, row.try_get(1)?, row.try_get(2)?, &sealed).await
+    set_name(conn, survivor, row.get(1)?, row.get(2)?, &sealed).await
 }
 
 /// The survivor's state and score are made anew from the events of both.
 async fn drop_derived(conn: &mut Conn, absorbed: LeadId) -> Result<(), StoreError> {
     for sql in ["DELETE FROM lead_states WHERE lead_id = $1", "DELETE FROM latest_scores WHERE lead_id = $1"] {
-        sqlx::query(sql).bind(absorbed.0.as_bytes().as_slice()).execute(&mut *conn).await?;
+        query(sql).bind(absorbed).execute(conn).await?;
     }
     Ok(())
 }

@@ -15,7 +15,8 @@ mod opening;
 mod registry;
 mod support;
 
-/// Runs a contract over the embedded database in a folder of its own.
+/// Runs a contract over the embedded database in a folder of its own, and over a database of its own on the PostgreSQL
+/// server of the tests.
 macro_rules! contracts {
     ($($module:ident::$name:ident),* $(,)?) => {
         mod embedded {
@@ -23,6 +24,15 @@ macro_rules! contracts {
                 #[tokio::test]
                 async fn $name() {
                     crate::$module::$name(&crate::support::Embedded::new()).await;
+                }
+            )*
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    crate::$module::$name(&crate::support::Postgres::new().await).await;
                 }
             )*
         }

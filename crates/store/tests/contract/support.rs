@@ -1,13 +1,18 @@
 //! A backend in a temporary folder, and short ways to write events and scores.
 
-use std::{path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use leadscore_domain::{
     Approach, Breakdown, EventBody, EventId, Identity, IdentityKind, LeadId, ManualClock, PendingEvent, Score,
     Timestamp,
     event::{Email, EmailAction, LeadCreated, LeadMerged},
 };
-use leadscore_store::{Appended, Derived, Store, StoreOptions};
+use leadscore_store::{Appended, Derived, PostgresOptions, Store, StoreOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _,
+    postgres::{PgConnectOptions, PgConnection},
+};
+use uuid::Uuid;
 
 /// A place where a store lives.
 pub trait Backend {
@@ -15,8 +20,8 @@ pub trait Backend {
     async fn open(&self) -> Store;
     /// The clock of every store that is opened here.
     fn clock(&self) -> &ManualClock;
-    /// Where its files are.
-    fn folder(&self) -> &Path;
+    /// Every byte that it keeps, in pieces; nobody has it open.
+    async fn kept(&self) -> Vec<Vec<u8>>;
 }
 
 /// The embedded database.
@@ -28,6 +33,11 @@ pub struct Embedded {
 impl Embedded {
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::new(at(0)) }
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn options(&self) -> StoreOptions {
@@ -44,8 +54,98 @@ impl Backend for Embedded {
         &self.clock
     }
 
-    fn folder(&self) -> &Path {
-        self.folder.path()
+    async fn kept(&self) -> Vec<Vec<u8>> {
+        every_file(self.folder())
+    }
+}
+
+fn every_file(folder: &Path) -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(every_file(&path));
+        } else {
+            files.push(fs::read(path).unwrap());
+        }
+    }
+    files
+}
+
+/// A database of its own on the server that `LEADSCORE_TEST_POSTGRES` names.
+pub struct Postgres {
+    folder: tempfile::TempDir,
+    clock: ManualClock,
+    server: PgConnectOptions,
+    name: String,
+}
+
+impl Postgres {
+    pub async fn new() -> Self {
+        let server = std::env::var("LEADSCORE_TEST_POSTGRES")
+            .expect("LEADSCORE_TEST_POSTGRES names a PostgreSQL server; `make test` starts one");
+        let server: PgConnectOptions = server.parse().unwrap();
+        let name = format!("contract_{}", Uuid::new_v4().simple());
+        let mut conn = server.connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        let clock = ManualClock::new(at(0));
+        Self { folder: tempfile::tempdir().unwrap(), clock, server: server.database(&name), name }
+    }
+
+    pub fn options(&self) -> StoreOptions {
+        let mut options = StoreOptions::new(self.folder.path().join("data"), Arc::new(self.clock.clone()));
+        let url = self.server.to_url_lossy().to_string();
+        options.postgres = Some(PostgresOptions { connections_max: 4, migrate: true, ..PostgresOptions::new(url) });
+        options
+    }
+
+    /// A connection past the store.
+    pub async fn connect(&self) -> PgConnection {
+        self.server.connect().await.unwrap()
+    }
+}
+
+impl Backend for Postgres {
+    async fn open(&self) -> Store {
+        Store::open(self.options()).await.unwrap()
+    }
+
+    fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    async fn kept(&self) -> Vec<Vec<u8>> {
+        let mut conn = self.connect().await;
+        let columns = sqlx::query(
+            "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns \
+             WHERE table_schema = 'public'",
+        );
+        let mut kept = Vec::new();
+        for column in columns.fetch_all(&mut conn).await.unwrap() {
+            let [table, name, kind]: [String; 3] = std::array::from_fn(|place| column.get(place));
+            let bytes = if kind == "bytea" { name } else { format!("convert_to({name}::text, 'UTF8')") };
+            let sql = format!("SELECT {bytes} FROM {table} WHERE {bytes} IS NOT NULL");
+            let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut conn).await.unwrap();
+            kept.extend(rows.iter().map(|row| row.get::<Vec<u8>, _>(0)));
+        }
+        kept
+    }
+}
+
+impl Drop for Postgres {
+    /// Removes the database, whoever still uses it; a test that failed leaves it to the end of the server.
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone().database("postgres"), self.name.clone());
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut conn = server.connect().await.unwrap();
+                let sql = AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
+                sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+            });
+        });
+        dropped.join().ok();
     }
 }
 
