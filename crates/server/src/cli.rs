@@ -61,6 +61,8 @@ pub struct Global {
 pub enum Command {
     /// Create the data folder: configuration, keys, the first user and an API key
     Init(commands::init::Options),
+    /// Bring the database's schema to what this release works with
+    Migrate(commands::migrate::Options),
     /// Simulate a brokerage, train on it and serve it; running it again goes on
     Demo(commands::demo::Options),
     /// Serve the API and keep every lead's score up to date

@@ -12,8 +12,8 @@ use leadscore_store::{Registry, Store, StoreOptions};
 
 use crate::{context::Context, failure::bad_input};
 
-/// The database, by which a folder is recognised.
-const DATABASE_FILE: &str = "leadscore.db";
+/// The embedded database, or the key to a server's, by which a folder is recognised.
+const MARKS: [&str; 2] = ["leadscore.db", "master.key"];
 /// Model bundles.
 const MODELS_FOLDER: &str = "models";
 
@@ -35,15 +35,23 @@ impl Folder {
                 "no leadscore data in {data}; run `leadscore init --data {data}`, or name another folder with --data"
             )));
         }
-        Self::open_or_create(context).await
+        Self::open_with(context, options(context)).await
     }
 
-    /// Opens the folder, making it where it is missing.
+    /// Opens the folder, making it, and the schema of its database, where they are missing.
     ///
     /// # Errors
     /// Where it cannot be made or opened.
     pub async fn open_or_create(context: &Context) -> anyhow::Result<Self> {
-        let store = Store::open(StoreOptions::new(&context.data, context.clock.clone()))
+        let mut options = options(context);
+        if let Some(server) = &mut options.postgres {
+            server.migrate = true;
+        }
+        Self::open_with(context, options).await
+    }
+
+    async fn open_with(context: &Context, options: StoreOptions) -> anyhow::Result<Self> {
+        let store = Store::open(options)
             .await
             .with_context(|| format!("opening the data folder {}", context.data.display()))?;
         let registry = Registry::open(&context.data.join(MODELS_FOLDER), context.clock.clone())?;
@@ -51,9 +59,16 @@ impl Folder {
     }
 }
 
-/// Whether the folder holds a database.
+/// How the folder's store is opened.
+pub fn options(context: &Context) -> StoreOptions {
+    let mut options = StoreOptions::new(&context.data, context.clock.clone());
+    options.postgres = context.config.store.postgres();
+    options
+}
+
+/// Whether the folder holds a database, or the key to one.
 pub fn exists(data: &Path) -> bool {
-    data.join(DATABASE_FILE).exists()
+    MARKS.iter().any(|mark| data.join(mark).exists())
 }
 
 /// Makes the folder, which only its owner may look into; an existing one is left as it is.

@@ -24,7 +24,7 @@ mod states;
 
 pub use accounts::{Principal, Role, TokenRecord};
 pub use cache::{Cached, ScoreCache};
-pub use db::{PostgresOptions, Store, StoreOptions};
+pub use db::{Migrated, PostgresOptions, Store, StoreOptions};
 pub use error::StoreError;
 pub use health::{Counts, GroupLag, Health};
 pub use imports::Checkpoint;

@@ -100,6 +100,7 @@ pub(crate) fn unavailable(error: StoreError) -> Problem {
         | StoreError::Corrupt(_)
         | StoreError::WrongKey(_)
         | StoreError::SchemaTooNew { .. }
+        | StoreError::SchemaTooOld { .. }
         | StoreError::Io { .. }
         | StoreError::Db(_) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the store failed");

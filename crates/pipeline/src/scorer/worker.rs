@@ -218,6 +218,7 @@ fn is_transient(error: &StoreError) -> bool {
         | StoreError::Corrupt(_)
         | StoreError::WrongKey(_)
         | StoreError::SchemaTooNew { .. }
+        | StoreError::SchemaTooOld { .. }
         | StoreError::Invalid(_)
         | StoreError::Closed => false,
     }

@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod export;
 pub mod import;
 pub mod init;
+pub mod migrate;
 pub mod models;
 pub mod score;
 pub mod sentiment;
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = |serves| Context::new(global.clone(), serves);
     match cli.command {
         Command::Init(options) => init::run(options, &context(false)?).await,
+        Command::Migrate(options) => migrate::run(&options, &context(false)?).await,
         Command::Demo(options) => demo::run(options, &context(true)?).await,
         Command::Serve(options) => serve::run(options, &context(true)?).await,
         Command::Simulate(options) => simulate::run(&options, &context(false)?),

@@ -3,12 +3,13 @@
 //! Owns: names, shapes and defaults of every setting. `default.toml` is the manual and the defaults at once.
 //! Invariant: an unknown key is refused with its name. Deliberately absent: secrets; they live in files of their own.
 
-use std::{collections::HashMap, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, time::Duration};
 
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
 use leadscore_domain::{Invalid, Region, time::HOUR_US};
 use leadscore_engine::score::ScoringPolicy;
+use leadscore_store::PostgresOptions;
 use serde::Deserialize;
 
 use crate::{failure::bad_input, telemetry::LogFormat};
@@ -51,7 +52,28 @@ impl Server {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
+    postgres: Address,
+    postgres_connections: u32,
     pub cached_scores: u64,
+}
+
+/// Where a server is, perhaps with a password.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
+struct Address(String);
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "…" })
+    }
+}
+
+impl Store {
+    /// The server that holds the database; `None` for the embedded one.
+    pub fn postgres(&self) -> Option<PostgresOptions> {
+        let url = Some(&self.postgres.0).filter(|url| !url.is_empty())?;
+        Some(PostgresOptions { connections_max: self.postgres_connections, ..PostgresOptions::new(url) })
+    }
 }
 
 /// Files that are read in.
@@ -154,6 +176,9 @@ impl Config {
         if !(1..=600).contains(&self.server.drain_timeout_s) {
             return refuse("server.drain_timeout_s", "must be from 1 to 600");
         }
+        if !(3..=100).contains(&self.store.postgres_connections) {
+            return refuse("store.postgres_connections", "must be from 3 to 100");
+        }
         if !(1..=4000).contains(&self.import.batch_rows) {
             return refuse("import.batch_rows", "must be from 1 to 4000");
         }
@@ -224,6 +249,13 @@ mod tests {
         .unwrap();
         assert_eq!(config.server.listen.port(), 9);
         assert_eq!(config.training.seed, 11);
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let config = with_environment(&[("LEADSCORE_STORE__POSTGRES", "postgres://ann:secret@db/leads")]).unwrap();
+        assert_eq!(config.store.postgres().unwrap().url, "postgres://ann:secret@db/leads");
+        assert!(!format!("{config:?}").contains("secret"));
     }
 
     #[test]

@@ -11,7 +11,28 @@ const LEADS: u64 = 900;
 
 #[tokio::test]
 async fn from_an_export_to_served_scores() {
-    let folder = Folder::new();
+    journey(Folder::new()).await;
+}
+
+#[tokio::test]
+async fn from_an_export_to_served_scores_on_postgresql() {
+    journey(Folder::on_postgres().await).await;
+}
+
+#[tokio::test]
+async fn a_server_whose_schema_is_missing_is_migrated_by_command_only() {
+    let folder = Folder::on_postgres().await;
+    std::fs::create_dir(folder.data()).unwrap();
+    std::fs::write(folder.data().join("master.key"), "11".repeat(32)).unwrap();
+    let refused = folder.run(&["export", "leads"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("leadscore migrate"), "{}", describe(&refused));
+    assert_eq!(folder.json(&["migrate"])["from"], 0);
+    let again = folder.json(&["migrate"]);
+    assert_eq!(again["from"], again["to"]);
+    assert!(folder.export("leads").is_empty());
+}
+
+async fn journey(folder: Folder) {
     let made = folder.json(&["init"]);
     let key = made["api_key"].as_str().unwrap();
     let export = folder.write("leads.csv", export());

@@ -8,7 +8,9 @@ use std::{
 };
 
 use serde_json::Value;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// How long anything may take, on a slow machine that does something else at the same time.
 const DEADLINE: Duration = Duration::from_secs(240);
@@ -16,12 +18,27 @@ const DEADLINE: Duration = Duration::from_secs(240);
 /// A data folder that goes away with the test.
 pub struct Folder {
     folder: TempDir,
+    /// Address of its database on a server; `None` for the embedded one.
+    postgres: Option<String>,
 }
 
 impl Folder {
     /// An empty place.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), postgres: None }
+    }
+
+    /// An empty place whose database is a new one on the server that `LEADSCORE_TEST_POSTGRES` names.
+    pub async fn on_postgres() -> Self {
+        let server = std::env::var("LEADSCORE_TEST_POSTGRES")
+            .expect("LEADSCORE_TEST_POSTGRES names a PostgreSQL server; `make test` starts one");
+        let server: PgConnectOptions = server.parse().unwrap();
+        let folder = Self::new();
+        let name = format!("e2e_{}", Uuid::new_v4().simple());
+        let mut conn = server.connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        Self { postgres: Some(server.database(&name).to_url_lossy().to_string()), ..folder }
     }
 
     /// An initialised data folder, and an API key for it.
@@ -56,6 +73,7 @@ impl Folder {
                 command.env_remove(name);
             }
         }
+        command.envs(self.postgres.iter().map(|url| ("LEADSCORE_STORE__POSTGRES", url)));
         command.args(arguments).arg("--data").arg(self.data()).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -64,6 +64,15 @@ impl StoreOptions {
     }
 }
 
+/// What [`Store::migrate`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    /// Version of the schema before; 0 for an empty database.
+    pub from: i64,
+    /// Version of the schema now.
+    pub to: i64,
+}
+
 /// A handle to an open store. Clones share one writer and one pool of readers.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
@@ -149,6 +158,26 @@ impl Store {
             tasks,
             closing,
         })))
+    }
+
+    /// Brings the schema of the database to what this release works with.
+    ///
+    /// # Errors
+    /// [`StoreError::SchemaTooNew`]; where the database cannot be reached or fails: then nothing was changed.
+    pub async fn migrate(options: &StoreOptions) -> Result<Migrated, StoreError> {
+        let (from, to) = match &options.postgres {
+            None => {
+                let mut file = sqlite::open(&options.folder).await?;
+                let done = migrations::run(&mut file.writer).await;
+                sqlite::close(file.writer).await?;
+                done?
+            }
+            Some(server) => {
+                let pool = postgres::connect(server).await?;
+                migrations::run(&mut postgres::acquire(&pool).await?).await?
+            }
+        };
+        Ok(Migrated { from, to })
     }
 
     /// Writes what waits, then closes. Later calls answer [`StoreError::Closed`].
