@@ -15,5 +15,5 @@ export LLVM_COV=$bin/llvm-cov LLVM_PROFDATA=$bin/llvm-profdata
 
 tool=$(scripts/cargo-tool cargo-llvm-cov 0.9.1)
 mkdir -p target/reports
-"$tool" llvm-cov --workspace --locked --json --summary-only --output-path target/reports/coverage.llvm.json
+scripts/servers run "$tool" llvm-cov --workspace --locked --json --summary-only --output-path target/reports/coverage.llvm.json
 python3 scripts/coverage_report.py target/reports/coverage.llvm.json target/reports/coverage.json

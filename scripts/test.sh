@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs every test of the workspace and closes with one line that adds them up.
-# Two runs at once do not meet: tests use temporary folders and free ports only.
+# Runs every test of the workspace beside a PostgreSQL, a Redis and a Kafka of its own, and closes with one line that
+# adds them up. Two runs at once do not meet: servers and tests use temporary folders and free ports only.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$log"
+scripts/servers run cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 
 awk '
