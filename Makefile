@@ -22,6 +22,16 @@ deps: ## Install what the build needs and this machine lacks
 build: deps ## Build the release binary
 	@cargo build --release --locked -p leadscore-server
 
+.PHONY: up
+up: ## Start PostgreSQL, Redis and Kafka in ./leadscore-servers (again: with the data that they had)
+	@scripts/servers install
+	@scripts/servers start leadscore-servers
+	@echo "stop them with: make down; remove their data with: scripts/servers remove leadscore-servers"
+
+.PHONY: down
+down: ## Stop what make up has started; the data stays
+	@scripts/servers stop leadscore-servers
+
 .PHONY: demo
 demo: build ## Simulate a brokerage, train, and serve it (again: goes on where it was)
 	@exec $(LEADSCORE) demo
