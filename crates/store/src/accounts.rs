@@ -182,8 +182,7 @@ impl Store {
         .bind(self.now())
         .fetch_optional(&mut self.reader().await?)
         .await?;
-        row.map(|row| Ok(Principal { id: row.get(0)?, name: row.get(1)?, role: role(&row, 2)? }))
-            .transpose()
+        row.map(|row| Ok(Principal { id: row.get(0)?, name: row.get(1)?, role: role(&row, 2)? })).transpose()
     }
 
     /// Every token, also the expired ones, the newest first.
@@ -191,10 +190,9 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
-        let rows =
-            query("SELECT id, name, role, created_at, expires_at FROM tokens ORDER BY created_at DESC, id DESC")
-                .fetch_all(&mut self.reader().await?)
-                .await?;
+        let rows = query("SELECT id, name, role, created_at, expires_at FROM tokens ORDER BY created_at DESC, id DESC")
+            .fetch_all(&mut self.reader().await?)
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(TokenRecord {
@@ -215,10 +213,7 @@ impl Store {
     pub async fn revoke_token(&self, id: Uuid) -> Result<bool, StoreError> {
         self.write(Lane::Intake, 1, After::Nothing, move |conn| {
             Box::pin(async move {
-                let done = query("DELETE FROM tokens WHERE id = $1")
-                    .bind(id)
-                    .execute(conn)
-                    .await?;
+                let done = query("DELETE FROM tokens WHERE id = $1").bind(id).execute(conn).await?;
                 Ok(done > 0)
             })
         })

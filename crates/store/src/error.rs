@@ -78,12 +78,12 @@ const POSTGRES_TRANSIENT: [&str; 5] = ["08", "40", "53", "55P03", "57P"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::PoolTimedOut => return Self::Busy,
-            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => return Self::Closed,
-            // The embedded database has no connection that could break.
-            sqlx::Error::Io(_) => return Self::Busy,
-            _ => {}
+        // The embedded database has no connection that could break.
+        if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) {
+            return Self::Busy;
+        }
+        if matches!(error, sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed) {
+            return Self::Closed;
         }
         let Some(refused) = error.as_database_error() else { return Self::Db(Arc::new(error)) };
         let code = refused.code().unwrap_or_default();

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-
 use crate::{
     Store, StoreError,
     db::{After, Lane, query, schema_version},

@@ -30,11 +30,10 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn import_checkpoint(&self, key: &str) -> Result<Option<Checkpoint>, StoreError> {
-        let row =
-            query("SELECT key, rows_read, imported, duplicates, rejected, done FROM imports WHERE key = $1")
-                .bind(key)
-                .fetch_optional(&mut self.reader().await?)
-                .await?;
+        let row = query("SELECT key, rows_read, imported, duplicates, rejected, done FROM imports WHERE key = $1")
+            .bind(key)
+            .fetch_optional(&mut self.reader().await?)
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let count = |index: usize| -> Result<u64, StoreError> {
             u64::try_from(row.get::<i64>(index)?)
@@ -81,10 +80,9 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn acknowledgements(&self) -> Result<Vec<String>, StoreError> {
-        let rows = query("SELECT note FROM acknowledgements ORDER BY note")
-            .fetch_all(&mut self.reader().await?)
-            .await?;
-        rows.iter().map(|row| Ok(row.get(0)?)).collect()
+        let rows =
+            query("SELECT note FROM acknowledgements ORDER BY note").fetch_all(&mut self.reader().await?).await?;
+        rows.iter().map(|row| row.get(0)).collect()
     }
 }
 

@@ -52,12 +52,11 @@ impl Store {
     /// Where the database fails.
     pub async fn lead(&self, id: LeadId) -> Result<Option<LeadRecord>, StoreError> {
         let mut reader = self.reader().await?;
-        let row = query(
-            "SELECT created_at, data_key, name, merged_into FROM leads WHERE id = $1 AND data_key IS NOT NULL",
-        )
-        .bind(id)
-        .fetch_optional(&mut reader)
-        .await?;
+        let row =
+            query("SELECT created_at, data_key, name, merged_into FROM leads WHERE id = $1 AND data_key IS NOT NULL")
+                .bind(id)
+                .fetch_optional(&mut reader)
+                .await?;
         let Some(row) = row else { return Ok(None) };
         let key = self.keyring().unwrap(id, row.get(1)?)?;
         let name = row.get::<Option<&[u8]>>(2)?;
@@ -72,13 +71,7 @@ impl Store {
             identities.push(Identity::from_stored(identity_kind(row.get(1)?)?, value));
         }
         identities.sort_unstable();
-        Ok(Some(LeadRecord {
-            id,
-            created_at: row.get(0)?,
-            name,
-            identities,
-            merged_into: row.get(3)?,
-        }))
+        Ok(Some(LeadRecord { id, created_at: row.get(0)?, name, identities, merged_into: row.get(3)? }))
     }
 
     /// The lead that has this handle.

@@ -2,8 +2,11 @@
 
 use leadscore_domain::Timestamp;
 
-
-use crate::{Store, StoreError, db::{After, Lane, query}, keyring::timed_id};
+use crate::{
+    Store, StoreError,
+    db::{After, Lane, query},
+    keyring::timed_id,
+};
 
 /// One test of a model.
 #[derive(Debug, Clone, PartialEq)]

@@ -140,7 +140,7 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
 }
 
 /// The latest score of each lead: a statement may write a row once only.
-fn latest<'s>(rows: Vec<(Uuid, &'s Score)>) -> impl Iterator<Item = (Uuid, &'s Score)> {
+fn latest(rows: Vec<(Uuid, &Score)>) -> impl Iterator<Item = (Uuid, &Score)> {
     let mut latest: BTreeMap<LeadId, (Uuid, &Score)> = BTreeMap::new();
     let age = |score: &Score| (score.log_position, score.calculated_at);
     for (id, score) in rows {

@@ -4,8 +4,7 @@ use super::{Conn, query, query::Ends, transaction};
 use crate::StoreError;
 
 /// The steps of each database; a step that was released is never edited.
-const SQLITE: &[&str] =
-    &[include_str!("sqlite/0001_initial.sql"), include_str!("sqlite/0002_interactions.sql")];
+const SQLITE: &[&str] = &[include_str!("sqlite/0001_initial.sql"), include_str!("sqlite/0002_interactions.sql")];
 const POSTGRES: &[&str] = &[include_str!("postgres/0001_initial.sql")];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.
@@ -85,9 +84,11 @@ async fn set_version(conn: &mut Conn, number: i64) -> Result<(), StoreError> {
     let make = "CREATE TABLE IF NOT EXISTS schema_version (one boolean PRIMARY KEY DEFAULT true CHECK (one), \
                 version bigint NOT NULL)";
     transaction::execute(conn, make).await?;
-    query("INSERT INTO schema_version (version) VALUES ($1) ON CONFLICT (one) DO UPDATE SET version = excluded.version")
-        .bind(number)
-        .execute(conn)
-        .await?;
+    query(
+        "INSERT INTO schema_version (version) VALUES ($1) ON CONFLICT (one) DO UPDATE SET version = excluded.version",
+    )
+    .bind(number)
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -109,8 +109,7 @@ impl<'a> Book<'a> {
         let sql = "SELECT id, created_at, data_key, merged_into FROM leads WHERE id";
         for row in select_in(conn, sql, &keys, "").await? {
             let id = row.get(0)?;
-            let key =
-                row.get::<Option<&[u8]>>(2)?.map(|wrapped| self.keyring.unwrap(id, wrapped)).transpose()?;
+            let key = row.get::<Option<&[u8]>>(2)?.map(|wrapped| self.keyring.unwrap(id, wrapped)).transpose()?;
             let merged_into = row.get(3)?;
             self.leads.insert(id, Lead { created_at: row.get(1)?, key, merged_into, fresh: None });
         }
@@ -178,7 +177,8 @@ impl<'a> Book<'a> {
     fn create(&mut self, received_at: Timestamp) -> LeadId {
         let id = LeadId(timed_id(self.now));
         let (key, wrapped) = self.keyring.create(id);
-        self.leads.insert(id, Lead { created_at: received_at, key: Some(key), merged_into: None, fresh: Some(wrapped) });
+        self.leads
+            .insert(id, Lead { created_at: received_at, key: Some(key), merged_into: None, fresh: Some(wrapped) });
         id
     }
 

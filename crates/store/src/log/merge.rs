@@ -5,7 +5,11 @@
 use leadscore_domain::LeadId;
 
 use super::book::{Book, set_name};
-use crate::{StoreError, db::{Conn, query}, keyring::name_binding};
+use crate::{
+    StoreError,
+    db::{Conn, query},
+    keyring::name_binding,
+};
 
 pub(super) async fn write(conn: &mut Conn, book: &Book<'_>) -> Result<(), StoreError> {
     for (absorbed, survivor, stored) in book.merges() {
@@ -30,10 +34,7 @@ async fn move_identities(
     absorbed: LeadId,
     survivor: LeadId,
 ) -> Result<(), StoreError> {
-    let rows = query("SELECT lookup, value FROM identities WHERE lead_id = $1")
-        .bind(absorbed)
-        .fetch_all(conn)
-        .await?;
+    let rows = query("SELECT lookup, value FROM identities WHERE lead_id = $1").bind(absorbed).fetch_all(conn).await?;
     for row in rows {
         let lookup: &[u8] = row.get(0)?;
         let value = book
