@@ -44,7 +44,8 @@ impl Store {
                      s.upper_probability, s.behavioral_score, s.engagement_score, s.market_fit_score, s.timing_score, \
                      s.optimal_contact_time, s.recommended_approach, s.model_version, s.schema_hash, s.partition, \
                      s.log_position, s.calculated_at, s.expires_at \
-                     FROM latest_scores l JOIN lead_scores s ON s.id = l.score_id WHERE l.lead_id";
+                     FROM latest_scores l JOIN lead_scores s ON s.id = l.score_id AND s.calculated_at = l.calculated_at \
+                     WHERE l.lead_id";
         let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
         rows.iter().map(|row| read(row).map(|stored| (stored.score.lead_id, stored))).collect()
     }

@@ -12,6 +12,7 @@ mod concurrency;
 mod erasure;
 mod joins;
 mod opening;
+mod plans;
 mod registry;
 mod support;
 

@@ -6,7 +6,7 @@ use std::{str::FromStr as _, time::Duration};
 
 use leadscore_domain::Invalid;
 use sqlx::{
-    ConnectOptions as _, PgPool,
+    ConnectOptions as _, Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -17,6 +17,8 @@ use crate::StoreError;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may be used before another one takes its place.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// How long a connection may lie idle and still be trusted: after a restart of the server all of them are dead.
+const TRUSTED: Duration = Duration::from_secs(1);
 /// Statements kept prepared on each connection.
 const STATEMENTS_MAX: usize = 256;
 
@@ -54,7 +56,15 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<PgPool, StoreEr
         .max_connections(options.connections_max.max(3))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(LIFETIME)
-        .test_before_acquire(false);
+        .test_before_acquire(false)
+        .before_acquire(|conn, about| {
+            Box::pin(async move {
+                if about.idle_for > TRUSTED {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        });
     Ok(pool.connect_with(connect).await?)
 }
 
