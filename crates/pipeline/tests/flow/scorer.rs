@@ -156,7 +156,7 @@ async fn a_damaged_event_is_set_aside_and_blocks_nobody() {
     brokerage.append(vec![showing(brokerage.clock.now(), "a", ShowingAction::Requested)]).await;
     let url = format!("sqlite://{}", brokerage.folder.path().join("leadscore.db").display());
     let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
-    let altered = sqlx::query("UPDATE events SET data = x'00' WHERE id = $1")
+    let altered = sqlx::query("UPDATE lead_interactions SET context_data = x'00' WHERE id = $1")
         .bind(event_id.0.as_bytes().as_slice())
         .execute(&mut database)
         .await

@@ -176,8 +176,8 @@ impl Config {
         if !(1..=600).contains(&self.server.drain_timeout_s) {
             return refuse("server.drain_timeout_s", "must be from 1 to 600");
         }
-        if !(3..=100).contains(&self.store.postgres_connections) {
-            return refuse("store.postgres_connections", "must be from 3 to 100");
+        if !(4..=100).contains(&self.store.postgres_connections) {
+            return refuse("store.postgres_connections", "must be from 4 to 100");
         }
         if !(1..=4000).contains(&self.import.batch_rows) {
             return refuse("import.batch_rows", "must be from 1 to 4000");

@@ -25,6 +25,7 @@ pub use self::postgres::PostgresOptions;
 pub(crate) use self::{
     bulk::{insert, select_in},
     migrations::version as schema_version,
+    postgres::wake::wake,
     query::{Conn, query},
     value::Row,
     writer::After,
@@ -124,6 +125,7 @@ impl Store {
             tasks.spawn(writer::run(source, queue, closing.clone()));
             jobs
         };
+        let appended = watch::Sender::new(0);
         let (database, lanes, made) = match &options.postgres {
             None => {
                 let mut file = sqlite::open(&options.folder).await?;
@@ -144,6 +146,7 @@ impl Store {
                 let made = open::made(&options, &mut conn).await?;
                 let source = |in_order| Source::Pool { pool: pool.clone(), in_order };
                 let lanes = Lanes { intake: lane(source(true)), derive: lane(source(false)) };
+                tasks.spawn(postgres::wake::listen(pool.clone(), appended.clone(), closing.clone()));
                 (Database::Postgres { pool, months: Months::default() }, lanes, made)
             }
         };
@@ -154,7 +157,7 @@ impl Store {
             clock: options.clock,
             keyring: Arc::new(made.keyring),
             lanes,
-            appended: watch::Sender::new(0),
+            appended,
             tasks,
             closing,
         })))

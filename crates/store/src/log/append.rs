@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Checkpoint, Store, StoreError,
-    db::{After, Conn, Lane, insert, query, select_in},
+    db::{After, Conn, Lane, insert, query, select_in, wake},
     imports,
     keyring::{Keyring, Lookup},
 };
@@ -127,6 +127,7 @@ async fn append(
     book.write(conn).await?;
     merge::write(conn, &book).await?;
     tail.write(conn).await?;
+    wake(conn).await?;
     Ok(answers)
 }
 

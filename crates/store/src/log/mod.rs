@@ -67,8 +67,8 @@ pub struct LogRecord {
 }
 
 impl Store {
-    /// Changes after each append by this handle and its clones. Appends of other processes are found by polling
-    /// [`Self::head`].
+    /// Changes after each append by this handle and its clones, and, on a server, by those of other processes; perhaps
+    /// also without one. Appends of other processes to an embedded database are found by polling [`Self::head`].
     #[must_use]
     pub fn appended(&self) -> watch::Receiver<u64> {
         self.appends().subscribe()

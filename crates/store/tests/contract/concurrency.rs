@@ -69,6 +69,23 @@ pub async fn a_failing_write_does_not_spoil_those_that_share_its_transaction(bac
     assert!(store.states(&[lead]).await.unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn another_process_on_a_server_is_woken() {
+    let backend = crate::support::Postgres::new().await;
+    let (one, other) = (backend.open().await, backend.open().await);
+    let mut appended = other.appended();
+    // Listening begins when it can: append until it is heard.
+    let heard = async {
+        for i in 0.. {
+            append_one(&one, event(&i.to_string(), &[email("ann")], 0)).await;
+            if tokio::time::timeout(std::time::Duration::from_millis(200), appended.changed()).await.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), heard).await.expect("it was never woken");
+}
+
 pub async fn closing_writes_what_waits(backend: &impl Backend) {
     let store = backend.open().await;
     let mut writers = JoinSet::new();

@@ -1,6 +1,7 @@
 //! PostgreSQL: connecting, and the tables of the months.
 
 pub(super) mod months;
+pub(super) mod wake;
 
 use std::{str::FromStr as _, time::Duration};
 
@@ -27,7 +28,7 @@ const STATEMENTS_MAX: usize = 256;
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database`, with `sslmode` and the other parameters of libpq.
     pub url: String,
-    /// Most connections of this process, at least 3: two write, the others read.
+    /// Most connections of this process, at least 4: two write, one listens, the others read.
     pub connections_max: u32,
     /// Whether opening changes the schema where it is older than this release; otherwise that is an error.
     pub migrate: bool,
@@ -53,7 +54,7 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<PgPool, StoreEr
         .statement_cache_capacity(STATEMENTS_MAX)
         .disable_statement_logging();
     let pool = PgPoolOptions::new()
-        .max_connections(options.connections_max.max(3))
+        .max_connections(options.connections_max.max(4))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(LIFETIME)
         .test_before_acquire(false)
