@@ -157,8 +157,8 @@ async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, S
 
 async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Derived) -> Result<(), StoreError> {
     let Derived { group, partition, from, to, states, mut scores, withheld, dead } = derived;
-    let found = move_position(conn, &group, partition, from, to).await?;
-    if found != from {
+    if !move_position(conn, &group, partition, from, to).await? {
+        let found = position(conn, &group, partition).await?;
         return Err(StoreError::Fenced { group, partition, expected: from, found });
     }
     let living =
@@ -184,9 +184,9 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
     bury(conn, &group, partition, now, &dead).await
 }
 
-/// Moves a group's position if it stands at `from`, and keeps others from moving it until the transaction ends; where
-/// it stood.
-async fn move_position(conn: &mut Conn, group: &str, partition: u16, from: i64, to: i64) -> Result<i64, StoreError> {
+/// Moves a group's position if it stands at `from`, and keeps others from moving it until the transaction ends; whether
+/// it did.
+async fn move_position(conn: &mut Conn, group: &str, partition: u16, from: i64, to: i64) -> Result<bool, StoreError> {
     let moved =
         query("UPDATE group_positions SET position = $1 WHERE group_name = $2 AND partition = $3 AND position = $4")
             .bind(to)
@@ -195,21 +195,20 @@ async fn move_position(conn: &mut Conn, group: &str, partition: u16, from: i64, 
             .bind(from)
             .execute(conn)
             .await?;
-    if moved == 1 {
-        return Ok(from);
+    if moved == 1 || from != 0 {
+        return Ok(moved == 1);
     }
-    let begun = from == 0
-        && query(
-            "INSERT INTO group_positions (group_name, partition, position) VALUES ($1, $2, $3) \
-             ON CONFLICT (group_name, partition) DO NOTHING",
-        )
-        .bind(group)
-        .bind(partition)
-        .bind(to)
-        .execute(conn)
-        .await?
-            == 1;
-    if begun { Ok(from) } else { position(conn, group, partition).await }
+    // The group begins, unless another one of it begins at the same time.
+    let begun = query(
+        "INSERT INTO group_positions (group_name, partition, position) VALUES ($1, $2, $3) \
+         ON CONFLICT (group_name, partition) DO NOTHING",
+    )
+    .bind(group)
+    .bind(partition)
+    .bind(to)
+    .execute(conn)
+    .await?;
+    Ok(begun == 1)
 }
 
 /// Data keys of those leads that are neither absorbed nor erased.

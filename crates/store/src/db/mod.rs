@@ -1,7 +1,8 @@
-//! The database: opening it, its one writer, its readers.
+//! The database, a file or a PostgreSQL server: opening it, writing, reading.
 //!
-//! Invariant: all writes of a process go through one task, which commits what waits in one durable transaction.
-//! Several processes may open one folder; SQLite's write lock puts their transactions in order.
+//! Invariant: all writes of a process go through one task for each lane, which commits what waits in one durable
+//! transaction. Several processes may share a database: SQLite's write lock, or an advisory lock on a server, puts the
+//! appends of all of them in order.
 
 mod bulk;
 mod migrations;
