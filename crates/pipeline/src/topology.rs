@@ -113,7 +113,9 @@ impl Pipeline {
 
 async fn keep_scores(mut task: ScorerTask, shutdown: CancellationToken, health: watch::Sender<Health>) {
     let mut report = Report { health, end: Health::Failed("the scorer panicked".to_owned()) };
-    report.end = match task.run(&shutdown).await {
+    let ended = task.run(&shutdown).await;
+    task.leave().await;
+    report.end = match ended {
         Ok(()) => Health::Stopped,
         Err(error) => {
             tracing::error!(error = %error, "scores are no longer kept up to date");
@@ -146,5 +148,7 @@ pub async fn catch_up(
     let PipelineOptions { store, registry, cache, clock, shutdown, policy, tracker: _ } = options;
     let (_models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::new(Notify::new())).await?;
     let mut task = ScorerTask::open(store, clock, Publisher::new(cache), scorer).await?;
-    Ok(task.catch_up(&shutdown, progress).await?)
+    let done = task.catch_up(&shutdown, progress).await;
+    task.leave().await;
+    Ok(done?)
 }

@@ -35,7 +35,7 @@ impl Folder {
                 "no leadscore data in {data}; run `leadscore init --data {data}`, or name another folder with --data"
             )));
         }
-        Self::open_with(context, options(context)).await
+        Self::open_with(context, options(context)?).await
     }
 
     /// Opens the folder, making it, and the schema of its database, where they are missing.
@@ -43,7 +43,7 @@ impl Folder {
     /// # Errors
     /// Where it cannot be made or opened.
     pub async fn open_or_create(context: &Context) -> anyhow::Result<Self> {
-        let mut options = options(context);
+        let mut options = options(context)?;
         if let Some(server) = &mut options.postgres {
             server.migrate = true;
         }
@@ -60,10 +60,14 @@ impl Folder {
 }
 
 /// How the folder's store is opened.
-pub fn options(context: &Context) -> StoreOptions {
+///
+/// # Errors
+/// Where the configuration is bad.
+pub fn options(context: &Context) -> anyhow::Result<StoreOptions> {
     let mut options = StoreOptions::new(&context.data, context.clock.clone());
     options.postgres = context.config.store.postgres();
-    options
+    options.kafka = context.config.kafka()?;
+    Ok(options)
 }
 
 /// Whether the folder holds a database, or the key to one.

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use leadscore_domain::Invalid;
+use rdkafka::error::KafkaError;
 use sqlx::postgres::PgDatabaseError;
 
 /// Why the store did not do what was asked. Never carries personal data.
@@ -45,6 +46,16 @@ pub enum StoreError {
         /// Version that this release works with.
         known: i64,
     },
+    /// What was derived from no longer holds: a lead was merged or erased, or an event applied elsewhere, meanwhile. Read
+    /// and derive it anew.
+    #[error("what was read has changed meanwhile")]
+    Overtaken,
+    /// Kafka refused or cannot be reached: try again later.
+    #[error("Kafka failed: {0}")]
+    Kafka(#[source] Arc<KafkaError>),
+    /// There is no room left: make some, then try again.
+    #[error("the disk is full")]
+    Full,
     /// The request itself is wrong: correct it.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -60,6 +71,9 @@ pub enum StoreError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The database refuses these very rows, today and tomorrow.
+    #[error("the database refuses what was to be written: {0}")]
+    Unfit(#[source] Arc<sqlx::Error>),
     /// The database refused for another reason.
     #[error("the database failed: {0}")]
     Db(#[source] Arc<sqlx::Error>),
@@ -68,13 +82,22 @@ pub enum StoreError {
 /// Primary result codes of SQLite (<https://www.sqlite.org/rescode.html>); extended codes keep them in the low byte.
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_LOCKED: i32 = 6;
+const SQLITE_IOERR: i32 = 10;
 const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_FULL: i32 = 13;
+const SQLITE_TOOBIG: i32 = 18;
+const SQLITE_CONSTRAINT: i32 = 19;
+const SQLITE_MISMATCH: i32 = 20;
 const SQLITE_NOTADB: i32 = 26;
 
 /// Classes and codes of PostgreSQL's errors after which the same request may succeed: no connection, a transaction that
 /// lost against another one, no room, a server that stops or starts
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 const POSTGRES_TRANSIENT: [&str; 5] = ["08", "40", "53", "55P03", "57P"];
+/// No room on the disk.
+const POSTGRES_FULL: &str = "53100";
+/// Classes of errors about the rows themselves: their values, or constraints on them.
+const POSTGRES_UNFIT: [&str; 2] = ["22", "23"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -88,11 +111,18 @@ impl From<sqlx::Error> for StoreError {
         let Some(refused) = error.as_database_error() else { return Self::Db(Arc::new(error)) };
         let code = refused.code().unwrap_or_default();
         if refused.try_downcast_ref::<PgDatabaseError>().is_some() {
-            let transient = POSTGRES_TRANSIENT.iter().any(|prefix| code.starts_with(prefix));
-            return if transient { Self::Busy } else { Self::Db(Arc::new(error)) };
+            let is_one_of = |classes: &[&str]| classes.iter().any(|prefix| code.starts_with(prefix));
+            return match () {
+                () if code == POSTGRES_FULL => Self::Full,
+                () if is_one_of(&POSTGRES_TRANSIENT) => Self::Busy,
+                () if is_one_of(&POSTGRES_UNFIT) => Self::Unfit(Arc::new(error)),
+                () => Self::Db(Arc::new(error)),
+            };
         }
         match code.parse::<i32>().map(|code| code & 0xff) {
-            Ok(SQLITE_BUSY | SQLITE_LOCKED) => Self::Busy,
+            Ok(SQLITE_BUSY | SQLITE_LOCKED | SQLITE_IOERR) => Self::Busy,
+            Ok(SQLITE_FULL) => Self::Full,
+            Ok(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH) => Self::Unfit(Arc::new(error)),
             Ok(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Corrupt("the database file".to_owned()),
             Ok(_) | Err(_) => Self::Db(Arc::new(error)),
         }

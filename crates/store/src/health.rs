@@ -72,12 +72,7 @@ impl Store {
         let writable = self.probe().await.is_ok();
         let mut reader = self.reader().await?;
         let schema = schema_version(&mut reader).await?;
-        let mut heads = vec![0; usize::from(self.partitions())];
-        for row in query("SELECT partition, head FROM log_heads").fetch_all(&mut reader).await? {
-            if let Some(head) = heads.get_mut(usize::from(row.get::<u16>(0)?)) {
-                *head = row.get(1)?;
-            }
-        }
+        let heads = self.heads().await?;
         let groups =
             query("SELECT group_name, partition, position FROM group_positions ORDER BY group_name, partition")
                 .fetch_all(&mut reader)
@@ -134,7 +129,7 @@ impl Store {
              (SELECT COUNT(*) FROM leads WHERE merged_into IS NULL AND erased_at IS NULL), \
              (SELECT COUNT(*) FROM leads WHERE merged_into IS NOT NULL AND erased_at IS NULL), \
              (SELECT COUNT(*) FROM leads WHERE erased_at IS NOT NULL), \
-             (SELECT CAST(COALESCE(SUM(head), 0) AS BIGINT) FROM log_heads), \
+             (SELECT COUNT(*) FROM event_ids), \
              (SELECT COUNT(*) FROM latest_scores), \
              (SELECT COUNT(*) FROM dead_letters), \
              (SELECT COUNT(*) FROM market_snapshots)",

@@ -36,7 +36,8 @@ impl Store {
                         bind.push(area.as_str()).push(*period_start).push(*published_at).push(json.as_str());
                     },
                 )
-                .await
+                .await?;
+                Ok(())
             })
         })
         .await

@@ -137,7 +137,8 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
                 .push(score.expires_at);
         },
     )
-    .await
+    .await?;
+    Ok(())
 }
 
 /// The latest score of each lead: a statement may write a row once only.

@@ -8,6 +8,7 @@ use crate::{
     Store, StoreError,
     db::{After, Conn, Lane, insert, query, select_in},
     keyring::{DataKey, Keyring},
+    log::rows::{EventRow, insert_ids, insert_rows},
     scores,
 };
 
@@ -34,6 +35,8 @@ pub struct Derived {
     pub from: i64,
     /// Position that the group stands at afterwards; the same where only scores are renewed.
     pub to: i64,
+    /// Position up to which everybody was told of the scores of earlier commits.
+    pub announced: i64,
     /// New states of leads.
     pub states: Vec<(LeadId, Vec<u8>)>,
     /// New scores of leads.
@@ -42,6 +45,20 @@ pub struct Derived {
     pub withheld: Vec<LeadId>,
     /// Events that could not be applied.
     pub dead: Vec<DeadLetter>,
+    /// What the log in the database does not have yet, as [`Batch`] brought it.
+    pub log: LogRows,
+}
+
+/// Rows for the log in the database, as a reader brought them.
+#[derive(Debug, Clone, Default)]
+pub struct LogRows(pub(crate) Vec<EventRow>);
+
+impl LogRows {
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// An event that could not be applied. It stays in the log and can be replayed from there.
@@ -96,13 +113,20 @@ impl Store {
     /// leads get neither state nor score.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] where the group does not stand at `from`; [`StoreError::Invalid`] where `to` lies
+    /// [`StoreError::Fenced`] where the group does not stand at `from`; [`StoreError::Overtaken`] where an event was
+    /// applied elsewhere or a lead merged or erased since the batch was read; [`StoreError::Invalid`] where `to` lies
     /// before `from`; where the database fails. Then nothing was committed.
     pub async fn commit(&self, derived: Derived) -> Result<(), StoreError> {
         if derived.to < derived.from || derived.from < 0 {
             return Err(Invalid::new("to", "lies before from", "commit forward").into());
         }
-        let rows = 1 + derived.states.len() + 2 * derived.scores.len() + derived.withheld.len() + derived.dead.len();
+        self.make_months(derived.log.0.iter().map(|row| row.received_at)).await?;
+        let rows = 1
+            + derived.log.0.len()
+            + derived.states.len()
+            + 2 * derived.scores.len()
+            + derived.withheld.len()
+            + derived.dead.len();
         self.make_months(derived.scores.iter().map(|score| score.calculated_at)).await?;
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
         self.write(Lane::Derive, rows, After::Nothing, move |conn| {
@@ -117,6 +141,19 @@ impl Store {
     /// Where the database fails.
     pub async fn position(&self, group: &str, partition: u16) -> Result<i64, StoreError> {
         position(&mut self.reader().await?, group, partition).await
+    }
+
+    /// Where a group of readers stands, and up to where everybody was told of its scores; 0 and 0 at the start.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn standing(&self, group: &str, partition: u16) -> Result<(i64, i64), StoreError> {
+        let row = query("SELECT position, announced FROM group_positions WHERE group_name = $1 AND partition = $2")
+            .bind(group)
+            .bind(partition)
+            .fetch_optional(&mut self.reader().await?)
+            .await?;
+        row.map_or(Ok((0, 0)), |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// The newest dead letters, up to `limit` (at most 10,000).
@@ -156,13 +193,23 @@ async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, S
 }
 
 async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Derived) -> Result<(), StoreError> {
-    let Derived { group, partition, from, to, states, mut scores, withheld, dead } = derived;
-    if !move_position(conn, &group, partition, from, to).await? {
+    let Derived { group, partition, from, to, announced, states, mut scores, withheld, dead, log: LogRows(log) } =
+        derived;
+    if !move_position(conn, &group, partition, (from, to), announced).await? {
         let found = position(conn, &group, partition).await?;
         return Err(StoreError::Fenced { group, partition, expected: from, found });
     }
-    let living =
-        living(conn, keyring, states.iter().map(|(id, _)| *id).chain(scores.iter().map(|s| s.lead_id))).await?;
+    let touched = states.iter().map(|(id, _)| *id).chain(scores.iter().map(|score| score.lead_id));
+    let living = living(conn, keyring, touched.chain(log.iter().map(|row| row.lead))).await?;
+    if log.iter().any(|row| !living.contains_key(&row.lead)) {
+        return Err(StoreError::Overtaken);
+    }
+    if !log.is_empty() {
+        if insert_ids(conn, &log, "ON CONFLICT (id) DO NOTHING").await? != log.len() as u64 {
+            return Err(StoreError::Overtaken);
+        }
+        insert_rows(conn, &log).await?;
+    }
     let states: Vec<(LeadId, Vec<u8>)> = states
         .into_iter()
         .filter_map(|(id, bytes)| Some((id, living.get(&id)?.seal(id.0.as_bytes(), &bytes))))
@@ -186,15 +233,24 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
 
 /// Moves a group's position if it stands at `from`, and keeps others from moving it until the transaction ends; whether
 /// it did.
-async fn move_position(conn: &mut Conn, group: &str, partition: u16, from: i64, to: i64) -> Result<bool, StoreError> {
-    let moved =
-        query("UPDATE group_positions SET position = $1 WHERE group_name = $2 AND partition = $3 AND position = $4")
-            .bind(to)
-            .bind(group)
-            .bind(partition)
-            .bind(from)
-            .execute(conn)
-            .await?;
+async fn move_position(
+    conn: &mut Conn,
+    group: &str,
+    partition: u16,
+    (from, to): (i64, i64),
+    announced: i64,
+) -> Result<bool, StoreError> {
+    let moved = query(
+        "UPDATE group_positions SET position = $1, announced = $5 \
+         WHERE group_name = $2 AND partition = $3 AND position = $4",
+    )
+    .bind(to)
+    .bind(group)
+    .bind(partition)
+    .bind(from)
+    .bind(announced)
+    .execute(conn)
+    .await?;
     if moved == 1 || from != 0 {
         return Ok(moved == 1);
     }
@@ -255,5 +311,6 @@ async fn bury(
                 .push(now);
         },
     )
-    .await
+    .await?;
+    Ok(())
 }

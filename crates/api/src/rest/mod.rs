@@ -96,7 +96,13 @@ pub(crate) fn unavailable(error: StoreError) -> Problem {
         StoreError::Closed => {
             Problem::new(Code::Unavailable, "The server is shutting down.").retry_after_s(RETRY_AFTER_BUSY_S)
         }
+        StoreError::Full => Problem::new(Code::Unavailable, "The disk is full.").retry_after_s(RETRY_AFTER_BUSY_S),
+        StoreError::Kafka(_) => {
+            Problem::new(Code::Unavailable, "The event log cannot be reached.").retry_after_s(RETRY_AFTER_BUSY_S)
+        }
         StoreError::Fenced { .. }
+        | StoreError::Overtaken
+        | StoreError::Unfit(_)
         | StoreError::Corrupt(_)
         | StoreError::WrongKey(_)
         | StoreError::SchemaTooNew { .. }

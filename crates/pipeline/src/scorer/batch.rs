@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use leadscore_domain::{Event, EventBody, LeadId, Score};
 use leadscore_engine::features::LeadState;
-use leadscore_store::{DeadLetter, Derived, LogRecord, StoreError, StoredState, Unreadable};
+use leadscore_store::{Batch, DeadLetter, Derived, LogRecord, LogRows, StoreError, StoredState};
 
 use super::{
-    derive::{Base, Damaged, Judge, Next, Work, derive},
+    derive::{Base, Failed, Judge, Next, Work, derive},
     rebuild::history,
-    worker::{GROUP, ScorerTask},
+    worker::{GROUP, Place, ScorerTask},
 };
 
 /// Most events in one batch: what one transaction writes and one round holds in memory.
@@ -17,6 +17,8 @@ pub const BATCH_EVENTS_MAX: usize = 2_048;
 /// From this many further events in a partition on, a batch leaves scoring to the sweep that follows: during an import
 /// a lead is then scored once, and not once for each batch that it appears in.
 pub const DEFER_BACKLOG_EVENTS: i64 = 8_192;
+/// What is said of an event that breaks the calculation; where it broke, the panic hook has logged.
+const PANICKED: &str = "the calculation met a defect";
 
 /// The records of a batch, sorted by what is to be done with them.
 #[derive(Debug, Default)]
@@ -27,7 +29,21 @@ struct Sorted {
     survivors: HashSet<LeadId>,
     /// Leads that were absorbed.
     absorbed: Vec<LeadId>,
-    dead: Vec<DeadLetter>,
+}
+
+/// Why a piece of work was not done.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The store failed.
+    Store(StoreError),
+    /// An event of the batch cannot be applied, for this reason.
+    Poison(String),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        if let StoreError::Unfit(_) = error { Self::Poison(error.to_string()) } else { Self::Store(error) }
+    }
 }
 
 impl Sorted {
@@ -36,28 +52,20 @@ impl Sorted {
         let mut sorted = Self::default();
         let mut places: HashMap<LeadId, usize> = HashMap::new();
         for record in records {
-            let LogRecord { position, event_id, lead_id, event, .. } = record;
-            match event {
-                Ok(event) => {
-                    if let EventBody::LeadMerged(merged) = &event.body {
-                        sorted.absorbed.push(merged.absorbed);
-                        sorted.survivors.insert(lead_id);
-                    }
-                    if gone.contains_key(&lead_id) {
-                        continue;
-                    }
-                    let place = *places.entry(lead_id).or_insert_with(|| {
-                        sorted.leads.push((lead_id, Vec::new()));
-                        sorted.leads.len() - 1
-                    });
-                    sorted.leads[place].1.push(event);
-                }
-                Err(Unreadable::Erased) => {}
-                Err(reason @ Unreadable::Corrupt) => {
-                    tracing::error!(%event_id, position, "an event of the log is damaged; set aside");
-                    sorted.dead.push(DeadLetter { position, event_id, lead_id, reason: reason.to_string() });
-                }
+            // Those that cannot be read are of erased leads.
+            let LogRecord { lead_id, event: Ok(event), .. } = record else { continue };
+            if let EventBody::LeadMerged(merged) = &event.body {
+                sorted.absorbed.push(merged.absorbed);
+                sorted.survivors.insert(lead_id);
             }
+            if gone.contains_key(&lead_id) {
+                continue;
+            }
+            let place = *places.entry(lead_id).or_insert_with(|| {
+                sorted.leads.push((lead_id, Vec::new()));
+                sorted.leads.len() - 1
+            });
+            sorted.leads[place].1.push(event);
         }
         sorted
     }
@@ -66,6 +74,9 @@ impl Sorted {
 /// What a piece of work commits for one partition, and what stays in memory afterwards.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
+    pub absorbed: Vec<LeadId>,
+    pub dead: Vec<DeadLetter>,
+    pub log: LogRows,
     pub states: Vec<(LeadId, Vec<u8>)>,
     pub scores: Vec<Score>,
     pub withheld: Vec<LeadId>,
@@ -92,30 +103,58 @@ impl Outcome {
 
 impl ScorerTask {
     /// Applies the next records of a partition; returns how many.
-    pub(super) async fn batch(&mut self, partition: u16) -> Result<usize, StoreError> {
-        let from = self.positions[usize::from(partition)];
-        let records = self.store.read_log(partition, from, BATCH_EVENTS_MAX).await?;
-        let Some(last) = records.last() else { return Ok(0) };
-        let (to, count) = (last.position, records.len());
-        let full = count == BATCH_EVENTS_MAX;
+    pub(super) async fn batch(&mut self, partition: u16) -> Result<usize, Fault> {
+        let Some(place) = self.places.get(&partition).copied() else { return Ok(0) };
+        let Batch { to, count, records, dead, duplicates, log } =
+            self.reader.read(partition, place.position, place.batch_max).await?;
+        if count == 0 {
+            return Ok(0);
+        }
+        if let Some((_, _, reason)) = self.poison.take_if(|(at, after, _)| (*at, *after) == (partition, place.position))
+        {
+            return self.bury(partition, to, &records, reason).await;
+        }
+        let full = count == BATCH_EVENTS_MAX as u64;
         let deferred = full && self.store.head(partition).await? - to > DEFER_BACKLOG_EVENTS;
         let judge = Judge { deferred, ..self.judge() };
 
-        let sorted = self.sort(records).await?;
-        let works = self.works(partition, to, sorted.leads, &sorted.survivors).await?;
-        let mut outcome = Outcome::default();
-        for next in self.derive_all(partition, works, judge).await? {
+        let sorted = self.sort(records, &log).await?;
+        let works = self.works(partition, to, sorted.leads, &sorted.survivors, &log).await?;
+        let nexts = self.derive_all(partition, works, judge, &log).await?;
+        let mut outcome = Outcome { absorbed: sorted.absorbed, dead, log, ..Outcome::default() };
+        for next in nexts {
             outcome.add(next);
         }
-        self.commit(partition, to, outcome, sorted.absorbed, sorted.dead).await?;
-        self.tally.events += count as u64;
+        self.commit(partition, to, outcome).await?;
+        self.tally.events += count;
+        self.tally.duplicates += duplicates;
         if deferred {
             self.sweep.again();
         }
-        Ok(count)
+        if let Some(place) = self.places.get_mut(&partition) {
+            place.batch_max = BATCH_EVENTS_MAX;
+        }
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    async fn sort(&self, records: Vec<LogRecord>) -> Result<Sorted, StoreError> {
+    /// Sets an event aside that cannot be applied.
+    async fn bury(&mut self, partition: u16, to: i64, records: &[LogRecord], reason: String) -> Result<usize, Fault> {
+        let letter = |record: &LogRecord| {
+            let LogRecord { position, event_id, lead_id, .. } = *record;
+            tracing::error!(%event_id, position, reason, "an event cannot be applied; set aside");
+            DeadLetter { position, event_id, lead_id, reason: reason.clone() }
+        };
+        let outcome = Outcome { dead: records.iter().map(letter).collect(), ..Outcome::default() };
+        self.commit(partition, to, outcome).await?;
+        self.tally.events += 1;
+        Ok(1)
+    }
+
+    async fn sort(&self, records: Vec<LogRecord>, log: &LogRows) -> Result<Sorted, StoreError> {
+        if !log.is_empty() {
+            // Who belongs to others now was found when they were read, and is looked at again with the commit.
+            return Ok(Sorted::new(records, &HashMap::new()));
+        }
         let ids: HashSet<LeadId> = records.iter().map(|record| record.lead_id).collect();
         let ids: Vec<LeadId> = ids.into_iter().collect();
         let gone = self.store.absorbed(&ids).await?;
@@ -130,6 +169,7 @@ impl ScorerTask {
         to: i64,
         leads: Vec<(LeadId, Vec<Event>)>,
         survivors: &HashSet<LeadId>,
+        log: &LogRows,
     ) -> Result<Vec<Work>, StoreError> {
         let mut live: HashMap<LeadId, LeadState> = HashMap::new();
         let mut missing = Vec::new();
@@ -147,7 +187,7 @@ impl ScorerTask {
         for (lead, events) in leads {
             let work = Work { lead, base: Base::Fresh, events, rebuilt: false, position: to };
             works.push(if survivors.contains(&lead) || damaged.contains(&lead) {
-                self.replayed(partition, work).await?
+                self.replayed(partition, work, log).await?
             } else if let Some(state) = live.remove(&lead) {
                 Work { base: Base::Live(Box::new(state)), ..work }
             } else if let Some(state) = stored.remove(&lead) {
@@ -159,10 +199,12 @@ impl ScorerTask {
         Ok(works)
     }
 
-    /// The same work with all events from the log instead of a base and the new ones.
-    pub(super) async fn replayed(&self, partition: u16, work: Work) -> Result<Work, StoreError> {
+    /// The same work with all events from the log instead of a base and the new ones; `new` are those that the log in
+    /// the database does not have yet.
+    pub(super) async fn replayed(&self, partition: u16, work: Work, new: &LogRows) -> Result<Work, StoreError> {
         debug_assert_eq!(self.store.partition_of(work.lead), partition);
-        let events = history(&self.store, work.lead, work.position).await?;
+        let fresh = if new.is_empty() { &[] } else { work.events.as_slice() };
+        let events = history(&self.store, work.lead, work.position, fresh).await?;
         Ok(Work { base: Base::Fresh, events, rebuilt: true, ..work })
     }
 
@@ -196,36 +238,37 @@ impl ScorerTask {
         partition: u16,
         works: Vec<Work>,
         judge: Judge,
-    ) -> Result<Vec<Next>, StoreError> {
+        log: &LogRows,
+    ) -> Result<Vec<Next>, Fault> {
         let mut nexts = Vec::with_capacity(works.len());
         let mut again = Vec::new();
         for result in derive(works, judge.clone()).await {
             match result {
                 Ok(next) => nexts.push(next),
-                Err(Damaged { work }) => again.push(self.replayed(partition, work).await?),
+                Err(Failed::Damaged(work)) => again.push(self.replayed(partition, work, log).await?),
+                Err(Failed::Panicked) => return Err(Fault::Poison(PANICKED.to_owned())),
             }
         }
-        nexts.extend(derive(again, judge).await.into_iter().filter_map(Result::ok));
+        for result in derive(again, judge).await {
+            nexts.push(result.map_err(|_| Fault::Poison(PANICKED.to_owned()))?);
+        }
         Ok(nexts)
     }
 
     /// Commits and only then publishes.
-    pub(super) async fn commit(
-        &mut self,
-        partition: u16,
-        to: i64,
-        outcome: Outcome,
-        absorbed: Vec<LeadId>,
-        dead: Vec<DeadLetter>,
-    ) -> Result<(), StoreError> {
-        let Outcome { states, scores, withheld, kept } = outcome;
+    pub(super) async fn commit(&mut self, partition: u16, to: i64, outcome: Outcome) -> Result<(), StoreError> {
+        let Outcome { absorbed, dead, log, states, scores, withheld, kept } = outcome;
+        let from = self.places.get(&partition).map_or(0, |place| place.position);
+        let announced = self.announced(partition).await?;
         let published = scores.clone();
         let dead_count = dead.len() as u64;
         let derived = Derived {
             group: GROUP.to_owned(),
             partition,
-            from: self.positions[usize::from(partition)],
+            from,
             to,
+            announced,
+            log,
             states,
             scores,
             withheld: withheld.iter().chain(&absorbed).copied().collect(),
@@ -233,7 +276,9 @@ impl ScorerTask {
         };
         self.store.commit(derived).await?;
 
-        self.positions[usize::from(partition)] = to;
+        if let Some(place) = self.places.get_mut(&partition) {
+            place.position = to;
+        }
         for (lead, state) in kept {
             self.cache.put(lead, state);
         }
@@ -244,28 +289,49 @@ impl ScorerTask {
         self.tally.withheld += withheld.len() as u64;
         self.tally.dead += dead_count;
         self.tally.absorbed += absorbed.len() as u64;
+        let gone: Vec<LeadId> = withheld.iter().chain(&absorbed).copied().collect();
+        self.announcing.insert(partition, (to, self.store.announce(&published, &gone)));
         self.publisher.publish(published);
         self.publisher.withhold(&withheld, to);
         self.publisher.forget(&absorbed);
         Ok(())
     }
 
-    /// Takes over the position that another scorer of the group left, forgets what was in memory, and publishes what
-    /// the other one committed.
-    pub(super) async fn adopt(&mut self, partition: u16) -> Result<(), StoreError> {
-        self.cache.clear();
-        let mut after = self.positions[usize::from(partition)];
-        let position = self.store.position(GROUP, partition).await?;
-        self.positions[usize::from(partition)] = position;
-        while after < position {
+    /// Up to where everybody was told of a partition's scores, after those of its last commit have arrived.
+    async fn announced(&mut self, partition: u16) -> Result<i64, StoreError> {
+        let Some(Place { position, announced, .. }) = self.places.get(&partition).copied() else { return Ok(0) };
+        let told = match self.announcing.remove(&partition) {
+            None => announced,
+            Some((upto, announcement)) => {
+                if announcement.arrived().await {
+                    upto
+                } else {
+                    self.announce_again(partition, announced, position).await?;
+                    announced
+                }
+            }
+        };
+        if let Some(place) = self.places.get_mut(&partition) {
+            place.announced = told;
+        }
+        Ok(told)
+    }
+
+    /// Publishes the latest scores of the leads whose records stand in `(after, to]`: whoever committed them may not
+    /// have come to it.
+    pub(super) async fn announce_again(&mut self, partition: u16, mut after: i64, to: i64) -> Result<(), StoreError> {
+        while after < to {
             let records = self.store.read_log(partition, after, BATCH_EVENTS_MAX).await?;
             let Some(last) = records.last() else { break };
             after = last.position;
-            let leads: HashSet<LeadId> = records.iter().filter(|r| r.position <= position).map(|r| r.lead_id).collect();
+            let leads: HashSet<LeadId> = records.iter().filter(|r| r.position <= to).map(|r| r.lead_id).collect();
             let leads: Vec<LeadId> = leads.into_iter().collect();
             self.publisher.forget(&leads);
             let latest = self.store.latest_scores(&leads).await?;
-            self.publisher.publish(latest.into_values().map(|stored| stored.score).collect());
+            let gone: Vec<LeadId> = leads.iter().copied().filter(|lead| !latest.contains_key(lead)).collect();
+            let scores: Vec<Score> = latest.into_values().map(|stored| stored.score).collect();
+            self.announcing.insert(partition, (to, self.store.announce(&scores, &gone)));
+            self.publisher.publish(scores);
         }
         Ok(())
     }

@@ -75,21 +75,22 @@ pub(super) struct Next {
     pub verdict: Option<Result<Score, Withheld>>,
 }
 
-/// A lead whose stored state cannot be read and is to be rebuilt from the log.
+/// Why a lead's part was not computed.
 #[derive(Debug)]
-pub(super) struct Damaged {
-    /// The work as it was, without a base.
-    pub work: Work,
+pub(super) enum Failed {
+    /// Its stored state cannot be read and is to be rebuilt from the log; the work without a base.
+    Damaged(Work),
+    /// The computation panicked: one of its events cannot be applied.
+    Panicked,
 }
 
 /// Computes a batch. The results are in the order of `works`.
-pub(super) async fn derive(works: Vec<Work>, judge: Judge) -> Vec<Result<Next, Damaged>> {
+pub(super) async fn derive(works: Vec<Work>, judge: Judge) -> Vec<Result<Next, Failed>> {
     if works.len() < PARALLEL_MIN_LEADS {
-        return works.into_iter().map(|work| derive_one(work, &judge)).collect();
+        return works.into_iter().map(|work| caught(work, &judge)).collect();
     }
-    let computed = tokio::task::spawn_blocking(move || {
-        works.into_par_iter().map(|work| derive_one(work, &judge)).collect::<Vec<_>>()
-    });
+    let computed =
+        tokio::task::spawn_blocking(move || works.into_par_iter().map(|work| caught(work, &judge)).collect::<Vec<_>>());
     match computed.await {
         Ok(results) => results,
         // A blocking task is never cancelled once it runs: what is left is a panic, which goes on where it belongs.
@@ -97,14 +98,20 @@ pub(super) async fn derive(works: Vec<Work>, judge: Judge) -> Vec<Result<Next, D
     }
 }
 
-fn derive_one(work: Work, judge: &Judge) -> Result<Next, Damaged> {
+/// A panic is the event's fault, not that of the others.
+fn caught(work: Work, judge: &Judge) -> Result<Next, Failed> {
+    let computed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| derive_one(work, judge)));
+    computed.unwrap_or(Err(Failed::Panicked))
+}
+
+fn derive_one(work: Work, judge: &Judge) -> Result<Next, Failed> {
     let Work { lead, base, events, rebuilt, position } = work;
     let mut state = match base {
         Base::Fresh => LeadState::default(),
         Base::Live(state) => *state,
         Base::Stored(bytes) => match LeadState::from_bytes(&bytes) {
             Ok(state) => state,
-            Err(_) => return Err(Damaged { work: Work { lead, base: Base::Fresh, events, rebuilt, position } }),
+            Err(_) => return Err(Failed::Damaged(Work { lead, base: Base::Fresh, events, rebuilt, position })),
         },
     };
     for event in &events {

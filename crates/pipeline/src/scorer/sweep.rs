@@ -6,11 +6,11 @@ use std::{
 };
 
 use leadscore_domain::LeadId;
-use leadscore_store::{StoreError, StoredScore, StoredState};
+use leadscore_store::{LogRows, StoredScore, StoredState};
 use tokio::time::Instant;
 
 use super::{
-    batch::Outcome,
+    batch::{Fault, Outcome},
     derive::{Base, Judge, Work},
     worker::ScorerTask,
 };
@@ -69,7 +69,7 @@ impl Sweep {
 
 impl ScorerTask {
     /// Renews a page of scores; returns how much was done.
-    pub(super) async fn renew(&mut self) -> Result<usize, StoreError> {
+    pub(super) async fn renew(&mut self) -> Result<usize, Fault> {
         let judge = self.judge();
         let swept = match self.sweep.next(judge.scorer.version()) {
             Pass::Idle => 0,
@@ -79,12 +79,14 @@ impl ScorerTask {
     }
 
     /// Scores those of the next leads whose score is missing, of another model, or behind their state.
-    async fn sweep_page(&mut self, after: Option<LeadId>, judge: &Judge) -> Result<usize, StoreError> {
-        let page = self.store.leads_page(after, PAGE_LEADS).await?;
+    async fn sweep_page(&mut self, after: Option<LeadId>, judge: &Judge) -> Result<usize, Fault> {
+        let mut page = self.store.leads_page(after, PAGE_LEADS).await?;
         let Some(&last) = page.last() else {
             self.sweep.pass = Pass::Idle;
             return Ok(0);
         };
+        let seen = page.len();
+        page.retain(|lead| self.owns(*lead));
         let latest = self.store.latest_scores(&page).await?;
         let (mut states, damaged) = self.stored_states(&page).await?;
         let version = judge.scorer.version();
@@ -95,20 +97,27 @@ impl ScorerTask {
             page.iter().copied().filter(|id| states.contains_key(id) || damaged.contains(id)).collect();
         self.rescore(&stale, states, &latest, judge).await?;
         self.sweep.pass = Pass::After(Some(last));
-        Ok(page.len())
+        Ok(seen)
     }
 
-    async fn renew_expired(&mut self, judge: &Judge) -> Result<usize, StoreError> {
+    fn owns(&self, lead: LeadId) -> bool {
+        self.places.contains_key(&self.store.partition_of(lead))
+    }
+
+    async fn renew_expired(&mut self, judge: &Judge) -> Result<usize, Fault> {
         if Instant::now() < self.sweep.next_expiry {
             return Ok(0);
         }
-        let expired = self.store.expired(judge.at, PAGE_LEADS).await?;
+        let found = self.store.expired(judge.at, PAGE_LEADS).await?;
+        let full = found.len() == PAGE_LEADS;
+        let expired: Vec<LeadId> = found.into_iter().filter(|lead| self.owns(*lead)).collect();
         if !expired.is_empty() {
             let latest = self.store.latest_scores(&expired).await?;
             let (states, _) = self.stored_states(&expired).await?;
             self.rescore(&expired, states, &latest, judge).await?;
         }
-        if expired.len() < PAGE_LEADS {
+        // Where none of a full page is this task's, those whose they are come first.
+        if !full || expired.is_empty() {
             self.sweep.next_expiry = Instant::now() + EXPIRY_EVERY;
         }
         Ok(expired.len())
@@ -122,21 +131,22 @@ impl ScorerTask {
         mut states: HashMap<LeadId, StoredState>,
         latest: &HashMap<LeadId, StoredScore>,
         judge: &Judge,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Fault> {
+        let none = LogRows::default();
         let mut by_partition: BTreeMap<u16, Vec<Work>> = BTreeMap::new();
         for &lead in leads {
             let partition = self.store.partition_of(lead);
-            let position = self.positions[usize::from(partition)];
+            let Some(position) = self.places.get(&partition).map(|place| place.position) else { continue };
             let work = Work { lead, base: Base::Fresh, events: Vec::new(), rebuilt: false, position };
             let work = match states.remove(&lead) {
                 Some(state) => Work { base: Base::Stored(state.bytes), ..work },
-                None => self.replayed(partition, work).await?,
+                None => self.replayed(partition, work, &none).await?,
             };
             by_partition.entry(partition).or_default().push(work);
         }
         for (partition, works) in by_partition {
             let mut outcome = Outcome::default();
-            for next in self.derive_all(partition, works, judge.clone()).await? {
+            for next in self.derive_all(partition, works, judge.clone(), &none).await? {
                 outcome.add(next);
             }
             outcome.withheld.retain(|lead| latest.contains_key(lead));
@@ -145,8 +155,8 @@ impl ScorerTask {
             if outcome.is_empty() {
                 continue;
             }
-            let position = self.positions[usize::from(partition)];
-            self.commit(partition, position, outcome, Vec::new(), Vec::new()).await?;
+            let Some(position) = self.places.get(&partition).map(|place| place.position) else { continue };
+            self.commit(partition, position, outcome).await?;
         }
         Ok(())
     }

@@ -1,14 +1,19 @@
-//! The task that owns a group's partitions: events first, then scores whose time has come.
+//! The task that works for a group's partitions: events first, then scores whose time has come.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use leadscore_domain::Clock;
 use leadscore_engine::score::Scorer;
-use leadscore_store::{Store, StoreError};
+use leadscore_store::{Announcement, LogReader, Store, StoreError};
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{cache::StateCache, derive::Judge, sweep::Sweep};
+use super::{
+    batch::{BATCH_EVENTS_MAX, Fault},
+    cache::StateCache,
+    derive::Judge,
+    sweep::Sweep,
+};
 use crate::publish::Publisher;
 
 /// The group of readers of the log that keeps states and scores.
@@ -18,10 +23,14 @@ pub const GROUP: &str = "scorer";
 const POLL: Duration = Duration::from_millis(500);
 /// Most states kept in memory.
 const CACHED_LEADS_MAX: usize = 16_384;
-/// How often a failed piece of work is tried again before the task gives up.
+/// How often a piece of work that fails for no known reason is tried again before the task gives up.
 const RETRIES_MAX: u32 = 6;
-/// Wait before the first repetition; each further one waits twice as long.
+/// Wait before the first repetition; each further one waits twice as long, up to [`RETRY_LONGEST`].
 const RETRY_FIRST: Duration = Duration::from_millis(50);
+/// Longest wait before a repetition: how soon work goes on after a server came back.
+const RETRY_LONGEST: Duration = Duration::from_secs(1);
+/// What is left of a batch that holds an event which cannot be applied, until that event is alone: after four tries.
+const SHRINK: usize = 8;
 
 /// Why the scorer gave up.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +56,8 @@ pub enum Health {
 pub struct Tally {
     /// Records of the log that were read and committed, of whatever fate.
     pub events: u64,
+    /// Of these, records that had been applied before.
+    pub duplicates: u64,
     /// Scores that were committed.
     pub scores: u64,
     /// Leads whose score was taken back or never given, for want of consent.
@@ -59,22 +70,42 @@ pub struct Tally {
     pub behind: u64,
 }
 
-/// Reads the log for all partitions and keeps states and scores.
+/// Reads the log for the partitions that it owns, and keeps states and scores.
 pub struct ScorerTask {
     pub(super) store: Store,
+    pub(super) reader: LogReader,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) publisher: Publisher,
     pub(super) scorer: watch::Receiver<Arc<Scorer>>,
-    /// Where the group stands, by partition.
-    pub(super) positions: Vec<i64>,
+    /// The partitions that this task owns.
+    pub(super) places: BTreeMap<u16, Place>,
     pub(super) cache: StateCache,
     pub(super) sweep: Sweep,
+    /// What was said of the scores of a partition's last commit, and up to which position.
+    pub(super) announcing: BTreeMap<u16, (i64, Announcement)>,
+    /// An event that cannot be applied: partition, position before it, reason.
+    pub(super) poison: Option<(u16, i64, String)>,
     pub(super) tally: Tally,
+}
+
+/// A partition that the task owns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Of the ownership: a later one knows nothing of what an earlier one remembered.
+    generation: u64,
+    /// Where the group stands.
+    pub(super) position: i64,
+    /// Up to where everybody was told of the scores.
+    pub(super) announced: i64,
+    /// Most events of the next batch.
+    pub(super) batch_max: usize,
 }
 
 /// A bounded piece of work that can be tried again.
 #[derive(Debug, Clone, Copy)]
 enum Piece {
+    /// Which partitions are owned.
+    Survey,
     Batch(u16),
     Renewal,
 }
@@ -92,19 +123,19 @@ impl ScorerTask {
         scorer: watch::Receiver<Arc<Scorer>>,
     ) -> Result<Self, ScorerError> {
         let mut task = Self {
+            reader: LogReader::join(&store, GROUP)?,
             store,
             clock,
             publisher,
             scorer,
-            positions: Vec::new(),
+            places: BTreeMap::new(),
             cache: StateCache::new(CACHED_LEADS_MAX),
             sweep: Sweep::start(),
+            announcing: BTreeMap::new(),
+            poison: None,
             tally: Tally::default(),
         };
-        for partition in 0..task.store.partitions() {
-            let position = task.store.position(GROUP, partition).await?;
-            task.positions.push(position);
-        }
+        task.survey().await?;
         Ok(task)
     }
 
@@ -113,18 +144,17 @@ impl ScorerTask {
     /// # Errors
     /// See [`ScorerError`]; what was committed stays.
     pub async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), ScorerError> {
-        let mut appended = self.store.appended();
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !shutdown.is_cancelled() {
             // Marked as seen before the log is read: an append during the round wakes the next one.
-            appended.borrow_and_update();
+            self.reader.see();
             if self.round(shutdown).await? > 0 {
                 continue;
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                Ok(()) = appended.changed() => {}
+                () = self.reader.changed() => {}
                 Ok(()) = self.scorer.changed() => {}
                 _ = poll.tick() => {}
             }
@@ -141,11 +171,30 @@ impl ScorerTask {
         shutdown: &CancellationToken,
         progress: &(dyn Fn(Tally) + Send + Sync),
     ) -> Result<Tally, ScorerError> {
-        while !shutdown.is_cancelled() && self.round(shutdown).await? > 0 {
+        while !shutdown.is_cancelled() {
+            self.reader.see();
+            let worked = self.round(shutdown).await?;
             self.tally.behind = self.behind().await?;
             progress(self.tally);
+            if worked > 0 {
+                continue;
+            }
+            if self.tally.behind == 0 {
+                break;
+            }
+            // The records are on their way, or another member of the group has them.
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = self.reader.changed() => {}
+                () = tokio::time::sleep(RETRY_FIRST) => {}
+            }
         }
         Ok(self.tally)
+    }
+
+    /// Leaves the group, so that others take over at once.
+    pub async fn leave(self) {
+        self.reader.leave().await;
     }
 
     /// What was done so far.
@@ -157,8 +206,10 @@ impl ScorerTask {
     /// One batch of each partition, then one page of renewals: neither can starve the other. Returns the amount of
     /// work done; 0 says that there is none.
     async fn round(&mut self, shutdown: &CancellationToken) -> Result<usize, ScorerError> {
+        self.attempt(Piece::Survey, shutdown).await?;
         let mut worked = 0;
-        for partition in 0..self.store.partitions() {
+        let partitions: Vec<u16> = self.places.keys().copied().collect();
+        for partition in partitions {
             if shutdown.is_cancelled() {
                 return Ok(worked);
             }
@@ -167,32 +218,77 @@ impl ScorerTask {
         Ok(worked + self.attempt(Piece::Renewal, shutdown).await?)
     }
 
+    /// Sees which partitions the task owns, and where the group stands in those that it did not own before.
+    async fn survey(&mut self) -> Result<(), StoreError> {
+        let owned: BTreeMap<u16, u64> = self.reader.owned().into_iter().collect();
+        self.places.retain(|partition, place| owned.get(partition) == Some(&place.generation));
+        for (partition, generation) in owned {
+            if self.places.contains_key(&partition) {
+                continue;
+            }
+            // Somebody else may have changed its leads since they were remembered.
+            self.cache.clear();
+            let (position, announced) = self.store.standing(GROUP, partition).await?;
+            self.announce_again(partition, announced, position).await?;
+            let place = Place { generation, position, announced: position, batch_max: BATCH_EVENTS_MAX };
+            self.places.insert(partition, place);
+            self.sweep.again();
+        }
+        Ok(())
+    }
+
     /// Does a piece of work, again after transient failures, anew after another scorer of the group went ahead.
     async fn attempt(&mut self, piece: Piece, shutdown: &CancellationToken) -> Result<usize, ScorerError> {
         let mut wait = RETRY_FIRST;
-        for retry in 0.. {
+        for retry in 0_u32.. {
             let done = match piece {
+                Piece::Survey => self.survey().await.map(|()| 0).map_err(Fault::from),
                 Piece::Batch(partition) => self.batch(partition).await,
                 Piece::Renewal => self.renew().await,
             };
-            match done {
-                Ok(worked) => return Ok(worked),
-                Err(StoreError::Fenced { partition, found, .. }) => {
+            let error = match (done, piece) {
+                (Ok(worked), _) => return Ok(worked),
+                (Err(Fault::Store(StoreError::Fenced { partition, found, .. })), _) => {
                     tracing::warn!(partition, position = found, "another scorer went ahead");
-                    self.adopt(partition).await?;
+                    self.places.remove(&partition);
                     return Ok(1);
                 }
-                Err(error) if retry < RETRIES_MAX && is_transient(&error) => {
-                    tracing::warn!(retry, error = %error, "the store failed; trying again");
-                    tokio::select! {
-                        () = shutdown.cancelled() => return Ok(0),
-                        () = tokio::time::sleep(wait) => wait *= 2,
-                    }
+                // It is read and derived anew.
+                (Err(Fault::Store(StoreError::Overtaken)), _) => return Ok(1),
+                (Err(Fault::Poison(reason)), Piece::Batch(partition)) => {
+                    self.isolate(partition, reason);
+                    continue;
                 }
-                Err(error) => return Err(error.into()),
+                (Err(Fault::Poison(reason)), Piece::Survey | Piece::Renewal) => {
+                    tracing::error!(reason, "a score cannot be renewed; passed over");
+                    return Ok(0);
+                }
+                (Err(Fault::Store(error)), _) => error,
+            };
+            if !may_pass(&error, retry) {
+                return Err(error.into());
+            }
+            if retry == 0 {
+                tracing::warn!(error = %error, "the store failed; trying again");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(0),
+                () = tokio::time::sleep(wait) => wait = (2 * wait).min(RETRY_LONGEST),
             }
         }
         Ok(0)
+    }
+
+    /// Makes the next batch smaller, after one that holds an event which cannot be applied; one that holds nothing else
+    /// sets it aside.
+    fn isolate(&mut self, partition: u16, reason: String) {
+        if let Some(place) = self.places.get_mut(&partition) {
+            if place.batch_max == 1 {
+                self.poison = Some((partition, place.position, reason));
+            } else {
+                place.batch_max = (place.batch_max / SHRINK).max(1);
+            }
+        }
     }
 
     /// The present scorer and instant.
@@ -201,20 +297,26 @@ impl ScorerTask {
         Judge { scorer, at: self.clock.now(), deferred: false }
     }
 
+    /// Records that the group has still to read, in all partitions.
     async fn behind(&self) -> Result<u64, StoreError> {
         let mut behind = 0;
-        for (partition, &position) in (0..).zip(&self.positions) {
-            behind += u64::try_from(self.store.head(partition).await? - position).unwrap_or(0);
+        for (partition, head) in (0..).zip(self.store.heads().await?) {
+            let position = self.store.position(GROUP, partition).await?;
+            behind += u64::try_from(head - position).unwrap_or(0);
         }
         Ok(behind)
     }
 }
 
-/// Whether the same request may succeed later.
-fn is_transient(error: &StoreError) -> bool {
+/// Whether the same request may succeed later: for as long as a server is away or a disk full, and a few times where
+/// nobody knows.
+fn may_pass(error: &StoreError, retry: u32) -> bool {
     match error {
-        StoreError::Busy | StoreError::Db(_) | StoreError::Io { .. } => true,
+        StoreError::Busy | StoreError::Full | StoreError::Kafka(_) => true,
+        StoreError::Db(_) | StoreError::Io { .. } => retry < RETRIES_MAX,
         StoreError::Fenced { .. }
+        | StoreError::Overtaken
+        | StoreError::Unfit(_)
         | StoreError::Corrupt(_)
         | StoreError::WrongKey(_)
         | StoreError::SchemaTooNew { .. }

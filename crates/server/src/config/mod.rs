@@ -9,7 +9,7 @@ use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
 use leadscore_domain::{Invalid, Region, time::HOUR_US};
 use leadscore_engine::score::ScoringPolicy;
-use leadscore_store::PostgresOptions;
+use leadscore_store::{KafkaOptions, PostgresOptions};
 use serde::Deserialize;
 
 use crate::{failure::bad_input, telemetry::LogFormat};
@@ -26,6 +26,7 @@ const PREFIX: &str = "LEADSCORE_";
 pub struct Config {
     pub server: Server,
     pub store: Store,
+    kafka: Kafka,
     pub import: Import,
     pub scoring: Scoring,
     pub training: Training,
@@ -52,17 +53,17 @@ impl Server {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
-    postgres: Address,
+    postgres: Secret,
     postgres_connections: u32,
     pub cached_scores: u64,
 }
 
-/// Where a server is, perhaps with a password.
+/// A password, or an address that may hold one.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(transparent)]
-struct Address(String);
+struct Secret(String);
 
-impl fmt::Debug for Address {
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() { "\"\"" } else { "…" })
     }
@@ -73,6 +74,52 @@ impl Store {
     pub fn postgres(&self) -> Option<PostgresOptions> {
         let url = Some(&self.postgres.0).filter(|url| !url.is_empty())?;
         Some(PostgresOptions { connections_max: self.postgres_connections, ..PostgresOptions::new(url) })
+    }
+}
+
+/// Where events are logged.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kafka {
+    brokers: String,
+    prefix: String,
+    replication: u16,
+    security_protocol: SecurityProtocol,
+    ca_file: String,
+    mechanism: String,
+    username: String,
+    password: Secret,
+}
+
+/// How brokers are spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SecurityProtocol {
+    Plaintext,
+    Ssl,
+    SaslPlaintext,
+    SaslSsl,
+}
+
+impl Kafka {
+    /// What of this the client has to know, by its names.
+    fn properties(&self) -> Vec<(String, String)> {
+        let (protocol, signs_in) = match self.security_protocol {
+            SecurityProtocol::Plaintext => ("plaintext", false),
+            SecurityProtocol::Ssl => ("ssl", false),
+            SecurityProtocol::SaslPlaintext => ("sasl_plaintext", true),
+            SecurityProtocol::SaslSsl => ("sasl_ssl", true),
+        };
+        let mut properties = vec![("security.protocol", protocol)];
+        if !self.ca_file.is_empty() {
+            properties.push(("ssl.ca.location", self.ca_file.as_str()));
+        }
+        if signs_in {
+            properties.push(("sasl.mechanism", self.mechanism.as_str()));
+            properties.push(("sasl.username", self.username.as_str()));
+            properties.push(("sasl.password", self.password.0.as_str()));
+        }
+        properties.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 }
 
@@ -144,6 +191,24 @@ pub struct Demo {
 }
 
 impl Config {
+    /// Where events are logged; `None` for the database.
+    ///
+    /// # Errors
+    /// Where the country of telephone numbers is none.
+    pub fn kafka(&self) -> Result<Option<KafkaOptions>, Invalid> {
+        let Kafka { brokers, prefix, replication, .. } = &self.kafka;
+        if brokers.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(KafkaOptions {
+            brokers: brokers.clone(),
+            prefix: prefix.clone(),
+            replication: Some(*replication).filter(|replicas| *replicas > 0),
+            region: self.import.region()?,
+            properties: self.kafka.properties(),
+        }))
+    }
+
     /// The defaults, overridden by `file` where it exists and by the process's environment.
     ///
     /// # Errors

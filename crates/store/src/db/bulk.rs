@@ -33,7 +33,7 @@ impl<'v> Bind<'v> {
     }
 }
 
-/// Inserts `rows`: `into` is the statement up to `VALUES`, `conflict` what follows the rows.
+/// Inserts `rows`: `into` is the statement up to `VALUES`, `conflict` what follows the rows. How many were written.
 pub(crate) async fn insert<'v, T>(
     conn: &mut Conn,
     into: &'static str,
@@ -41,10 +41,11 @@ pub(crate) async fn insert<'v, T>(
     conflict: &'static str,
     mut rows: &'v [T],
     bind: impl Fn(&mut Bind<'v>, &'v T) + Send,
-) -> Result<(), StoreError>
+) -> Result<u64, StoreError>
 where
     T: Sync,
 {
+    let mut written = 0;
     while !rows.is_empty() {
         let is_server = conn.is_server();
         let most = if is_server { POSTGRES_ROWS_MAX } else { SQLITE_ROWS_MAX.min(1 << rows.len().ilog2()) };
@@ -56,14 +57,14 @@ where
         if is_server {
             let places: Vec<String> = (1..=columns).map(|place| format!("${place}")).collect();
             let sql = format!("{into} SELECT * FROM UNNEST({}) {conflict}", places.join(", "));
-            built_with(sql, arrays(values.0, columns)?).execute(conn).await?;
+            written += built_with(sql, arrays(values.0, columns)?).execute(conn).await?;
         } else {
             let row = format!("({})", places(columns));
             let sql = format!("{into} VALUES {} {conflict}", vec![row.as_str(); now.len()].join(","));
-            built(sql, values.0).execute(conn).await?;
+            written += built(sql, values.0).execute(conn).await?;
         }
     }
-    Ok(())
+    Ok(written)
 }
 
 /// Every row of `select … IN (keys) …`: `before` ends with the column whose value is looked for, `after` follows the

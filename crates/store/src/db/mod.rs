@@ -17,7 +17,7 @@ mod writer;
 
 use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
-use leadscore_domain::{Clock, Timestamp};
+use leadscore_domain::{Clock, Invalid, Timestamp};
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,8 +26,9 @@ pub use self::postgres::PostgresOptions;
 pub(crate) use self::{
     bulk::{insert, select_in},
     migrations::version as schema_version,
-    postgres::wake::wake,
+    postgres::{acquire, wake::wake},
     query::{Conn, query},
+    transaction::{begin, end},
     value::Row,
     writer::After,
 };
@@ -35,7 +36,11 @@ use self::{
     postgres::months::{self, Months},
     writer::Source,
 };
-use crate::{MasterKey, StoreError, keyring::Keyring};
+use crate::{
+    KafkaOptions, MasterKey, StoreError,
+    keyring::Keyring,
+    log::kafka::{Kafka, outbox},
+};
 
 /// What a write answers, once it is durable.
 pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
@@ -53,6 +58,8 @@ pub struct StoreOptions {
     pub master_key: Option<MasterKey>,
     /// The server that holds the database; `None` for the embedded one, a file in the folder.
     pub postgres: Option<PostgresOptions>,
+    /// Where events are logged; `None` for the database. Needs a server.
+    pub kafka: Option<KafkaOptions>,
 }
 
 impl StoreOptions {
@@ -62,7 +69,14 @@ impl StoreOptions {
     /// The defaults for a folder.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { folder: folder.into(), partitions: Self::PARTITIONS, clock, master_key: None, postgres: None }
+        Self {
+            folder: folder.into(),
+            partitions: Self::PARTITIONS,
+            clock,
+            master_key: None,
+            postgres: None,
+            kafka: None,
+        }
     }
 }
 
@@ -85,6 +99,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
     lanes: Lanes,
+    kafka: Option<Arc<Kafka>>,
     appended: watch::Sender<u64>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -139,7 +154,7 @@ impl Store {
             }
             Some(server) => {
                 let pool = postgres::connect(server).await?;
-                let mut conn = postgres::acquire(&pool).await?;
+                let mut conn = acquire(&pool).await?;
                 if server.migrate {
                     migrations::run(&mut conn).await?;
                 }
@@ -151,8 +166,20 @@ impl Store {
                 (Database::Postgres { pool, months: Months::default() }, lanes, made)
             }
         };
+        let kafka = match (options.kafka, &database) {
+            (None, _) => None,
+            (Some(_), Database::Embedded { .. }) => {
+                return Err(Invalid::new("kafka.brokers", "needs PostgreSQL", "set store.postgres too").into());
+            }
+            (Some(kafka), Database::Postgres { pool, .. }) => {
+                let kafka = Arc::new(Kafka::open(kafka, made.partitions).await?);
+                tasks.spawn(outbox::relay(Arc::clone(&kafka), pool.clone(), closing.clone()));
+                Some(kafka)
+            }
+        };
         tasks.close();
         Ok(Self(Arc::new(Inner {
+            kafka,
             database,
             partitions: made.partitions,
             clock: options.clock,
@@ -178,7 +205,7 @@ impl Store {
             }
             Some(server) => {
                 let pool = postgres::connect(server).await?;
-                migrations::run(&mut postgres::acquire(&pool).await?).await?
+                migrations::run(&mut acquire(&pool).await?).await?
             }
         };
         Ok(Migrated { from, to })
@@ -223,7 +250,7 @@ impl Store {
     pub(crate) async fn reader(&self) -> Result<Conn, StoreError> {
         match &self.0.database {
             Database::Embedded { readers, .. } => Ok(Conn::Reader(readers.acquire().await?)),
-            Database::Postgres { pool, .. } => postgres::acquire(pool).await,
+            Database::Postgres { pool, .. } => acquire(pool).await,
         }
     }
 
@@ -232,7 +259,7 @@ impl Store {
         if let Database::Postgres { pool, months } = &self.0.database {
             let unknown = months.unknown(times);
             if !unknown.is_empty() {
-                months::make(&mut postgres::acquire(pool).await?, &unknown).await?;
+                months::make(&mut acquire(pool).await?, &unknown).await?;
                 months.learn(unknown);
             }
         }
@@ -245,6 +272,11 @@ impl Store {
             Database::Embedded { path, .. } => Some(path),
             Database::Postgres { .. } => None,
         }
+    }
+
+    /// Where events are logged; `None` for the database.
+    pub(crate) fn kafka(&self) -> Option<&Arc<Kafka>> {
+        self.0.kafka.as_ref()
     }
 
     pub(crate) fn keyring(&self) -> &Arc<Keyring> {

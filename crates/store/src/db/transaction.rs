@@ -8,7 +8,7 @@ const BEGIN_ATTEMPTS: u32 = 6;
 
 /// Begins a transaction that writes. The embedded database takes its write lock at once, so that nothing that is read
 /// changes before it is written.
-pub(super) async fn begin(conn: &mut Conn) -> Result<(), StoreError> {
+pub(crate) async fn begin(conn: &mut Conn) -> Result<(), StoreError> {
     let sql = match conn.ends() {
         Ends::Sqlite(_) => "BEGIN IMMEDIATE",
         Ends::Postgres(_) => "BEGIN",
@@ -23,7 +23,7 @@ pub(super) async fn begin(conn: &mut Conn) -> Result<(), StoreError> {
 }
 
 /// Commits, or undoes everything.
-pub(super) async fn end(conn: &mut Conn, keep: bool) -> Result<(), StoreError> {
+pub(crate) async fn end(conn: &mut Conn, keep: bool) -> Result<(), StoreError> {
     execute(conn, if keep { "COMMIT" } else { "ROLLBACK" }).await
 }
 

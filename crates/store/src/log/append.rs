@@ -14,7 +14,8 @@ use leadscore_domain::{EventBody, EventId, Invalid, LeadId, PendingEvent, Timest
 use super::{
     APPEND_MAX_EVENTS, Appended,
     book::{Book, OWN_SOURCE, Placed},
-    merge, partition_of,
+    kafka, merge, partition_of,
+    rows::{EventRow, insert_ids, insert_rows},
 };
 use crate::{
     Checkpoint, Store, StoreError,
@@ -30,33 +31,32 @@ pub(super) struct Incoming {
     data: Vec<u8>,
 }
 
-/// A row to be of the log.
-struct EventRow {
-    partition: u16,
-    position: i64,
-    id: EventId,
-    lead: LeadId,
-    source: String,
-    kind: &'static str,
-    occurred_at: Timestamp,
-    received_at: Timestamp,
-    sealed: Vec<u8>,
+/// What becomes of an event.
+pub(super) enum Fate {
+    /// It is this one of the rows.
+    Row { row: usize, created: bool },
+    /// It was there before.
+    Duplicate { event_id: EventId, lead_id: LeadId },
+    /// It is not taken.
+    Refused(Invalid),
 }
 
-/// What a batch adds to the log, in order.
-struct Tail {
-    partitions: u16,
-    heads: BTreeMap<u16, i64>,
-    rows: Vec<EventRow>,
+/// Where a batch goes: the fate of each event, and what they add to the log, merges included, in order.
+#[derive(Default)]
+pub(super) struct Placement {
+    pub(super) fates: Vec<Fate>,
+    pub(super) rows: Vec<EventRow>,
 }
 
 impl Store {
-    /// Puts events into the log in one durable transaction, shared with others that wait: finds or creates each
-    /// event's lead, joins handles, merges leads that turn out to be one (the older survives), drops duplicates.
-    /// Answers in the order of `events`. The checkpoint is committed in the same transaction.
+    /// Puts events into the log durably: finds or creates each event's lead, joins handles, merges leads that turn out
+    /// to be one (the older survives), drops duplicates. Answers in the order of `events`. Where the database is the
+    /// log, this is one transaction, shared with others that wait, and the checkpoint is committed with it; where Kafka
+    /// is, the checkpoint follows the events.
     ///
     /// # Errors
-    /// More than [`APPEND_MAX_EVENTS`] events; where the database fails: then none of them was applied.
+    /// More than [`APPEND_MAX_EVENTS`] events; where the database fails: then none of them counts as applied, and
+    /// sending them again applies each once.
     pub async fn append(
         &self,
         events: Vec<PendingEvent>,
@@ -71,8 +71,20 @@ impl Store {
         }
         let keyring = Arc::clone(self.keyring());
         let incoming: Vec<Incoming> = events.into_iter().map(|event| Incoming::prepare(event, &keyring)).collect();
+        match self.kafka() {
+            Some(kafka) => kafka::append(self, kafka, incoming, checkpoint).await,
+            None => self.append_here(incoming, checkpoint).await,
+        }
+    }
+
+    /// Appends to the log in the database.
+    async fn append_here(
+        &self,
+        incoming: Vec<Incoming>,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Vec<Appended>, StoreError> {
         self.make_months(incoming.iter().map(|one| one.event.received_at)).await?;
-        let (partitions, now) = (self.partitions(), self.now());
+        let (partitions, now, keyring) = (self.partitions(), self.now(), Arc::clone(self.keyring()));
         let answers = self
             .write(Lane::Intake, incoming.len(), After::Nothing, move |conn| {
                 Box::pin(async move {
@@ -106,119 +118,136 @@ async fn append(
     if incoming.is_empty() {
         return Ok(Vec::new());
     }
-    let mut known = known_events(conn, incoming).await?;
-    let mut book = Book::load(conn, keyring, now, incoming).await?;
-    let mut tail = Tail { partitions, heads: heads(conn).await?, rows: Vec::with_capacity(incoming.len()) };
-    let mut answers = Vec::with_capacity(incoming.len());
-    for one in incoming {
-        let event_id = one.event.id;
-        if let Some(lead) = known.get(&event_id) {
-            answers.push(Appended::Duplicate { event_id, lead_id: book.resolve(*lead) });
-            continue;
-        }
-        match book.place(one) {
-            Ok(placed) => {
-                known.insert(event_id, placed.lead);
-                answers.push(tail.append(one, &placed, &book));
-            }
-            Err(refusal) => answers.push(Appended::Refused(refusal)),
-        }
-    }
-    book.write(conn).await?;
-    merge::write(conn, &book).await?;
-    tail.write(conn).await?;
-    wake(conn).await?;
-    Ok(answers)
-}
-
-impl Tail {
-    fn append(&mut self, one: &Incoming, placed: &Placed, book: &Book<'_>) -> Appended {
-        for absorbed in &placed.absorbed {
-            self.append_merge(*absorbed, placed.lead, one.event.received_at, book);
-        }
-        let event = &one.event;
-        let row = EventRow {
-            partition: 0,
-            position: 0,
-            id: event.id,
-            lead: placed.lead,
-            source: event.source.clone(),
-            kind: event.body.kind().as_str(),
-            occurred_at: event.occurred_at,
-            received_at: event.received_at,
-            sealed: book.key(placed.lead).seal(event.id.0.as_bytes(), &one.data),
-        };
-        let (partition, position) = self.push(row);
-        Appended::Applied { event_id: event.id, lead_id: placed.lead, partition, position, created: placed.created }
-    }
-
-    /// The merge as an event of the survivor. A lead is absorbed once, so its id makes the event's.
-    fn append_merge(&mut self, absorbed: LeadId, survivor: LeadId, at: Timestamp, book: &Book<'_>) {
-        let id = EventId::derive(OWN_SOURCE, &format!("merge:{absorbed}"));
-        let body = EventBody::LeadMerged(LeadMerged { absorbed });
-        self.push(EventRow {
-            partition: 0,
-            position: 0,
-            id,
-            lead: survivor,
-            source: OWN_SOURCE.to_owned(),
-            kind: body.kind().as_str(),
-            occurred_at: at,
-            received_at: at,
-            sealed: book.key(survivor).seal(id.0.as_bytes(), &body.data_to_json()),
-        });
-    }
-
-    fn push(&mut self, mut row: EventRow) -> (u16, i64) {
-        row.partition = partition_of(row.lead, self.partitions);
-        let head = self.heads.entry(row.partition).or_insert(0);
+    let mut heads = heads(conn).await?;
+    let mut placement = place(conn, keyring, partitions, now, incoming, Changes::Write).await?.unwrap_or_default();
+    for row in &mut placement.rows {
+        let head = heads.entry(row.partition).or_insert(0);
         *head += 1;
         row.position = *head;
-        let place = (row.partition, row.position);
-        self.rows.push(row);
-        place
+    }
+    insert_rows(conn, &placement.rows).await?;
+    if conn.is_server() {
+        insert_ids(conn, &placement.rows, "").await?;
+    }
+    write_heads(conn, heads).await?;
+    wake(conn).await?;
+    Ok(placement.answers())
+}
+
+/// Whether leads and handles may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changes {
+    /// They are written.
+    Write,
+    /// Where any would have to be, nothing is done.
+    None,
+}
+
+/// Finds or makes the lead of each event, and seals it; `None` where that needs changes that must not be made.
+pub(super) async fn place(
+    conn: &mut Conn,
+    keyring: &Keyring,
+    partitions: u16,
+    now: Timestamp,
+    incoming: &[Incoming],
+    changes: Changes,
+) -> Result<Option<Placement>, StoreError> {
+    let mut known = known_events(conn, incoming).await?;
+    let mut book = Book::load(conn, keyring, now, incoming).await?;
+    let mut placement = Placement::default();
+    for one in incoming {
+        let event_id = one.event.id;
+        let fate = match known.get(&event_id) {
+            Some(lead) => Fate::Duplicate { event_id, lead_id: book.resolve(*lead) },
+            None => match book.place(one) {
+                Ok(placed) => {
+                    known.insert(event_id, placed.lead);
+                    placement.add(one, &placed, &book, partitions)
+                }
+                Err(refusal) => Fate::Refused(refusal),
+            },
+        };
+        placement.fates.push(fate);
+    }
+    match changes {
+        Changes::None if !book.is_unchanged() => return Ok(None),
+        Changes::None => {}
+        Changes::Write => {
+            book.write(conn).await?;
+            merge::write(conn, &book).await?;
+        }
+    }
+    Ok(Some(placement))
+}
+
+impl Placement {
+    fn add(&mut self, one: &Incoming, placed: &Placed, book: &Book<'_>, partitions: u16) -> Fate {
+        let lead = placed.lead;
+        for absorbed in &placed.absorbed {
+            self.rows.push(merge_row(*absorbed, lead, one.event.received_at, book, partitions));
+        }
+        let event = &one.event;
+        self.rows.push(EventRow {
+            partition: partition_of(lead, partitions),
+            position: 0,
+            id: event.id,
+            lead,
+            source: event.source.clone(),
+            kind: event.body.kind(),
+            occurred_at: event.occurred_at,
+            received_at: event.received_at,
+            sealed: book.key(lead).seal(event.id.0.as_bytes(), &one.data),
+        });
+        Fate::Row { row: self.rows.len() - 1, created: placed.created }
     }
 
-    async fn write(&self, conn: &mut Conn) -> Result<(), StoreError> {
-        insert(
-            conn,
-            "INSERT INTO lead_interactions \
-             (partition, position, id, lead_id, source, interaction_type, occurred_at, received_at, context_data)",
-            9,
-            "",
-            &self.rows,
-            |bind, row| {
-                bind.push(row.partition)
-                    .push(row.position)
-                    .push(row.id)
-                    .push(row.lead)
-                    .push(row.source.as_str())
-                    .push(row.kind)
-                    .push(row.occurred_at)
-                    .push(row.received_at)
-                    .push(row.sealed.as_slice());
-            },
-        )
-        .await?;
-        if conn.is_server() {
-            let into = "INSERT INTO event_ids (id, lead_id, received_at)";
-            insert(conn, into, 3, "", &self.rows, |bind, row| {
-                bind.push(row.id).push(row.lead).push(row.received_at);
-            })
-            .await?;
+    /// Takes out the merges, which nobody waits for.
+    pub(super) fn take_merges(&mut self) -> Vec<EventRow> {
+        let mut kept = Vec::with_capacity(self.rows.len());
+        let mut merges = Vec::new();
+        let mut moved = vec![0; self.rows.len()];
+        for (place, row) in self.rows.drain(..).enumerate() {
+            moved[place] = kept.len();
+            if row.source == OWN_SOURCE { merges.push(row) } else { kept.push(row) }
         }
-        let heads: Vec<(u16, i64)> = self.heads.iter().map(|(partition, head)| (*partition, *head)).collect();
-        insert(
-            conn,
-            "INSERT INTO log_heads (partition, head)",
-            2,
-            "ON CONFLICT (partition) DO UPDATE SET head = excluded.head",
-            &heads,
-            |bind, (partition, head)| {
-                bind.push(*partition).push(*head);
-            },
-        )
-        .await
+        self.rows = kept;
+        for fate in &mut self.fates {
+            if let Fate::Row { row, .. } = fate {
+                *row = moved[*row];
+            }
+        }
+        merges
+    }
+
+    /// What is answered, once the rows have their positions.
+    pub(super) fn answers(self) -> Vec<Appended> {
+        let rows = self.rows;
+        let answer = |fate| match fate {
+            Fate::Row { row, created } => {
+                let EventRow { id, lead, partition, position, .. } = rows[row];
+                Appended::Applied { event_id: id, lead_id: lead, partition, position, created }
+            }
+            Fate::Duplicate { event_id, lead_id } => Appended::Duplicate { event_id, lead_id },
+            Fate::Refused(invalid) => Appended::Refused(invalid),
+        };
+        self.fates.into_iter().map(answer).collect()
+    }
+}
+
+/// The merge as an event of the survivor. A lead is absorbed once, so its id makes the event's.
+fn merge_row(absorbed: LeadId, survivor: LeadId, at: Timestamp, book: &Book<'_>, partitions: u16) -> EventRow {
+    let id = EventId::derive(OWN_SOURCE, &format!("merge:{absorbed}"));
+    let body = EventBody::LeadMerged(LeadMerged { absorbed });
+    EventRow {
+        partition: partition_of(survivor, partitions),
+        position: 0,
+        id,
+        lead: survivor,
+        source: OWN_SOURCE.to_owned(),
+        kind: body.kind(),
+        occurred_at: at,
+        received_at: at,
+        sealed: book.key(survivor).seal(id.0.as_bytes(), &body.data_to_json()),
     }
 }
 
@@ -239,4 +268,14 @@ async fn known_events(conn: &mut Conn, incoming: &[Incoming]) -> Result<HashMap<
 async fn heads(conn: &mut Conn) -> Result<BTreeMap<u16, i64>, StoreError> {
     let rows = query("SELECT partition, head FROM log_heads").fetch_all(conn).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+async fn write_heads(conn: &mut Conn, heads: BTreeMap<u16, i64>) -> Result<(), StoreError> {
+    let heads: Vec<(u16, i64)> = heads.into_iter().collect();
+    let conflict = "ON CONFLICT (partition) DO UPDATE SET head = excluded.head";
+    insert(conn, "INSERT INTO log_heads (partition, head)", 2, conflict, &heads, |bind, (partition, head)| {
+        bind.push(*partition).push(*head);
+    })
+    .await?;
+    Ok(())
 }

@@ -245,6 +245,14 @@ impl<'a> Book<'a> {
         Ok(())
     }
 
+    /// Whether nothing about leads and handles is to be written.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.identities.is_empty()
+            && self.names.is_empty()
+            && self.merges.is_empty()
+            && self.leads.values().all(|lead| lead.fresh.is_none())
+    }
+
     fn seal_name(&self, id: LeadId, name: &Name<'_>) -> Vec<u8> {
         self.key(id).seal(&name_binding(id), name.name.as_bytes())
     }

@@ -1,13 +1,21 @@
-//! The event log: partitioned by lead, dense positions from 1, never altered.
+//! The event log: partitioned by lead, rising positions from 1, never altered. It is a table of the database, with
+//! positions without gaps, or a topic of Apache Kafka, whose events the database keeps a copy of once they are applied.
 
 mod append;
 mod book;
+pub(crate) mod kafka;
 mod merge;
 mod read;
+mod reader;
+pub(crate) mod rows;
 
 use leadscore_domain::{Event, EventId, Invalid, LeadId};
 use tokio::sync::watch;
 
+pub use self::{
+    kafka::{Announcement, Batch, KafkaOptions},
+    reader::LogReader,
+};
 use crate::Store;
 
 /// Most events in one call of [`Store::append`].
@@ -24,7 +32,7 @@ pub enum Appended {
         lead_id: LeadId,
         /// Partition of the log.
         partition: u16,
-        /// Position in the partition, from 1.
+        /// Position in the partition, from 1; 0 where Kafka has not taken it yet.
         position: i64,
         /// Whether the lead came into being with this event.
         created: bool,
@@ -56,7 +64,7 @@ pub enum Unreadable {
 pub struct LogRecord {
     /// Partition of the log.
     pub partition: u16,
-    /// Position in the partition, from 1 without gaps.
+    /// Position in the partition, from 1.
     pub position: i64,
     /// The event's id, also where the event cannot be read.
     pub event_id: EventId,

@@ -15,7 +15,8 @@ use crate::{
 const PAGE_MAX: usize = 10_000;
 
 impl Store {
-    /// Up to `limit` records (at most 10,000) of a partition after position `after`, in order and without gaps.
+    /// Up to `limit` records (at most 10,000) that the database has of a partition after position `after`, in order;
+    /// where the database is the log, without gaps, otherwise those that were applied.
     ///
     /// # Errors
     /// Where the database fails.
@@ -36,13 +37,26 @@ impl Store {
     /// The last position of a partition; 0 where it is empty.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// As [`Self::heads`].
     pub async fn head(&self, partition: u16) -> Result<i64, StoreError> {
-        let row = query("SELECT head FROM log_heads WHERE partition = $1")
-            .bind(partition)
-            .fetch_optional(&mut self.reader().await?)
-            .await?;
-        Ok(row.map(|row| row.get(0)).transpose()?.unwrap_or(0))
+        Ok(self.heads().await?.get(usize::from(partition)).copied().unwrap_or(0))
+    }
+
+    /// The last position of each partition, wherever the log is.
+    ///
+    /// # Errors
+    /// Where the database fails, or Kafka cannot be asked.
+    pub async fn heads(&self) -> Result<Vec<i64>, StoreError> {
+        if let Some(kafka) = self.kafka() {
+            return kafka.heads().await;
+        }
+        let mut heads = vec![0; usize::from(self.partitions())];
+        for row in query("SELECT partition, head FROM log_heads").fetch_all(&mut self.reader().await?).await? {
+            if let Some(head) = heads.get_mut(usize::from(row.get::<u16>(0)?)) {
+                *head = row.get(1)?;
+            }
+        }
+        Ok(heads)
     }
 
     /// All readable events of leads, each with those of the leads that it absorbed, in the order of their receipt.

@@ -11,6 +11,8 @@ mod commit;
 mod concurrency;
 mod erasure;
 mod joins;
+mod kafka;
+mod log;
 mod opening;
 mod plans;
 mod registry;
@@ -38,6 +40,47 @@ macro_rules! contracts {
             )*
         }
     };
+}
+
+/// Runs a contract of the log over both databases and over Kafka.
+macro_rules! log_contracts {
+    ($($name:ident),* $(,)?) => {
+        mod log_embedded {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    crate::log::$name(&crate::support::Embedded::new()).await;
+                }
+            )*
+        }
+
+        mod log_postgres {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    crate::log::$name(&crate::support::Postgres::new().await).await;
+                }
+            )*
+        }
+
+        mod log_kafka {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    crate::log::$name(&crate::support::Kafka::new().await).await;
+                }
+            )*
+        }
+    };
+}
+
+log_contracts! {
+    a_group_reads_every_event_once_and_goes_on_where_it_stood,
+    what_is_not_committed_comes_again,
+    an_event_that_is_appended_twice_is_applied_once,
+    leads_that_merge_while_their_events_wait_end_with_one_history,
+    events_of_an_erased_lead_are_passed_over,
+    a_lead_that_is_erased_after_its_events_were_read_gets_nothing,
 }
 
 contracts! {

@@ -7,7 +7,7 @@ use leadscore_domain::{
     Timestamp,
     event::{Email, EmailAction, LeadCreated, LeadMerged},
 };
-use leadscore_store::{Appended, Derived, PostgresOptions, Store, StoreOptions};
+use leadscore_store::{Appended, Derived, KafkaOptions, PostgresOptions, Store, StoreOptions};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _,
     postgres::{PgConnectOptions, PgConnection},
@@ -130,6 +130,47 @@ impl Backend for Postgres {
             kept.extend(rows.iter().map(|row| row.get::<Vec<u8>, _>(0)));
         }
         kept
+    }
+}
+
+/// The same with topics of its own on the brokers that `LEADSCORE_TEST_KAFKA` names.
+pub struct Kafka {
+    database: Postgres,
+    pub brokers: String,
+    pub prefix: String,
+}
+
+impl Kafka {
+    pub async fn new() -> Self {
+        let database = Postgres::new().await;
+        let brokers = std::env::var("LEADSCORE_TEST_KAFKA")
+            .expect("LEADSCORE_TEST_KAFKA names Kafka's brokers; `make test` starts one");
+        let prefix = database.name.clone();
+        Self { database, brokers, prefix }
+    }
+
+    pub fn options(&self) -> StoreOptions {
+        let kafka = KafkaOptions { prefix: self.prefix.clone(), ..KafkaOptions::new(self.brokers.clone()) };
+        StoreOptions { kafka: Some(kafka), ..self.database.options() }
+    }
+
+    /// The full name of a topic.
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+}
+
+impl Backend for Kafka {
+    async fn open(&self) -> Store {
+        Store::open(self.options()).await.unwrap()
+    }
+
+    fn clock(&self) -> &ManualClock {
+        self.database.clock()
+    }
+
+    async fn kept(&self) -> Vec<Vec<u8>> {
+        self.database.kept().await
     }
 }
 

@@ -70,6 +70,6 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<PgPool, StoreEr
 }
 
 /// A connection of the pool.
-pub(super) async fn acquire(pool: &PgPool) -> Result<Conn, StoreError> {
+pub(crate) async fn acquire(pool: &PgPool) -> Result<Conn, StoreError> {
     Ok(Conn::Server(pool.acquire().await?))
 }

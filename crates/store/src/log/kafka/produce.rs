@@ -1,0 +1,106 @@
+//! Producing: what is answered as delivered is on all in-sync replicas.
+
+use std::time::Duration;
+
+use leadscore_domain::{LeadId, Score};
+use rdkafka::producer::{DeliveryFuture, FutureRecord};
+use tokio::time::Instant;
+
+use super::{Kafka, record};
+use crate::{
+    Store,
+    log::{partition_of, rows::EventRow},
+};
+
+/// How long Kafka is left alone after it did not answer: meanwhile nobody waits for it in vain.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Store {
+    /// Tells other systems of committed scores, and of leads that have none any more, on the topic of scores; does
+    /// nothing where there is no Kafka.
+    #[must_use]
+    pub fn announce(&self, scores: &[Score], gone: &[LeadId]) -> Announcement {
+        let Some(kafka) = self.kafka() else { return Announcement::default() };
+        let scores = scores.iter().map(|score| (score.lead_id, Some(score)));
+        Announcement(scores.chain(gone.iter().map(|lead| (*lead, None))).map(|one| kafka.tell(one)).collect())
+    }
+}
+
+/// Scores on their way to the topic of scores.
+#[derive(Default)]
+pub struct Announcement(Vec<Option<DeliveryFuture>>);
+
+impl Announcement {
+    /// Whether all of them have arrived; waits until that is known.
+    pub async fn arrived(self) -> bool {
+        let mut all = true;
+        for sent in self.0 {
+            all &= delivered(sent).await.is_some();
+        }
+        all
+    }
+}
+
+impl Kafka {
+    /// Produces events and gives those that arrived their positions; how many did not.
+    pub(super) async fn produce(&self, rows: &mut [EventRow]) -> usize {
+        if self.is_down() {
+            return rows.len();
+        }
+        let sent: Vec<Option<DeliveryFuture>> = rows.iter().map(|row| self.send(row)).collect();
+        let mut missing = 0;
+        for (row, sent) in rows.iter_mut().zip(sent) {
+            match delivered(sent).await {
+                Some(position) => row.position = position,
+                None => missing += 1,
+            }
+        }
+        self.note(missing == 0);
+        missing
+    }
+
+    fn send(&self, row: &EventRow) -> Option<DeliveryFuture> {
+        let (key, payload) = (row.lead.to_string(), record::write(row));
+        let record = FutureRecord::to(&self.topics.events).partition(i32::from(row.partition));
+        self.producer.send_result(record.key(&key).payload(&payload)).ok()
+    }
+
+    /// Sends a lead's latest score; `None` takes it away.
+    fn tell(&self, (lead, score): (LeadId, Option<&Score>)) -> Option<DeliveryFuture> {
+        let (key, payload) = (lead.to_string(), score.map(record::write_score));
+        let partition = i32::from(partition_of(lead, self.partitions));
+        let record = FutureRecord::to(&self.topics.scores).partition(partition).key(&key);
+        self.producer.send_result(FutureRecord { payload: payload.as_deref(), ..record }).ok()
+    }
+
+    /// Puts a record that cannot be applied on the topic of the dead, as it was.
+    pub(super) async fn bury(&self, partition: u16, position: i64, payload: &[u8], reason: &str) -> bool {
+        let key = format!("{partition}/{position}");
+        let headers = rdkafka::message::OwnedHeaders::new()
+            .insert(rdkafka::message::Header { key: "reason", value: Some(reason) });
+        let record = FutureRecord::to(&self.topics.dead).key(&key).payload(payload).headers(headers);
+        delivered(self.producer.send_result(record).ok()).await.is_some()
+    }
+
+    fn is_down(&self) -> bool {
+        let until = *self.down_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn note(&self, works: bool) {
+        let mut until = self.down_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if works == until.is_some() {
+            if works {
+                tracing::info!("Kafka answers again");
+            } else {
+                tracing::warn!("Kafka does not answer; the database keeps what comes in");
+            }
+        }
+        *until = (!works).then(|| Instant::now() + PAUSE);
+    }
+}
+
+/// The position of a record, once it is safe.
+async fn delivered(sent: Option<DeliveryFuture>) -> Option<i64> {
+    sent?.await.ok()?.ok().map(|delivery| delivery.offset + 1)
+}

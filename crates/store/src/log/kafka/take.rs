@@ -1,0 +1,190 @@
+//! From records of the topic to events that can be applied: opened, and rid of what was there before.
+//!
+//! Every record ends as one of: applied, duplicate, of an erased lead, produced anew under the lead that it belongs to,
+//! or dead with the reason.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use leadscore_domain::{EventEnvelope, EventId, LeadId};
+use uuid::Uuid;
+
+use super::{
+    Kafka,
+    intake::keep,
+    member::Raw,
+    record::{self, Parsed},
+};
+use crate::{
+    DeadLetter, LogRows, Store, StoreError,
+    db::select_in,
+    keyring::DataKey,
+    log::{Appended, LogRecord, Unreadable, partition_of, rows::EventRow},
+};
+
+/// What was read of a partition.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Position of the last record that was read; where nothing was, the one that was asked for.
+    pub to: i64,
+    /// Records that were read, of whatever fate.
+    pub count: u64,
+    /// Events to be applied, and records of erased leads.
+    pub records: Vec<LogRecord>,
+    /// Records that cannot be applied, with the reason.
+    pub dead: Vec<DeadLetter>,
+    /// Records that were applied before.
+    pub duplicates: u64,
+    /// What the log in the database does not have yet.
+    pub log: LogRows,
+}
+
+/// A lead as far as its events must know it.
+struct Lead {
+    key: Option<Arc<DataKey>>,
+    merged_into: Option<LeadId>,
+}
+
+/// Reads `raws`, which follow `after`.
+pub(in super::super) async fn take(
+    store: &Store,
+    kafka: &Kafka,
+    partition: u16,
+    after: i64,
+    raws: &[Arc<Raw>],
+) -> Result<Batch, StoreError> {
+    let mut batch = Batch { to: after, count: raws.len() as u64, ..Batch::default() };
+    let (mut sealed, mut plain) = (Vec::with_capacity(raws.len()), Vec::new());
+    for raw in raws {
+        batch.to = raw.position;
+        match record::parse(&raw.payload) {
+            Ok(Parsed::Sealed(row)) => sealed.push((EventRow { partition, position: raw.position, ..row }, raw)),
+            Ok(Parsed::Plain(event)) => plain.push((*event, raw)),
+            Err(reason) => bury(kafka, partition, &mut batch, raw, None, reason).await?,
+        }
+    }
+    apply(store, kafka, partition, &mut batch, sealed).await?;
+    adopt(store, kafka, partition, &mut batch, plain).await?;
+    Ok(batch)
+}
+
+/// Opens our own records.
+async fn apply(
+    store: &Store,
+    kafka: &Kafka,
+    partition: u16,
+    batch: &mut Batch,
+    sealed: Vec<(EventRow, &Arc<Raw>)>,
+) -> Result<(), StoreError> {
+    let leads = leads(store, &sealed).await?;
+    let mut known = known(store, &sealed).await?;
+    let mut moved = Vec::new();
+    for (row, raw) in sealed {
+        let subject = Some((row.id, row.lead));
+        if !known.insert(row.id) {
+            batch.duplicates += 1;
+            continue;
+        }
+        match leads.get(&row.lead) {
+            None => bury(kafka, partition, batch, raw, subject, "names an unknown lead".to_owned()).await?,
+            Some(Lead { key: Some(key), merged_into: Some(survivor) }) => {
+                match leads.get(survivor).and_then(|lead| lead.key.as_ref()) {
+                    Some(new) => moved.extend(reseal(store, row, key, *survivor, new)),
+                    None => batch.records.push(row.read(None)),
+                }
+            }
+            Some(Lead { key, .. }) => {
+                let record = row.read(key.as_deref());
+                if record.event == Err(Unreadable::Corrupt) {
+                    bury(kafka, partition, batch, raw, subject, Unreadable::Corrupt.to_string()).await?;
+                    continue;
+                }
+                if record.event.is_ok() {
+                    batch.log.0.push(row);
+                }
+                batch.records.push(record);
+            }
+        }
+    }
+    keep(store, kafka, &mut moved).await
+}
+
+/// The same event under the key of the lead that absorbed its own.
+fn reseal(store: &Store, row: EventRow, key: &DataKey, survivor: LeadId, new: &DataKey) -> Option<EventRow> {
+    let data = key.open(row.id.0.as_bytes(), &row.sealed)?;
+    let sealed = new.seal(row.id.0.as_bytes(), &data);
+    Some(EventRow { partition: partition_of(survivor, store.partitions()), position: 0, lead: survivor, sealed, ..row })
+}
+
+/// Gives what others produced to the intake, which produces it anew under its lead.
+async fn adopt(
+    store: &Store,
+    kafka: &Kafka,
+    partition: u16,
+    batch: &mut Batch,
+    plain: Vec<(EventEnvelope, &Arc<Raw>)>,
+) -> Result<(), StoreError> {
+    let (mut pending, mut from) = (Vec::with_capacity(plain.len()), Vec::with_capacity(plain.len()));
+    for (event, raw) in plain {
+        match event.validate(store.now(), kafka.options().region) {
+            Ok(event) => {
+                pending.push(event);
+                from.push(raw);
+            }
+            Err(invalid) => bury(kafka, partition, batch, raw, None, invalid.to_string()).await?,
+        }
+    }
+    let answers = Box::pin(store.append(pending, None)).await?;
+    for (answer, raw) in answers.into_iter().zip(from) {
+        match answer {
+            Appended::Applied { .. } => {}
+            Appended::Duplicate { .. } => batch.duplicates += 1,
+            Appended::Refused(invalid) => bury(kafka, partition, batch, raw, None, invalid.to_string()).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn bury(
+    kafka: &Kafka,
+    partition: u16,
+    batch: &mut Batch,
+    raw: &Raw,
+    subject: Option<(EventId, LeadId)>,
+    reason: String,
+) -> Result<(), StoreError> {
+    tracing::error!(partition, position = raw.position, reason, "a record of the log cannot be applied; set aside");
+    if !kafka.bury(partition, raw.position, &raw.payload, &reason).await {
+        // It is read again, and nothing is lost meanwhile.
+        return Err(StoreError::Busy);
+    }
+    let (event_id, lead_id) = subject.unwrap_or((EventId(Uuid::nil()), LeadId(Uuid::nil())));
+    batch.dead.push(DeadLetter { position: raw.position, event_id, lead_id, reason });
+    Ok(())
+}
+
+/// The leads of records, and those that absorbed them.
+async fn leads(store: &Store, sealed: &[(EventRow, &Arc<Raw>)]) -> Result<HashMap<LeadId, Lead>, StoreError> {
+    let mut leads = HashMap::new();
+    let mut ids: Vec<LeadId> = sealed.iter().map(|(row, _)| row.lead).collect::<HashSet<_>>().into_iter().collect();
+    while !ids.is_empty() {
+        let sql = "SELECT id, data_key, merged_into FROM leads WHERE id";
+        for row in select_in(&mut store.reader().await?, sql, &ids, "").await? {
+            let id = row.get(0)?;
+            let key = row.get::<Option<&[u8]>>(1)?.map(|wrapped| store.keyring().unwrap(id, wrapped)).transpose()?;
+            leads.insert(id, Lead { key, merged_into: row.get(2)? });
+        }
+        let survivors = leads.values().filter_map(|lead| lead.merged_into).collect::<HashSet<_>>();
+        ids = survivors.into_iter().filter(|id| !leads.contains_key(id)).collect();
+    }
+    Ok(leads)
+}
+
+/// Those of the records whose event was applied before.
+async fn known(store: &Store, sealed: &[(EventRow, &Arc<Raw>)]) -> Result<HashSet<EventId>, StoreError> {
+    let ids: Vec<EventId> = sealed.iter().map(|(row, _)| row.id).collect();
+    let rows = select_in(&mut store.reader().await?, "SELECT id FROM event_ids WHERE id", &ids, "").await?;
+    rows.iter().map(|row| row.get(0)).collect()
+}

@@ -1,0 +1,111 @@
+//! Readers of the log: members of a group that share its partitions.
+//!
+//! Invariant: what a reader hands out is in order, and stays until the group's position has moved past it. Two readers
+//! of a group may believe for a moment that they own the same partition; the position, which only one of them can
+//! move, decides.
+
+use tokio::sync::watch;
+
+use super::kafka::{self, Batch, Member};
+use crate::{Store, StoreError, Unreadable, states::DeadLetter};
+
+/// A member of a group of readers.
+pub struct LogReader {
+    store: Store,
+    source: Source,
+}
+
+/// Where the records come from.
+enum Source {
+    /// The log in the database: one process reads all partitions.
+    Database { appended: watch::Receiver<u64> },
+    /// The topic: its partitions are shared among the group's members.
+    Kafka(Member),
+}
+
+impl LogReader {
+    /// Joins `group`.
+    ///
+    /// # Errors
+    /// Where Kafka cannot be asked.
+    pub fn join(store: &Store, group: &str) -> Result<Self, StoreError> {
+        let source = match store.kafka() {
+            Some(kafka) => Source::Kafka(Member::join(store, kafka, group)?),
+            None => Source::Database { appended: store.appended() },
+        };
+        Ok(Self { store: store.clone(), source })
+    }
+
+    /// The partitions that it owns at present, in order, each with a number that changes when it came back after
+    /// somebody else may have had it: what was remembered of it is then to be forgotten.
+    #[must_use]
+    pub fn owned(&self) -> Vec<(u16, u64)> {
+        match &self.source {
+            Source::Database { .. } => (0..self.store.partitions()).map(|partition| (partition, 0)).collect(),
+            Source::Kafka(member) => member.owned(),
+        }
+    }
+
+    /// Up to `limit` records of a partition after position `after`. The same call gives the same records again until
+    /// the position is moved.
+    ///
+    /// # Errors
+    /// Where database or Kafka fail.
+    pub async fn read(&self, partition: u16, after: i64, limit: usize) -> Result<Batch, StoreError> {
+        match &self.source {
+            Source::Database { .. } => self.read_database(partition, after, limit).await,
+            Source::Kafka(member) => {
+                let raws = member.waiting(partition, after, limit);
+                let kafka = self.store.kafka().ok_or(StoreError::Closed)?;
+                kafka::take(&self.store, kafka, partition, after, &raws).await
+            }
+        }
+    }
+
+    async fn read_database(&self, partition: u16, after: i64, limit: usize) -> Result<Batch, StoreError> {
+        let records = self.store.read_log(partition, after, limit).await?;
+        let to = records.last().map_or(after, |record| record.position);
+        let mut batch = Batch { to, count: records.len() as u64, ..Batch::default() };
+        for record in records {
+            if record.event == Err(Unreadable::Corrupt) {
+                let (event_id, position, lead_id) = (record.event_id, record.position, record.lead_id);
+                tracing::error!(%event_id, position, "an event of the log is damaged; set aside");
+                batch.dead.push(DeadLetter { position, event_id, lead_id, reason: Unreadable::Corrupt.to_string() });
+            } else {
+                batch.records.push(record);
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Marks what there is now as seen, for [`Self::changed`].
+    pub fn see(&mut self) {
+        match &mut self.source {
+            Source::Database { appended } => {
+                appended.borrow_and_update();
+            }
+            Source::Kafka(member) => member.see(),
+        }
+    }
+
+    /// Waits until there may be something that was not there when [`Self::see`] was called. Appends of other processes
+    /// to an embedded database are found by looking only.
+    pub async fn changed(&mut self) {
+        match &mut self.source {
+            Source::Database { appended } => {
+                if appended.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+            Source::Kafka(member) => member.changed().await,
+        }
+    }
+
+    /// Leaves the group, so that others need not miss it first.
+    pub async fn leave(self) {
+        match self.source {
+            Source::Database { .. } => {}
+            Source::Kafka(member) => member.leave().await,
+        }
+    }
+}
