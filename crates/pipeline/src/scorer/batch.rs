@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use leadscore_domain::{Event, EventBody, LeadId, Score};
 use leadscore_engine::features::LeadState;
-use leadscore_store::{DeadLetter, Derived, LogRecord, StoreError, StoredState, Unreadable};
+use leadscore_store::{
+    DeadLetter, Derived, LogRecord, StoreError, StoredState, Unreadable,
+    telemetry::{self, Fate, Stage},
+};
 
 use super::{
     derive::{Base, Damaged, Judge, Next, Work, derive},
@@ -107,7 +110,10 @@ impl ScorerTask {
         for next in self.derive_all(partition, works, judge).await? {
             outcome.add(next);
         }
+        let dead = sorted.dead.len();
         self.commit(partition, to, outcome, sorted.absorbed, sorted.dead).await?;
+        Fate::Applied.count(count - dead);
+        Fate::Dead.count(dead);
         self.tally.events += count as u64;
         if deferred {
             self.sweep.again();
@@ -231,7 +237,9 @@ impl ScorerTask {
             withheld: withheld.iter().chain(&absorbed).copied().collect(),
             dead,
         };
+        let writing = Stage::Write.start();
         self.store.commit(derived).await?;
+        writing.stop();
 
         self.positions[usize::from(partition)] = to;
         for (lead, state) in kept {
@@ -244,9 +252,12 @@ impl ScorerTask {
         self.tally.withheld += withheld.len() as u64;
         self.tally.dead += dead_count;
         self.tally.absorbed += absorbed.len() as u64;
+        telemetry::count_scores(published.len());
+        let publishing = Stage::Publish.start();
         self.publisher.publish(published);
         self.publisher.withhold(&withheld, to);
         self.publisher.forget(&absorbed);
+        publishing.stop();
         Ok(())
     }
 
