@@ -140,7 +140,7 @@ impl<T: Traffic> Run<T> {
             let answer = client.exchange(&request).await;
             let failed = answer.is_err();
             seen.note(answer, due.elapsed(), &self.traffic);
-            bar.set_position(index);
+            bar.inc(1);
             if failed {
                 tokio::time::sleep(AFTER_FAILURE).await;
             }
