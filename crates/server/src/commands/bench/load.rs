@@ -299,12 +299,12 @@ mod tests {
         // Half of the stall's arrivals found more than half of it before them.
         assert!(long(&open) >= 30, "{}", long(&open));
 
-        // The same stall in a closed loop hits one request, and leaves the percentiles as they were.
+        // In a closed loop the same stall hits one request. On a machine however slow no more than four of so long fit in.
         let (target, _server) = server(&[200], Some(10)).await;
         let start = Instant::now();
         let closed = Arrivals::BackToBack { start, end: start + 2 * STALL };
         let closed = run(&target, 1, closed, Pings(Arc::clone(&target)), &bar).await;
-        assert_eq!(long(&closed), 1);
+        assert!((1..=4).contains(&long(&closed)), "{}", long(&closed));
     }
 
     #[tokio::test]
