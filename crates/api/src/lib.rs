@@ -30,7 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::state::Api;
-pub use crate::state::{AppState, Limits};
+pub use crate::state::{AppState, Limits, Metrics};
 
 /// The whole API as a service.
 ///

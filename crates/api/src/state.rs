@@ -33,7 +33,12 @@ pub struct AppState {
     pub region: Region,
     /// Bounds.
     pub limits: Limits,
+    /// What `GET /metrics` answers.
+    pub metrics: Metrics,
 }
+
+/// Writes down what the process has measured of itself, in Prometheus' text format.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Bounds on what one request, and all of them together, may ask for.
 #[derive(Debug, Clone)]
@@ -89,6 +94,7 @@ pub struct Api {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) region: Region,
     pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
     pub(crate) ids: Ids,
     pub(crate) confirmed: Confirmed,
     pub(crate) logins: Throttle,
@@ -99,7 +105,7 @@ pub struct Api {
 
 impl From<AppState> for Api {
     fn from(state: AppState) -> Self {
-        let AppState { store, cache, scorer, registry, clock, region, limits } = state;
+        let AppState { store, cache, scorer, registry, clock, region, limits, metrics } = state;
         Self {
             ids: Ids::new(clock.now()),
             confirmed: Confirmed::default(),
@@ -114,6 +120,7 @@ impl From<AppState> for Api {
             clock,
             region,
             limits,
+            metrics,
         }
     }
 }

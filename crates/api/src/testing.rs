@@ -24,12 +24,14 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use crate::{AppState, Limits, state::Api};
+use crate::{AppState, Limits, Metrics, state::Api};
 
 /// A lead id that no lead has.
 pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
 /// The lead id of the examples.
 pub const EXAMPLE_LEAD: &str = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e";
+/// What the process has measured of itself.
+pub const METRICS: &str = "# TYPE leadscore_scores_total counter\nleadscore_scores_total 7\n";
 /// The group that scores.
 const GROUP: &str = "scorer";
 
@@ -67,7 +69,8 @@ impl TestApp {
         let (scorer, receiver) = watch::channel(Arc::new(scorecard("scorecard")));
         let cache = ScoreCache::new(1_000, 16);
         let region = Region::default();
-        let state = AppState { store, cache, scorer: receiver, registry, clock: shared, region, limits };
+        let metrics: Metrics = Arc::new(|| METRICS.to_owned());
+        let state = AppState { store, cache, scorer: receiver, registry, clock: shared, region, limits, metrics };
         let router = crate::router(state.clone());
         let document = serde_json::from_str(&crate::openapi_json()).unwrap();
         Self { router, state, clock, token, scorer, document, _folder: folder }

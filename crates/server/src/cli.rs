@@ -86,6 +86,9 @@ pub enum Command {
     /// Judge the sentiment of texts and read calls, by a model of your own or the one that is built in
     #[command(subcommand)]
     Sentiment(commands::sentiment::Command),
+    /// Put load on a running server and say how it copes
+    #[command(subcommand)]
+    Bench(commands::bench::Command),
     /// Say what is configured, what is reachable and what is wrong
     Doctor(commands::doctor::Options),
     /// Print a completion script for a shell

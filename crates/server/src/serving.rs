@@ -4,6 +4,7 @@ use std::{
     future::{Future, IntoFuture as _},
     io,
     net::SocketAddr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ use leadscore_store::ScoreCache;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{context::Context, folder::Folder, lifecycle::StopSignals};
+use crate::{context::Context, folder::Folder, lifecycle::StopSignals, telemetry};
 
 /// Scores that a slow watcher may lag behind before it misses some.
 const WATCHER_LAG_MAX: usize = 4_096;
@@ -71,6 +72,8 @@ async fn until_drained(
     let Folder { store, registry } = folder;
     let cache = ScoreCache::new(context.config.store.cached_scores, WATCHER_LAG_MAX);
     let tracker = TaskTracker::new();
+    let metrics = telemetry::measure()?;
+    tracker.spawn(telemetry::upkeep(metrics.clone(), stop.clone()));
     let pipeline = Pipeline::start(PipelineOptions {
         store: store.clone(),
         registry: registry.clone(),
@@ -90,6 +93,7 @@ async fn until_drained(
         clock: context.clock.clone(),
         region: context.config.import.region()?,
         limits: Limits::default(),
+        metrics: Arc::new(move || metrics.render()),
     });
     let address = listener.local_addr()?;
     tracing::info!(%address, "serving");

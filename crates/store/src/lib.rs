@@ -21,6 +21,7 @@ mod performance;
 mod registry;
 mod scores;
 mod states;
+pub mod telemetry;
 
 pub use accounts::{Principal, Role, TokenRecord};
 pub use cache::{Cached, ScoreCache};

@@ -8,6 +8,7 @@ pub mod batch_score;
 pub mod create_lead;
 pub mod healthz;
 pub mod log_in;
+pub mod metrics;
 pub mod models;
 pub mod post_events;
 pub mod readyz;
@@ -34,7 +35,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 9] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 10] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -44,6 +45,7 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 9] = [
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
+    ("metrics", &[]),
 ];
 
 /// Problems of every endpoint that reads a body.
@@ -73,6 +75,7 @@ pub(crate) fn open() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(log_in::log_in))
         .routes(routes!(healthz::healthz))
         .routes(routes!(readyz::readyz))
+        .routes(routes!(metrics::metrics))
 }
 
 /// The lead that the path names.

@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{EventEnvelope, EventId, EventKind, LeadId, PendingEvent, Region, Timestamp, event::BodySeed};
-use leadscore_store::{Appended, StoreError};
+use leadscore_store::{
+    Appended, StoreError,
+    telemetry::{Fate, Stage},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -179,8 +182,11 @@ pub async fn post_events(
     State(api): State<Arc<Api>>,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<(StatusCode, Json<Receipt>), Error> {
+    let ingesting = Stage::Ingest.start();
     let batch = Batch::read(&bytes, api.limits.events_max, api.clock.now(), api.region)?;
+    ingesting.stop();
     let Batch { many, pending, mut outcomes } = batch;
+    Fate::Refused.count(outcomes.len() - pending.len());
     let mut appended = api.store.append(pending, None).await?.into_iter();
     for outcome in &mut outcomes {
         if let Outcome::Pending = outcome {

@@ -104,7 +104,7 @@ pub async fn readyz(State(api): State<Arc<Api>>) -> Result<Json<Ready>, Error> {
 }
 
 /// Events of all partitions that the slowest group of readers has still to read; all, where there is no group.
-fn lag(health: &Health) -> i64 {
+pub(super) fn lag(health: &Health) -> i64 {
     let slowest = |partition: usize| {
         health.groups.iter().filter(|group| usize::from(group.partition) == partition).map(|group| group.position).min()
     };

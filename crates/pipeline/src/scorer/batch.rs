@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use leadscore_domain::{Event, EventBody, LeadId, Score};
 use leadscore_engine::features::LeadState;
-use leadscore_store::{Batch, DeadLetter, Derived, LogRecord, LogRows, StoreError, StoredState};
+use leadscore_store::{
+    Batch, DeadLetter, Derived, LogRecord, LogRows, StoreError, StoredState,
+    telemetry::{self, Fate, Stage},
+};
 
 use super::{
     derive::{Base, Failed, Judge, Next, Work, derive},
@@ -125,16 +128,21 @@ impl ScorerTask {
         for next in nexts {
             outcome.add(next);
         }
+        let dead = outcome.dead.len();
         self.commit(partition, to, outcome).await?;
-        self.tally.events += count;
-        self.tally.duplicates += duplicates;
+        let (count, duplicates) = (size(count), size(duplicates));
+        Fate::Applied.count(count - dead - duplicates);
+        Fate::Dead.count(dead);
+        Fate::Duplicate.count(duplicates);
+        self.tally.events += count as u64;
+        self.tally.duplicates += duplicates as u64;
         if deferred {
             self.sweep.again();
         }
         if let Some(place) = self.places.get_mut(&partition) {
             place.batch_max = BATCH_EVENTS_MAX;
         }
-        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        Ok(count)
     }
 
     /// Sets an event aside that cannot be applied.
@@ -274,7 +282,9 @@ impl ScorerTask {
             withheld: withheld.iter().chain(&absorbed).copied().collect(),
             dead,
         };
+        let writing = Stage::Write.start();
         self.store.commit(derived).await?;
+        writing.stop();
 
         if let Some(place) = self.places.get_mut(&partition) {
             place.position = to;
@@ -290,10 +300,13 @@ impl ScorerTask {
         self.tally.dead += dead_count;
         self.tally.absorbed += absorbed.len() as u64;
         let gone: Vec<LeadId> = withheld.iter().chain(&absorbed).copied().collect();
+        telemetry::count_scores(published.len());
+        let publishing = Stage::Publish.start();
         self.announcing.insert(partition, (to, self.store.announce(&published, &gone)));
         self.publisher.publish(published);
         self.publisher.withhold(&withheld, to);
         self.publisher.forget(&absorbed);
+        publishing.stop();
         Ok(())
     }
 
@@ -335,4 +348,8 @@ impl ScorerTask {
         }
         Ok(())
     }
+}
+
+fn size(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }

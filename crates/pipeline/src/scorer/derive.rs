@@ -3,13 +3,14 @@
 //! Owns: the computation of a batch. Invariant: a lead's result depends on its own state and events, the scorer and
 //! the instant alone, so that the order and the number of threads do not matter. Deliberately absent: I/O.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use leadscore_domain::{Event, LeadId, Score, Timestamp};
 use leadscore_engine::{
     features::LeadState,
     score::{Scorer, Withheld},
 };
+use leadscore_store::telemetry::{Stage, Sum};
 use rayon::prelude::*;
 
 /// From this many leads on, a batch is computed on all threads and off the asynchronous ones.
@@ -86,11 +87,17 @@ pub(super) enum Failed {
 
 /// Computes a batch. The results are in the order of `works`.
 pub(super) async fn derive(works: Vec<Work>, judge: Judge) -> Vec<Result<Next, Failed>> {
+    let meters = Meters::default();
     if works.len() < PARALLEL_MIN_LEADS {
-        return works.into_iter().map(|work| caught(work, &judge)).collect();
+        let results = works.into_iter().map(|work| caught(work, &judge, &meters)).collect();
+        meters.observe();
+        return results;
     }
-    let computed =
-        tokio::task::spawn_blocking(move || works.into_par_iter().map(|work| caught(work, &judge)).collect::<Vec<_>>());
+    let computed = tokio::task::spawn_blocking(move || {
+        let results = works.into_par_iter().map(|work| caught(work, &judge, &meters)).collect::<Vec<_>>();
+        meters.observe();
+        results
+    });
     match computed.await {
         Ok(results) => results,
         // A blocking task is never cancelled once it runs: what is left is a panic, which goes on where it belongs.
@@ -98,13 +105,34 @@ pub(super) async fn derive(works: Vec<Work>, judge: Judge) -> Vec<Result<Next, F
     }
 }
 
+/// The time that a batch spends on its leads. The clock is read three times a lead, which is some 100 ns of about as
+/// many µs.
+struct Meters {
+    fold: Sum,
+    infer: Sum,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self { fold: Stage::Fold.sum(), infer: Stage::Infer.sum() }
+    }
+}
+
+impl Meters {
+    fn observe(self) {
+        self.fold.observe();
+        self.infer.observe();
+    }
+}
+
 /// A panic is the event's fault, not that of the others.
-fn caught(work: Work, judge: &Judge) -> Result<Next, Failed> {
-    let computed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| derive_one(work, judge)));
+fn caught(work: Work, judge: &Judge, meters: &Meters) -> Result<Next, Failed> {
+    let computed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| derive_one(work, judge, meters)));
     computed.unwrap_or(Err(Failed::Panicked))
 }
 
-fn derive_one(work: Work, judge: &Judge) -> Result<Next, Failed> {
+fn derive_one(work: Work, judge: &Judge, meters: &Meters) -> Result<Next, Failed> {
+    let started = Instant::now();
     let Work { lead, base, events, rebuilt, position } = work;
     let mut state = match base {
         Base::Fresh => LeadState::default(),
@@ -118,7 +146,10 @@ fn derive_one(work: Work, judge: &Judge) -> Result<Next, Failed> {
         state.apply(event);
     }
     let bytes = (rebuilt || !events.is_empty()).then(|| state.to_bytes());
+    let folded = Instant::now();
     let verdict = judge.verdict(lead, &state, position);
+    meters.fold.add(folded - started);
+    meters.infer.add(folded.elapsed());
     Ok(Next { lead, state, bytes, verdict })
 }
 
@@ -157,7 +188,7 @@ mod tests {
         let model = Arc::new(Model::Scorecard(Scorecard));
         let scorer = Scorer::new(model, "1".into(), Arc::new(Market::empty()), ScoringPolicy::default());
         let judge = Judge { scorer: Arc::new(scorer), at: at(), deferred };
-        let next = derive_one(statement(state), &judge).unwrap();
+        let next = derive_one(statement(state), &judge, &Meters::default()).unwrap();
         next.verdict.map(|verdict| verdict.map(|score| score.score))
     }
 

@@ -7,6 +7,7 @@ use crate::{
     context::Context,
 };
 
+pub mod bench;
 pub mod completions;
 pub mod demo;
 pub mod doctor;
@@ -41,6 +42,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Models(command) => models::run(command, &context(false)?).await,
         Command::Score(options) => score::run(options, &context(false)?).await,
         Command::Export(options) => export::run(options, &context(false)?).await,
+        Command::Bench(command) => bench::run(command, &context(false)?).await,
         Command::Sentiment(command) => sentiment::run(&command, &context(false)?),
         Command::Doctor(options) => return doctor::run(&options, &global).await,
         Command::Completions(options) => {

@@ -92,3 +92,19 @@ fn a_truncated_gzip_says_how_far_it_was_read() {
     let summary = folder.json(&["import", "events", arg(&file)]);
     assert!(summary["imported"].as_u64().unwrap() > 0, "{summary}");
 }
+
+#[test]
+fn a_benchmark_of_no_server_or_without_a_key() {
+    let (folder, key) = Folder::initialised();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let absent = format!("http://{free}");
+    refused(&folder.run(&["bench", "scores", "--target", &absent]), &["LEADSCORE_TOKEN"]);
+    refused(&folder.run(&["bench", "scores", "--target", &absent, "--token", &key]), &[&free.to_string(), "--target"]);
+    refused(&folder.run(&["bench", "batch", "--target", "https://a", "--token", &key]), &["http"]);
+    refused(&folder.run(&["bench", "events", "--rate", "fast"]), &["--rate"]);
+    refused(&folder.run(&["bench", "events", "--duration", "30"]), &["--duration"]);
+    let server = folder.serve();
+    let output = folder.run(&["bench", "events", "--target", &server.address, "--token", "lsk_wrong"]);
+    refused(&output, &["token", "leadscore init"]);
+    assert!(folder.export("leads").is_empty(), "a refused benchmark must not make leads");
+}

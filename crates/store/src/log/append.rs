@@ -22,6 +22,7 @@ use crate::{
     db::{After, Conn, Lane, insert, query, select_in, wake},
     imports,
     keyring::{Keyring, Lookup},
+    telemetry::{Fate, Stage},
 };
 
 /// An event with what can be prepared outside the transaction.
@@ -69,6 +70,7 @@ impl Store {
         if events.is_empty() && checkpoint.is_none() {
             return Ok(Vec::new());
         }
+        let logging = Stage::Log.start();
         let keyring = Arc::clone(self.keyring());
         let incoming: Vec<Incoming> = events.into_iter().map(|event| Incoming::prepare(event, &keyring)).collect();
         match self.kafka() {
@@ -95,6 +97,8 @@ impl Store {
                 })
             })
             .await?;
+        logging.stop();
+        answers.iter().for_each(|answer| Fate::from(answer).count(1));
         self.appends().send_modify(|count| *count += 1);
         Ok(answers)
     }
