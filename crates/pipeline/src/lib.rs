@@ -4,7 +4,9 @@
 //! Invariant: an event is acknowledged only when durable and has one effect; nothing is published uncommitted.
 //! Deliberately absent: HTTP.
 
+pub mod dead;
 pub mod ingest;
+pub mod presence;
 pub mod publish;
 pub mod scorer;
 pub mod topology;

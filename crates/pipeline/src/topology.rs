@@ -21,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use crate::scorer::{Health, Tally};
 use crate::{
+    presence,
     publish::Publisher,
     scorer::{ModelError, ModelWatch, ScorerError, ScorerTask},
 };
@@ -78,6 +79,7 @@ impl Pipeline {
         let (report, health) = watch::channel(Health::Running);
         let tasks = vec![
             tracker.spawn(models.run(shutdown.clone())),
+            tracker.spawn(presence::keep(task.store().clone(), presence::SCORER, shutdown.clone())),
             tracker.spawn(keep_scores(task, shutdown.clone(), report)),
         ];
         Ok(Self { scorer, health, reload, shutdown, tasks })

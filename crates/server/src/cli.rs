@@ -81,6 +81,9 @@ pub enum Command {
     Models(commands::models::Command),
     /// Score leads now
     Score(commands::score::Options),
+    /// List, show, replay and drop what could not be applied
+    #[command(subcommand)]
+    Dead(commands::dead::Command),
     /// Write scores, leads, events, training examples or models to files
     Export(commands::export::Options),
     /// Judge the sentiment of texts and read calls, by a model of your own or the one that is built in

@@ -89,7 +89,7 @@ async fn until_drained(
         registry,
         clock: context.clock.clone(),
         region: context.config.import.region()?,
-        limits: Limits::default(),
+        limits: Limits { late_max_us: context.config.ingest.late_max_us(), ..Limits::default() },
     });
     let address = listener.local_addr()?;
     tracing::info!(%address, "serving");

@@ -7,12 +7,10 @@ use leadscore_domain::{EventId, Invalid, LeadId, Score, Timestamp};
 use crate::{
     Store, StoreError,
     db::{After, Conn, Lane, insert, query, select_in},
+    dead,
     keyring::{DataKey, Keyring},
     scores,
 };
-
-/// Most dead letters of one page.
-const PAGE_MAX: usize = 10_000;
 
 /// A lead's state as it was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,19 +53,6 @@ pub struct DeadLetter {
     pub lead_id: LeadId,
     /// Why; never personal data.
     pub reason: String,
-}
-
-/// A dead letter as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadRecord {
-    /// The group that could not apply it.
-    pub group: String,
-    /// Partition of the log.
-    pub partition: u16,
-    /// The event and the reason.
-    pub letter: DeadLetter,
-    /// When it was recorded.
-    pub recorded_at: Timestamp,
 }
 
 impl Store {
@@ -118,32 +103,6 @@ impl Store {
     pub async fn position(&self, group: &str, partition: u16) -> Result<i64, StoreError> {
         position(&mut self.reader().await?, group, partition).await
     }
-
-    /// The newest dead letters, up to `limit` (at most 10,000).
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadRecord>, StoreError> {
-        let rows = query(
-            "SELECT group_name, partition, position, event_id, lead_id, reason, recorded_at FROM dead_letters \
-             ORDER BY recorded_at DESC, group_name, partition, position DESC LIMIT $1",
-        )
-        .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
-        .fetch_all(&mut self.reader().await?)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let letter = DeadLetter {
-                    position: row.get(2)?,
-                    event_id: row.get(3)?,
-                    lead_id: row.get(4)?,
-                    reason: row.get(5)?,
-                };
-                let recorded_at = row.get(6)?;
-                Ok(DeadRecord { group: row.get(0)?, partition: row.get(1)?, letter, recorded_at })
-            })
-            .collect()
-    }
 }
 
 async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, StoreError> {
@@ -156,7 +115,7 @@ async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, S
 }
 
 async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Derived) -> Result<(), StoreError> {
-    let Derived { group, partition, from, to, states, mut scores, withheld, dead } = derived;
+    let Derived { group, partition, from, to, states, mut scores, withheld, dead: letters } = derived;
     if !move_position(conn, &group, partition, from, to).await? {
         let found = position(conn, &group, partition).await?;
         return Err(StoreError::Fenced { group, partition, expected: from, found });
@@ -181,7 +140,7 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
     scores.retain(|score| living.contains_key(&score.lead_id));
     scores::save(conn, partition, &scores).await?;
     scores::withhold(conn, &withheld).await?;
-    bury(conn, &group, partition, now, &dead).await
+    dead::bury_records(conn, &group, partition, now, &letters).await
 }
 
 /// Moves a group's position if it stands at `from`, and keeps others from moving it until the transaction ends; whether
@@ -229,31 +188,4 @@ async fn living(
             Ok((id, keyring.unwrap(id, row.get(1)?)?))
         })
         .collect()
-}
-
-async fn bury(
-    conn: &mut Conn,
-    group: &str,
-    partition: u16,
-    now: Timestamp,
-    dead: &[DeadLetter],
-) -> Result<(), StoreError> {
-    insert(
-        conn,
-        "INSERT INTO dead_letters (group_name, partition, position, event_id, lead_id, reason, recorded_at)",
-        7,
-        "ON CONFLICT (group_name, partition, position) DO UPDATE SET reason = excluded.reason, \
-         recorded_at = excluded.recorded_at",
-        dead,
-        |bind, letter| {
-            bind.push(group)
-                .push(partition)
-                .push(letter.position)
-                .push(letter.event_id)
-                .push(letter.lead_id)
-                .push(letter.reason.as_str())
-                .push(now);
-        },
-    )
-    .await
 }

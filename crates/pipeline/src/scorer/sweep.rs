@@ -1,4 +1,5 @@
-//! Scores whose time has come though nothing happened to the lead: expired ones, and those of an earlier model.
+//! Scores whose time has come though nothing happened to the lead: expired ones, and those of an earlier model. And
+//! leads that somebody asked to be folded from the log anew.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -111,7 +112,24 @@ impl ScorerTask {
         if expired.len() < PAGE_LEADS {
             self.sweep.next_expiry = Instant::now() + EXPIRY_EVERY;
         }
-        Ok(expired.len())
+        Ok(expired.len() + self.rebuild_asked(judge).await?)
+    }
+
+    /// Folds leads from the log anew for which somebody asked.
+    async fn rebuild_asked(&mut self, judge: &Judge) -> Result<usize, StoreError> {
+        let asked = self.store.asked_rebuilds(PAGE_LEADS).await?;
+        if asked.is_empty() {
+            return Ok(0);
+        }
+        for &lead in &asked {
+            self.cache.take(lead);
+        }
+        let latest = self.store.latest_scores(&asked).await?;
+        // Without a stored state each is read from the log.
+        self.rescore(&asked, HashMap::new(), &latest, judge).await?;
+        let count = asked.len();
+        self.store.rebuilt(asked).await?;
+        Ok(count)
     }
 
     /// Scores leads as they are at the scorer's position, partition by partition. Those whose state is missing or

@@ -148,6 +148,12 @@ impl ScorerTask {
         Ok(self.tally)
     }
 
+    /// What it reads and writes.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// What was done so far.
     #[must_use]
     pub const fn tally(&self) -> Tally {

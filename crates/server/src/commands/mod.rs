@@ -8,6 +8,7 @@ use crate::{
 };
 
 pub mod completions;
+pub mod dead;
 pub mod demo;
 pub mod doctor;
 pub mod evaluate;
@@ -34,6 +35,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(options) => migrate::run(&options, &context(false)?).await,
         Command::Demo(options) => demo::run(options, &context(true)?).await,
         Command::Serve(options) => serve::run(options, &context(true)?).await,
+        Command::Dead(command) => dead::run(command, &context(false)?).await,
         Command::Simulate(options) => simulate::run(&options, &context(false)?),
         Command::Import(command) => import::run(command, &context(false)?).await,
         Command::Train(options) => train::run(options, &context(false)?).await,

@@ -9,6 +9,7 @@ mod append;
 mod cache;
 mod commit;
 mod concurrency;
+mod dead;
 mod erasure;
 mod joins;
 mod opening;
@@ -63,6 +64,12 @@ contracts! {
     commit::dead_letters_and_lag_are_reported,
     commit::expired_scores_are_found_oldest_first,
     commit::performance_of_models_is_kept,
+    dead::the_same_place_and_the_same_event_are_one_letter,
+    dead::letters_are_listed_by_page_origin_and_reason,
+    dead::a_dropped_letter_is_gone_and_a_revived_one_asks_for_its_lead,
+    dead::an_erasure_takes_the_letters_of_the_lead_and_of_its_handles,
+    dead::payloads_are_sealed,
+    dead::a_process_is_there_for_as_long_as_it_said,
     erasure::an_erased_lead_is_gone_and_its_events_stay_unreadable,
     erasure::a_merged_family_is_erased_together_from_any_member,
     erasure::personal_data_is_never_on_the_disk_in_the_clear,

@@ -1,0 +1,1 @@
+-- Holds the place of the step that another branch adds; to be replaced by it.
