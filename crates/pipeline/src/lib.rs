@@ -8,6 +8,7 @@ pub mod dead;
 pub mod ingest;
 pub mod presence;
 pub mod publish;
+pub mod replay;
 pub mod scorer;
 pub mod topology;
 pub mod training;

@@ -34,7 +34,7 @@ pub use health::{Counts, GroupLag, Health};
 pub use imports::Checkpoint;
 pub use keyring::MasterKey;
 pub use leads::{Erased, LeadRecord};
-pub use log::{APPEND_MAX_EVENTS, Appended, LogRecord, Unreadable};
+pub use log::{APPEND_MAX_EVENTS, Appended, LogRecord, SealedHistory, Unreadable};
 pub use performance::ModelPerformance;
 pub use presence::Presence;
 pub use registry::{AliasChange, Registry, RegistryError};

@@ -17,6 +17,7 @@ pub mod import;
 pub mod init;
 pub mod migrate;
 pub mod models;
+pub mod replay;
 pub mod score;
 pub mod sentiment;
 pub mod serve;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(options) => export::run(options, &context(false)?).await,
         Command::Sentiment(command) => sentiment::run(&command, &context(false)?),
         Command::Doctor(options) => return doctor::run(&options, &global).await,
+        Command::Replay(options) => return replay::run(&options, &context(false)?).await,
         Command::Completions(options) => {
             completions::run(&options);
             Ok(())

@@ -4,10 +4,12 @@ mod append;
 mod book;
 mod merge;
 mod read;
+mod sealed;
 
 use leadscore_domain::{Event, EventId, Invalid, LeadId};
 use tokio::sync::watch;
 
+pub use self::sealed::SealedHistory;
 use crate::Store;
 
 /// Most events in one call of [`Store::append`].

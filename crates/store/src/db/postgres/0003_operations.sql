@@ -70,7 +70,7 @@ ALTER TABLE model_performance ADD COLUMN positives bigint;
 ALTER TABLE model_performance ADD COLUMN log_loss double precision;
 ALTER TABLE model_performance ADD COLUMN auc double precision;
 ALTER TABLE model_performance ADD COLUMN ece double precision;
-CREATE UNIQUE INDEX model_performance_period ON model_performance (model_version, period_start);
+CREATE UNIQUE INDEX model_performance_period ON model_performance (period_start, model_version);
 
 CREATE TABLE model_calibration (
     model_version text NOT NULL,

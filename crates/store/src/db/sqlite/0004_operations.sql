@@ -69,7 +69,7 @@ ALTER TABLE model_performance ADD COLUMN positives INTEGER;
 ALTER TABLE model_performance ADD COLUMN log_loss REAL;
 ALTER TABLE model_performance ADD COLUMN auc REAL;
 ALTER TABLE model_performance ADD COLUMN ece REAL;
-CREATE UNIQUE INDEX model_performance_period ON model_performance (model_version, period_start);
+CREATE UNIQUE INDEX model_performance_period ON model_performance (period_start, model_version);
 
 CREATE TABLE model_calibration (
     model_version TEXT NOT NULL,
