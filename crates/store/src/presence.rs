@@ -13,7 +13,7 @@ use crate::{
 
 /// That a process is there, in a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Presence(Uuid);
+pub struct Presence(pub(crate) Uuid);
 
 impl Store {
     /// A presence to be announced.

@@ -13,11 +13,13 @@ use tokio::time::Instant;
 use super::{
     batch::Outcome,
     derive::{Base, Judge, Work},
-    worker::ScorerTask,
+    worker::{GROUP, ScorerTask},
 };
 
 /// Most leads whose scores are renewed between two rounds of events.
 const PAGE_LEADS: usize = 512;
+/// How often leads of a partition are scored anew while the scorer goes ahead in between.
+const FENCED_MAX: u32 = 100;
 /// How often the database is asked for expired scores, unless the last answer was a full page.
 const EXPIRY_EVERY: Duration = Duration::from_millis(500);
 
@@ -130,6 +132,32 @@ impl ScorerTask {
         let count = asked.len();
         self.store.rebuilt(asked).await?;
         Ok(count)
+    }
+
+    /// Scores leads anew whatever their scores, beside the scorer that reads the log: where that one went ahead
+    /// meanwhile, once more.
+    pub(crate) async fn score_anew(&mut self, leads: &[LeadId]) -> Result<(), StoreError> {
+        let mut by_partition: BTreeMap<u16, Vec<LeadId>> = BTreeMap::new();
+        for &lead in leads {
+            by_partition.entry(self.store.partition_of(lead)).or_default().push(lead);
+        }
+        for (partition, leads) in by_partition {
+            let mut attempt = 1;
+            loop {
+                // The position first: a state that was committed later belongs to a later position, and is fenced.
+                self.positions[usize::from(partition)] = self.store.position(GROUP, partition).await?;
+                let latest = self.store.latest_scores(&leads).await?;
+                // A lead without a state has no events that were read; a damaged state is the scorer's to mend.
+                let (states, _) = self.stored_states(&leads).await?;
+                let there: Vec<LeadId> = leads.iter().copied().filter(|lead| states.contains_key(lead)).collect();
+                let judge = self.judge();
+                match self.rescore(&there, states, &latest, &judge).await {
+                    Err(StoreError::Fenced { .. }) if attempt < FENCED_MAX => attempt += 1,
+                    done => break done?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Scores leads as they are at the scorer's position, partition by partition. Those whose state is missing or

@@ -11,6 +11,7 @@ mod commit;
 mod concurrency;
 mod dead;
 mod erasure;
+mod jobs;
 mod joins;
 mod opening;
 mod plans;
@@ -73,6 +74,9 @@ contracts! {
     erasure::an_erased_lead_is_gone_and_its_events_stay_unreadable,
     erasure::a_merged_family_is_erased_together_from_any_member,
     erasure::personal_data_is_never_on_the_disk_in_the_clear,
+    jobs::a_job_that_waits_or_runs_is_not_queued_twice,
+    jobs::a_job_has_one_owner_and_goes_on_where_a_dead_one_left_it,
+    jobs::a_cancelled_or_failed_job_can_be_resumed,
     concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
     concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
     concurrency::closing_writes_what_waits,
