@@ -193,7 +193,9 @@ impl Code {
             Self::LeadNotFound => "Create the lead with POST /api/v1/leads, or check the id.",
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
             Self::JobNotFound => "Use an id from GET /api/v1/jobs.",
-            Self::JobConflict => "See the job's state: only what waits or runs is cancelled, only what failed or was cancelled resumed.",
+            Self::JobConflict => {
+                "See the job's state: only what waits or runs is cancelled, only what failed or was cancelled resumed."
+            }
             Self::MethodNotAllowed => "Use a method that the `Allow` header names.",
             Self::BodyTimeout => "Send the body without pauses, or in smaller parts.",
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",

@@ -5,7 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use leadscore_domain::{Clock, Region, time::{DAY_US, HOUR_US}};
+use leadscore_domain::{
+    Clock, Region,
+    time::{DAY_US, HOUR_US},
+};
 use leadscore_engine::score::Scorer;
 use leadscore_store::{Registry, ScoreCache, Store};
 use tokio::sync::{Semaphore, watch};

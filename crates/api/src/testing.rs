@@ -253,6 +253,7 @@ pub fn score(lead_id: LeadId) -> Score {
         recommended_approach: Approach::PremiumPropertyFocus,
         model_version: "v3".to_owned(),
         schema_hash: "00".to_owned(),
+        features_hash: "00".to_owned(),
         log_position: 1,
         calculated_at: at,
         expires_at: at.plus_micros(DAY_US),

@@ -63,9 +63,8 @@ async fn append(store: &Store, payload: &[u8], now: Timestamp, region: Region) -
 
 /// The event of a payload. The reason never quotes the payload, which is personal.
 fn read(payload: &[u8], now: Timestamp, region: Region) -> Result<PendingEvent, String> {
-    let envelope: EventEnvelope = serde_json::from_slice(payload).map_err(|error| {
-        format!("it is no event: line {}, column {}", error.line(), error.column())
-    })?;
+    let envelope: EventEnvelope = serde_json::from_slice(payload)
+        .map_err(|error| format!("it is no event: line {}, column {}", error.line(), error.column()))?;
     envelope.validate(now, region).map_err(|invalid| field_of(&invalid))
 }
 

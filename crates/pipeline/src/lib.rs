@@ -7,6 +7,7 @@
 pub mod dead;
 pub mod ingest;
 pub mod jobs;
+pub mod outcomes;
 pub mod presence;
 pub mod publish;
 pub mod replay;

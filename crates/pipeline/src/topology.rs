@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use crate::scorer::{Health, Tally};
 use crate::{
     jobs::Runner,
-    presence,
+    outcomes, presence,
     publish::Publisher,
     scorer::{ModelError, ModelWatch, ScorerError, ScorerTask},
 };
@@ -78,11 +78,13 @@ impl Pipeline {
         let (models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::clone(&reload)).await?;
         let publisher = Publisher::new(cache);
         let jobs = Runner::new(store.clone(), Arc::clone(&clock), publisher.clone(), scorer.clone());
+        let outcome_clock = Arc::clone(&clock);
         let task = ScorerTask::open(store, clock, publisher, scorer.clone()).await?;
         let (report, health) = watch::channel(Health::Running);
         let tasks = vec![
             tracker.spawn(models.run(shutdown.clone())),
             tracker.spawn(jobs.run(shutdown.clone())),
+            tracker.spawn(outcomes::run(task.store().clone(), outcome_clock, shutdown.clone())),
             tracker.spawn(presence::keep(task.store().clone(), presence::SCORER, shutdown.clone())),
             tracker.spawn(keep_scores(task, shutdown.clone(), report)),
         ];

@@ -79,8 +79,11 @@ pub enum Command {
     /// List, show, promote and roll back models
     #[command(subcommand)]
     Models(commands::models::Command),
-    /// Score leads now
+    /// Score leads now, or every lead anew
     Score(commands::score::Options),
+    /// List, show, cancel and resume long work in the background
+    #[command(subcommand)]
+    Jobs(commands::jobs::Command),
     /// List, show, replay and drop what could not be applied
     #[command(subcommand)]
     Dead(commands::dead::Command),

@@ -8,7 +8,9 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use leadscore_domain::{EventBody, EventEnvelope, EventId, EventKind, LeadId, PendingEvent, Region, Timestamp, event::BodySeed};
+use leadscore_domain::{
+    EventBody, EventEnvelope, EventId, EventKind, LeadId, PendingEvent, Region, Timestamp, event::BodySeed,
+};
 use leadscore_store::{Appended, DeadOrigin, StoreError, Undelivered};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -125,7 +125,10 @@ impl Judges {
             Err(_) => Some(What::ScoreNotPermitted),
             Ok(score) => {
                 // How long a score lives is configured, and follows from no event.
-                let score = Score { expires_at: stored.score.expires_at, ..score };
+                let mut score = Score { expires_at: stored.score.expires_at, ..score };
+                if stored.score.features_hash.is_empty() {
+                    score.features_hash.clear(); // calculated before features were hashed
+                }
                 (score != stored.score).then_some(What::ScoreDiffers)
             }
         })

@@ -8,7 +8,7 @@ use leadscore_domain::{
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_pipeline::{
     presence,
-    replay::{Report, ReplayOptions, What, replay},
+    replay::{ReplayOptions, Report, What, replay},
     scorer::GROUP,
 };
 use leadscore_store::Derived;

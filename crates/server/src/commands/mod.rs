@@ -15,10 +15,13 @@ pub mod evaluate;
 pub mod export;
 pub mod import;
 pub mod init;
+pub mod jobs;
 pub mod migrate;
 pub mod models;
+pub mod performance;
 pub mod replay;
 pub mod score;
+pub mod score_all;
 pub mod sentiment;
 pub mod serve;
 pub mod simulate;
@@ -47,6 +50,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sentiment(command) => sentiment::run(&command, &context(false)?),
         Command::Doctor(options) => return doctor::run(&options, &global).await,
         Command::Replay(options) => return replay::run(&options, &context(false)?).await,
+        Command::Jobs(command) => jobs::run(command, &context(false)?).await,
         Command::Completions(options) => {
             completions::run(&options);
             Ok(())

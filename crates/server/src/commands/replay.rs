@@ -94,7 +94,9 @@ fn text(report: &Report, events_per_second: f64) -> String {
     if *differing == 0 {
         return text + "everything is what the log gives\n";
     }
-    text.push_str(&format!("{differing} leads differ: {written} written anew, {handed_over} left to the running server\n"));
+    text.push_str(&format!(
+        "{differing} leads differ: {written} written anew, {handed_over} left to the running server\n"
+    ));
     let mut table = Table::new(["lead", "what"]);
     for difference in differences {
         let what = serde_json::to_value(difference.what).ok();

@@ -7,7 +7,10 @@ use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, time::Duration
 
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
-use leadscore_domain::{Invalid, Region, time::{DAY_US, HOUR_US}};
+use leadscore_domain::{
+    Invalid, Region,
+    time::{DAY_US, HOUR_US},
+};
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_store::PostgresOptions;
 use serde::Deserialize;

@@ -24,7 +24,14 @@ fn undelivered(id: &str, reason: &str) -> Undelivered {
 fn foreign(position: i64) -> Undelivered {
     let place = DeadPlace { group: "events".to_owned(), partition: 3, position };
     let reason = "no JSON".to_owned();
-    Undelivered { origin: DeadOrigin::Topic, place: Some(place), event_id: None, tries: 5, reason, ..undelivered("", "") }
+    Undelivered {
+        origin: DeadOrigin::Topic,
+        place: Some(place),
+        event_id: None,
+        tries: 5,
+        reason,
+        ..undelivered("", "")
+    }
 }
 
 async fn all(store: &Store) -> Vec<DeadRecord> {
@@ -40,8 +47,7 @@ pub async fn the_same_place_and_the_same_event_are_one_letter(backend: &impl Bac
     let mut tries: Vec<(DeadOrigin, Option<i64>, u16)> =
         letters.iter().map(|l| (l.origin, l.place.as_ref().map(|place| place.position), l.tries)).collect();
     tries.sort_by_key(|(_, position, _)| *position);
-    let expected =
-        [(DeadOrigin::Api, None, 2), (DeadOrigin::Topic, Some(7), 6), (DeadOrigin::Topic, Some(8), 5)];
+    let expected = [(DeadOrigin::Api, None, 2), (DeadOrigin::Topic, Some(7), 6), (DeadOrigin::Topic, Some(8), 5)];
     assert_eq!(tries, expected);
     for letter in &letters {
         let (record, payload) = store.dead_letter(letter.id).await.unwrap().unwrap();
@@ -56,7 +62,10 @@ pub async fn letters_are_listed_by_page_origin_and_reason(backend: &impl Backend
     let store = backend.open().await;
     for i in 0..5_i64 {
         backend.clock().set(at(i));
-        store.bury(vec![undelivered(&i.to_string(), if i < 2 { "late" } else { "unknown" }), foreign(i)]).await.unwrap();
+        store
+            .bury(vec![undelivered(&i.to_string(), if i < 2 { "late" } else { "unknown" }), foreign(i)])
+            .await
+            .unwrap();
     }
     let mut seen = Vec::new();
     let mut filter = DeadFilter::default();

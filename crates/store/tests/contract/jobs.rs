@@ -62,7 +62,10 @@ pub async fn a_cancelled_or_failed_job_can_be_resumed(backend: &impl Backend) {
     store.claim_job(owner, None, LEASE_US).await.unwrap().unwrap();
     store.advance_job(owner, job.id, 40, None, LEASE_US).await.unwrap();
     let (cancelled, done) = store.cancel_job(job.id).await.unwrap().unwrap();
-    assert_eq!((cancelled.state, cancelled.done, cancelled.finished_at, done), (JobState::Cancelled, 40, Some(at(0)), true));
+    assert_eq!(
+        (cancelled.state, cancelled.done, cancelled.finished_at, done),
+        (JobState::Cancelled, 40, Some(at(0)), true)
+    );
     assert!(!store.advance_job(owner, job.id, 50, None, LEASE_US).await.unwrap());
     assert_eq!(store.claim_job(owner, None, LEASE_US).await.unwrap(), None);
     assert!(!store.cancel_job(job.id).await.unwrap().unwrap().1);

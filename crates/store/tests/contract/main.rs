@@ -14,6 +14,7 @@ mod erasure;
 mod jobs;
 mod joins;
 mod opening;
+mod outcomes;
 mod plans;
 mod registry;
 mod support;
@@ -77,6 +78,8 @@ contracts! {
     jobs::a_job_that_waits_or_runs_is_not_queued_twice,
     jobs::a_job_has_one_owner_and_goes_on_where_a_dead_one_left_it,
     jobs::a_cancelled_or_failed_job_can_be_resumed,
+    outcomes::the_first_prediction_of_each_lead_in_a_period_is_found,
+    outcomes::a_period_is_kept_once_with_its_calibration,
     concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
     concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
     concurrency::closing_writes_what_waits,

@@ -120,17 +120,8 @@ async fn open(size: &WorldSize, context: &Context) -> anyhow::Result<(Folder, Si
 
 /// Scores what the log holds, so that the first request finds everything in place.
 async fn catch_up(folder: &Folder, context: &Context) -> anyhow::Result<()> {
-    let options = PipelineOptions {
-        store: folder.store.clone(),
-        registry: folder.registry.clone(),
-        cache: ScoreCache::new(1, 1),
-        clock: context.clock.clone(),
-        tracker: TaskTracker::new(),
-        shutdown: CancellationToken::new(),
-        policy: context.config.scoring.policy()?,
-    };
     let bar = progress::bar(context.output, "scoring", Some(folder.store.counts().await?.leads));
-    topology::catch_up(options, &|tally| bar.set_position(tally.scores)).await?;
+    topology::catch_up(folder.pipeline(context)?, &|tally| bar.set_position(tally.scores)).await?;
     bar.finish_and_clear();
     Ok(())
 }
