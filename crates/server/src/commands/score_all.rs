@@ -36,7 +36,8 @@ pub async fn run(
     context: &Context,
 ) -> anyhow::Result<()> {
     let champion = load_champion(&folder.store, &folder.registry, context.config.scoring.policy()?).await?;
-    let version = model.unwrap_or(champion.version());
+    let version = model.unwrap_or(champion.version()).to_owned();
+    let version = version.as_str();
     if version == champion.version() && out.is_none() {
         let total = folder.store.counts().await?.leads;
         let job = folder.store.create_job(SCORE_ALL, json!({}), total).await?;

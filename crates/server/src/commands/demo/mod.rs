@@ -7,16 +7,11 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Context as _;
 use clap::Args;
 use leadscore_domain::Score;
-use leadscore_pipeline::{
-    scorer::CHAMPION,
-    topology::{self, PipelineOptions},
-    training::PromotePolicy,
-};
+use leadscore_pipeline::{scorer::CHAMPION, topology, training::PromotePolicy};
 use leadscore_simulator::{FILE_NAMES, SimulationOptions, World};
-use leadscore_store::{ScoreCache, Store};
+use leadscore_store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     init::{self, Credentials},
