@@ -26,8 +26,10 @@ pub async fn a_job_that_waits_or_runs_is_not_queued_twice(backend: &impl Backend
     backend.clock().set(at(1));
     let next = queued(&store).await;
     assert_ne!(next.id, job.id);
-    let states: Vec<JobState> = store.jobs(10).await.unwrap().iter().map(|job| job.state).collect();
-    assert_eq!(states, [JobState::Queued, JobState::Queued, JobState::Done]);
+    let jobs = store.jobs(10).await.unwrap();
+    assert_eq!((jobs.len(), jobs[0].id), (3, next.id), "the newest first");
+    assert_eq!(jobs.iter().filter(|job| job.state == JobState::Done).map(|job| job.id).collect::<Vec<_>>(), [job.id]);
+    assert_eq!(store.jobs(1).await.unwrap(), jobs[..1]);
     assert_eq!(store.job(Uuid::nil()).await.unwrap(), None);
 }
 
