@@ -36,6 +36,10 @@ pub enum Code {
     LeadNotFound,
     /// No such model version.
     ModelNotFound,
+    /// No such job.
+    JobNotFound,
+    /// The job stands where this cannot be done.
+    JobConflict,
     /// The address exists, but not with this method.
     MethodNotAllowed,
     /// The body came too slowly.
@@ -62,7 +66,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -73,9 +77,11 @@ impl Code {
         Self::NotFound,
         Self::LeadNotFound,
         Self::ModelNotFound,
+        Self::JobNotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::ScorePending,
+        Self::JobConflict,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
@@ -100,6 +106,8 @@ impl Code {
             Self::NotFound => "not-found",
             Self::LeadNotFound => "lead-not-found",
             Self::ModelNotFound => "model-not-found",
+            Self::JobNotFound => "job-not-found",
+            Self::JobConflict => "job-conflict",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::BodyTimeout => "body-timeout",
             Self::ScorePending => "score-pending",
@@ -123,10 +131,10 @@ impl Code {
             }
             Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
             Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::LeadNotFound | Self::ModelNotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::LeadNotFound | Self::ModelNotFound | Self::JobNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::ScorePending => StatusCode::CONFLICT,
+            Self::ScorePending | Self::JobConflict => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField => StatusCode::UNPROCESSABLE_ENTITY,
@@ -150,6 +158,8 @@ impl Code {
             Self::NotFound => "There is nothing at this address",
             Self::LeadNotFound => "There is no such lead",
             Self::ModelNotFound => "There is no such model version",
+            Self::JobNotFound => "There is no such job",
+            Self::JobConflict => "The job stands where this cannot be done",
             Self::MethodNotAllowed => "The address does not take this method",
             Self::BodyTimeout => "The body came too slowly",
             Self::ScorePending => "The lead is not scored yet",
@@ -182,6 +192,10 @@ impl Code {
             Self::NotFound => "See /docs for the addresses.",
             Self::LeadNotFound => "Create the lead with POST /api/v1/leads, or check the id.",
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
+            Self::JobNotFound => "Use an id from GET /api/v1/jobs.",
+            Self::JobConflict => {
+                "See the job's state: only what waits or runs is cancelled, only what failed or was cancelled resumed."
+            }
             Self::MethodNotAllowed => "Use a method that the `Allow` header names.",
             Self::BodyTimeout => "Send the body without pauses, or in smaller parts.",
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",

@@ -5,7 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use leadscore_domain::{Clock, Region, time::HOUR_US};
+use leadscore_domain::{
+    Clock, Region,
+    time::{DAY_US, HOUR_US},
+};
 use leadscore_engine::score::Scorer;
 use leadscore_store::{Registry, ScoreCache, Store};
 use tokio::sync::{Semaphore, watch};
@@ -51,6 +54,8 @@ pub struct Limits {
     pub answer_timeout: Duration,
     /// Most events in one request.
     pub events_max: usize,
+    /// Age from which an event is set aside instead of applied, in microseconds; 0 for none.
+    pub late_max_us: i64,
     /// Most leads in one batch.
     pub batch_max: usize,
     /// Batches that are calculated at the same time; others wait.
@@ -74,6 +79,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),
             events_max: 1_000,
+            late_max_us: 400 * DAY_US,
             batch_max: 10_000,
             batches_at_once: 2,
             login_attempts_max: 10,

@@ -211,8 +211,7 @@ impl TestApp {
                 to,
                 scores: scores.collect(),
                 states: states.iter().map(|(id, state)| (*id, state.to_bytes())).collect(),
-                withheld: Vec::new(),
-                dead: Vec::new(),
+                ..Derived::default()
             };
             store.commit(derived).await.unwrap();
         }
@@ -256,6 +255,7 @@ pub fn score(lead_id: LeadId) -> Score {
         recommended_approach: Approach::PremiumPropertyFocus,
         model_version: "v3".to_owned(),
         schema_hash: "00".to_owned(),
+        features_hash: "00".to_owned(),
         log_position: 1,
         calculated_at: at,
         expires_at: at.plus_micros(DAY_US),

@@ -31,6 +31,9 @@ pub struct Score {
     pub model_version: String,
     /// Hash of the feature schema, hexadecimal.
     pub schema_hash: String,
+    /// Hash of what the model read of the lead, hexadecimal; empty for a score that was calculated before hashes were.
+    #[serde(default)]
+    pub features_hash: String,
     /// Last position of the log that the score has seen.
     pub log_position: i64,
     /// When it was calculated.

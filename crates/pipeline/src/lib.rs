@@ -4,8 +4,13 @@
 //! Invariant: an event is acknowledged only when durable and has one effect; nothing is published uncommitted.
 //! Deliberately absent: HTTP.
 
+pub mod dead;
 pub mod ingest;
+pub mod jobs;
+pub mod outcomes;
+pub mod presence;
 pub mod publish;
+pub mod replay;
 pub mod scorer;
 pub mod topology;
 pub mod training;

@@ -21,6 +21,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use crate::scorer::{Health, Tally};
 use crate::{
+    jobs::Runner,
+    outcomes, presence,
     publish::Publisher,
     scorer::{ModelError, ModelWatch, ScorerError, ScorerTask},
 };
@@ -74,10 +76,16 @@ impl Pipeline {
         let shutdown = shutdown.child_token();
         let reload = Arc::new(Notify::new());
         let (models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::clone(&reload)).await?;
-        let task = ScorerTask::open(store, clock, Publisher::new(cache), scorer.clone()).await?;
+        let publisher = Publisher::new(cache);
+        let jobs = Runner::new(store.clone(), Arc::clone(&clock), publisher.clone(), scorer.clone());
+        let outcome_clock = Arc::clone(&clock);
+        let task = ScorerTask::open(store, clock, publisher, scorer.clone()).await?;
         let (report, health) = watch::channel(Health::Running);
         let tasks = vec![
             tracker.spawn(models.run(shutdown.clone())),
+            tracker.spawn(jobs.run(shutdown.clone())),
+            tracker.spawn(outcomes::run(task.store().clone(), outcome_clock, shutdown.clone())),
+            tracker.spawn(presence::keep(task.store().clone(), presence::SCORER, shutdown.clone())),
             tracker.spawn(keep_scores(task, shutdown.clone(), report)),
         ];
         Ok(Self { scorer, health, reload, shutdown, tasks })
@@ -151,4 +159,14 @@ pub async fn catch_up(
     let done = task.catch_up(&shutdown, progress).await;
     task.leave().await;
     Ok(done?)
+}
+
+/// A runner of jobs for a command that works without a server. Publishes nothing.
+///
+/// # Errors
+/// Where the model in use cannot be loaded.
+pub async fn job_runner(options: PipelineOptions) -> Result<Runner, PipelineError> {
+    let PipelineOptions { store, registry, cache, clock, shutdown: _, policy, tracker: _ } = options;
+    let (_, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::new(Notify::new())).await?;
+    Ok(Runner::new(store, clock, Publisher::new(cache), scorer))
 }

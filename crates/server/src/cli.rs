@@ -79,8 +79,16 @@ pub enum Command {
     /// List, show, promote and roll back models
     #[command(subcommand)]
     Models(commands::models::Command),
-    /// Score leads now
+    /// Score leads now, or every lead anew
     Score(commands::score::Options),
+    /// List, show, cancel and resume long work in the background
+    #[command(subcommand)]
+    Jobs(commands::jobs::Command),
+    /// List, show, replay and drop what could not be applied
+    #[command(subcommand)]
+    Dead(commands::dead::Command),
+    /// Compare states and scores with the event log, and write anew what differs
+    Replay(commands::replay::Options),
     /// Write scores, leads, events, training examples or models to files
     Export(commands::export::Options),
     /// Judge the sentiment of texts and read calls, by a model of your own or the one that is built in

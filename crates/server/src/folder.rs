@@ -8,7 +8,9 @@ use std::{
 };
 
 use anyhow::Context as _;
-use leadscore_store::{Registry, Store, StoreOptions};
+use leadscore_pipeline::topology::PipelineOptions;
+use leadscore_store::{Registry, ScoreCache, Store, StoreOptions};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{context::Context, failure::bad_input};
 
@@ -56,6 +58,24 @@ impl Folder {
             .with_context(|| format!("opening the data folder {}", context.data.display()))?;
         let registry = Registry::open(&context.data.join(MODELS_FOLDER), context.clock.clone())?;
         Ok(Self { store, registry })
+    }
+}
+
+impl Folder {
+    /// What the pipeline stands on in a command that works without a server: it publishes to nobody.
+    ///
+    /// # Errors
+    /// Where the configured policy is bad.
+    pub fn pipeline(&self, context: &Context) -> anyhow::Result<PipelineOptions> {
+        Ok(PipelineOptions {
+            store: self.store.clone(),
+            registry: self.registry.clone(),
+            cache: ScoreCache::new(1, 1),
+            clock: context.clock.clone(),
+            tracker: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+            policy: context.config.scoring.policy()?,
+        })
     }
 }
 

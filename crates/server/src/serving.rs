@@ -92,7 +92,7 @@ async fn until_drained(
         registry,
         clock: context.clock.clone(),
         region: context.config.import.region()?,
-        limits: Limits::default(),
+        limits: Limits { late_max_us: context.config.ingest.late_max_us(), ..Limits::default() },
         metrics: Arc::new(move || metrics.render()),
     });
     let address = listener.local_addr()?;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     db::{After, Conn, Lane, query, select_in},
+    dead,
     keyring::{DataKey, hex, name_binding},
 };
 
@@ -149,6 +150,7 @@ async fn family(conn: &mut Conn, id: LeadId) -> Result<Vec<LeadId>, StoreError> 
 }
 
 async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, StoreError> {
+    dead::erase(conn, id).await?;
     for sql in [
         "DELETE FROM identities WHERE lead_id = $1",
         "DELETE FROM lead_states WHERE lead_id = $1",

@@ -1,4 +1,4 @@
-//! How models did on data that they had not seen.
+//! How models did on data that they had not seen, before they scored.
 
 use leadscore_domain::Timestamp;
 
@@ -54,14 +54,14 @@ impl Store {
         .await
     }
 
-    /// Tests of a model, the newest first.
+    /// Tests of a model before it scored, the newest first.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn performance(&self, model_version: &str) -> Result<Vec<ModelPerformance>, StoreError> {
         let rows = query(
             "SELECT model_version, accuracy_score, precision_score, recall_score, f1_score, test_date \
-             FROM model_performance WHERE model_version = $1 ORDER BY test_date DESC, id DESC",
+             FROM model_performance WHERE model_version = $1 AND period_start IS NULL ORDER BY test_date DESC, id DESC",
         )
         .bind(model_version)
         .fetch_all(&mut self.reader().await?)

@@ -43,7 +43,7 @@ impl Store {
         let sql = "SELECT s.lead_id, s.score, s.confidence_score, s.probability, s.lower_probability, \
                      s.upper_probability, s.behavioral_score, s.engagement_score, s.market_fit_score, s.timing_score, \
                      s.optimal_contact_time, s.recommended_approach, s.model_version, s.schema_hash, s.partition, \
-                     s.log_position, s.calculated_at, s.expires_at \
+                     s.log_position, s.calculated_at, s.expires_at, s.features_hash \
                      FROM latest_scores l JOIN lead_scores s ON s.id = l.score_id AND s.calculated_at = l.calculated_at \
                      WHERE l.lead_id";
         let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
@@ -58,8 +58,8 @@ impl Store {
         let rows = query(
             "SELECT lead_id, score, confidence_score, probability, lower_probability, upper_probability, \
              behavioral_score, engagement_score, market_fit_score, timing_score, optimal_contact_time, \
-             recommended_approach, model_version, schema_hash, partition, log_position, calculated_at, expires_at \
-             FROM lead_scores WHERE lead_id = $1 ORDER BY calculated_at DESC, log_position DESC LIMIT $2",
+             recommended_approach, model_version, schema_hash, partition, log_position, calculated_at, expires_at, \
+             features_hash FROM lead_scores WHERE lead_id = $1 ORDER BY calculated_at DESC, log_position DESC LIMIT $2",
         )
         .bind(id)
         .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
@@ -90,8 +90,8 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
         "INSERT INTO lead_scores (id, lead_id, score, grade, confidence_score, probability, lower_probability, \
          upper_probability, behavioral_score, engagement_score, market_fit_score, timing_score, \
          optimal_contact_time, recommended_approach, model_version, schema_hash, partition, log_position, \
-         calculated_at, expires_at)",
-        20,
+         calculated_at, expires_at, features_hash)",
+        21,
         "",
         &rows,
         |bind, (id, score)| {
@@ -114,7 +114,8 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
                 .push(partition)
                 .push(score.log_position)
                 .push(score.calculated_at)
-                .push(score.expires_at);
+                .push(score.expires_at)
+                .push(score.features_hash.as_str());
         },
     )
     .await?;
@@ -184,6 +185,7 @@ fn read(row: &Row) -> Result<StoredScore, StoreError> {
             recommended_approach: from_word(row.get(11)?).ok_or_else(damaged)?,
             model_version: row.get(12)?,
             schema_hash: row.get(13)?,
+            features_hash: row.get::<Option<String>>(18)?.unwrap_or_default(),
             log_position: row.get(15)?,
             calculated_at: row.get(16)?,
             expires_at: row.get(17)?,

@@ -7,13 +7,11 @@ use leadscore_domain::{EventId, Invalid, LeadId, Score, Timestamp};
 use crate::{
     Store, StoreError,
     db::{After, Conn, Lane, insert, query, select_in},
+    dead::{self, Undelivered},
     keyring::{DataKey, Keyring},
     log::rows::{EventRow, insert_ids, insert_rows},
     scores,
 };
-
-/// Most dead letters of one page.
-const PAGE_MAX: usize = 10_000;
 
 /// A lead's state as it was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +43,8 @@ pub struct Derived {
     pub withheld: Vec<LeadId>,
     /// Events that could not be applied.
     pub dead: Vec<DeadLetter>,
+    /// Records of the topic that could not be applied, and are nowhere else in the database.
+    pub undelivered: Vec<Undelivered>,
     /// What the log in the database does not have yet, as [`Batch`] brought it.
     pub log: LogRows,
 }
@@ -72,19 +72,6 @@ pub struct DeadLetter {
     pub lead_id: LeadId,
     /// Why; never personal data.
     pub reason: String,
-}
-
-/// A dead letter as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadRecord {
-    /// The group that could not apply it.
-    pub group: String,
-    /// Partition of the log.
-    pub partition: u16,
-    /// The event and the reason.
-    pub letter: DeadLetter,
-    /// When it was recorded.
-    pub recorded_at: Timestamp,
 }
 
 impl Store {
@@ -155,32 +142,6 @@ impl Store {
             .await?;
         row.map_or(Ok((0, 0)), |row| Ok((row.get(0)?, row.get(1)?)))
     }
-
-    /// The newest dead letters, up to `limit` (at most 10,000).
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadRecord>, StoreError> {
-        let rows = query(
-            "SELECT group_name, partition, position, event_id, lead_id, reason, recorded_at FROM dead_letters \
-             ORDER BY recorded_at DESC, group_name, partition, position DESC LIMIT $1",
-        )
-        .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
-        .fetch_all(&mut self.reader().await?)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let letter = DeadLetter {
-                    position: row.get(2)?,
-                    event_id: row.get(3)?,
-                    lead_id: row.get(4)?,
-                    reason: row.get(5)?,
-                };
-                let recorded_at = row.get(6)?;
-                Ok(DeadRecord { group: row.get(0)?, partition: row.get(1)?, letter, recorded_at })
-            })
-            .collect()
-    }
 }
 
 async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, StoreError> {
@@ -193,8 +154,19 @@ async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, S
 }
 
 async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Derived) -> Result<(), StoreError> {
-    let Derived { group, partition, from, to, announced, states, mut scores, withheld, dead, log: LogRows(log) } =
-        derived;
+    let Derived {
+        group,
+        partition,
+        from,
+        to,
+        announced,
+        states,
+        mut scores,
+        withheld,
+        dead: letters,
+        undelivered,
+        log: LogRows(log),
+    } = derived;
     if !move_position(conn, &group, partition, (from, to), announced).await? {
         let found = position(conn, &group, partition).await?;
         return Err(StoreError::Fenced { group, partition, expected: from, found });
@@ -228,7 +200,8 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
     scores.retain(|score| living.contains_key(&score.lead_id));
     scores::save(conn, partition, &scores).await?;
     scores::withhold(conn, &withheld).await?;
-    bury(conn, &group, partition, now, &dead).await
+    dead::bury_undelivered(conn, keyring, now, undelivered).await?;
+    dead::bury_records(conn, &group, partition, now, &letters).await
 }
 
 /// Moves a group's position if it stands at `from`, and keeps others from moving it until the transaction ends; whether
@@ -285,32 +258,4 @@ async fn living(
             Ok((id, keyring.unwrap(id, row.get(1)?)?))
         })
         .collect()
-}
-
-async fn bury(
-    conn: &mut Conn,
-    group: &str,
-    partition: u16,
-    now: Timestamp,
-    dead: &[DeadLetter],
-) -> Result<(), StoreError> {
-    insert(
-        conn,
-        "INSERT INTO dead_letters (group_name, partition, position, event_id, lead_id, reason, recorded_at)",
-        7,
-        "ON CONFLICT (group_name, partition, position) DO UPDATE SET reason = excluded.reason, \
-         recorded_at = excluded.recorded_at",
-        dead,
-        |bind, letter| {
-            bind.push(group)
-                .push(partition)
-                .push(letter.position)
-                .push(letter.event_id)
-                .push(letter.lead_id)
-                .push(letter.reason.as_str())
-                .push(now);
-        },
-    )
-    .await?;
-    Ok(())
 }

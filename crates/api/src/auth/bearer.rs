@@ -102,7 +102,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 6);
+        assert_eq!(guarded, 11);
     }
 
     #[tokio::test]

@@ -5,14 +5,20 @@
 
 pub mod answers;
 pub mod batch_score;
+pub mod cancel_job;
+pub mod create_job;
 pub mod create_lead;
 pub mod healthz;
+pub mod job;
+pub mod list_jobs;
 pub mod log_in;
 pub mod metrics;
 pub mod models;
 pub mod post_events;
 pub mod readyz;
+pub mod resume_job;
 pub mod show_explanation;
+pub mod show_job;
 pub mod show_lead;
 pub mod show_score;
 
@@ -35,13 +41,18 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 10] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 15] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
     ("show_explanation", show_explanation::PROBLEMS),
     ("batch_score", batch_score::PROBLEMS),
     ("post_events", post_events::PROBLEMS),
+    ("create_job", create_job::PROBLEMS),
+    ("list_jobs", list_jobs::PROBLEMS),
+    ("show_job", show_job::PROBLEMS),
+    ("cancel_job", cancel_job::PROBLEMS),
+    ("resume_job", resume_job::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -67,6 +78,10 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(show_explanation::show_explanation))
         .routes(routes!(batch_score::batch_score))
         .routes(routes!(post_events::post_events))
+        .routes(routes!(create_job::create_job, list_jobs::list_jobs))
+        .routes(routes!(show_job::show_job))
+        .routes(routes!(cancel_job::cancel_job))
+        .routes(routes!(resume_job::resume_job))
 }
 
 /// Endpoints that need none.

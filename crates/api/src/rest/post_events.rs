@@ -10,7 +10,7 @@ use axum::{
 };
 use leadscore_domain::{EventEnvelope, EventId, EventKind, LeadId, PendingEvent, Region, Timestamp, event::BodySeed};
 use leadscore_store::{
-    Appended, StoreError,
+    Appended, DeadOrigin, StoreError, Undelivered,
     telemetry::{Fate, Stage},
 };
 use serde::{Deserialize, Serialize};
@@ -23,11 +23,14 @@ use crate::{
     problem::{Code, Problem},
     rest::unavailable,
     schema,
-    state::Api,
+    state::{Api, Limits},
 };
 
 /// What this endpoint can answer beside success.
 pub const PROBLEMS: &[Code] = &[];
+
+/// Why a late event is a dead letter.
+const LATE: &str = "late";
 
 /// One event, or several.
 #[derive(Deserialize, ToSchema)]
@@ -50,6 +53,8 @@ pub struct Receipt {
     accepted: usize,
     /// Events that were there before.
     duplicates: usize,
+    /// Events that came too late, and are kept aside.
+    dead_lettered: usize,
     /// Events that were not taken.
     refused: usize,
     /// What became of each, in the order of the request.
@@ -85,8 +90,17 @@ pub enum EventStatus {
     Accepted,
     /// There before.
     Duplicate,
+    /// Too old to be applied; durable, and kept aside until somebody decides.
+    DeadLettered,
     /// Not taken, see `error`.
     Refused,
+}
+
+impl EventResult {
+    /// An event that is kept aside; whose it is nobody has looked up.
+    fn late(index: usize, event: EventId) -> Self {
+        Self { index, status: EventStatus::DeadLettered, event_id: Some(event.0), lead_id: None, error: None }
+    }
 }
 
 /// Why no event was taken.
@@ -124,7 +138,8 @@ impl IntoResponse for Error {
 /// Send events
 ///
 /// One event or a list of up to 1,000; outcomes are events too. An event that is answered as accepted is durable;
-/// sending it again changes nothing. Where some events of a list are refused, the others are taken.
+/// sending it again changes nothing. Where some events of a list are refused, the others are taken. An event that
+/// happened longer ago than the server's limit (400 days unless configured) is not applied but kept as a dead letter.
 #[utoipa::path(
     post,
     path = "/api/v1/events",
@@ -160,6 +175,7 @@ impl IntoResponse for Error {
         example = json!({
             "accepted": 2,
             "duplicates": 0,
+            "dead_lettered": 0,
             "refused": 0,
             "results": [
                 {
@@ -183,10 +199,11 @@ pub async fn post_events(
     JsonBytes(bytes): JsonBytes,
 ) -> Result<(StatusCode, Json<Receipt>), Error> {
     let ingesting = Stage::Ingest.start();
-    let batch = Batch::read(&bytes, api.limits.events_max, api.clock.now(), api.region)?;
+    let batch = Batch::read(&bytes, &api.limits, api.clock.now(), api.region)?;
     ingesting.stop();
-    let Batch { many, pending, mut outcomes } = batch;
-    Fate::Refused.count(outcomes.len() - pending.len());
+    let Batch { many, pending, late, mut outcomes } = batch;
+    Fate::Refused.count(outcomes.len() - pending.len() - late.len());
+    api.store.bury(late).await?;
     let mut appended = api.store.append(pending, None).await?.into_iter();
     for outcome in &mut outcomes {
         if let Outcome::Pending = outcome {
@@ -205,6 +222,8 @@ struct Batch {
     many: bool,
     /// The valid events, in order.
     pending: Vec<PendingEvent>,
+    /// Those that come too late.
+    late: Vec<Undelivered>,
     /// For each event sent, what is known of its fate.
     outcomes: Vec<Outcome>,
 }
@@ -214,6 +233,7 @@ enum Outcome {
     Pending,
     Accepted(EventId, LeadId),
     Duplicate(EventId, LeadId),
+    Late(EventId),
     Refused(Problem),
 }
 
@@ -228,7 +248,8 @@ impl From<Appended> for Outcome {
 }
 
 impl Batch {
-    fn read(bytes: &[u8], events_max: usize, now: Timestamp, region: Region) -> Result<Self, Problem> {
+    fn read(bytes: &[u8], limits: &Limits, now: Timestamp, region: Region) -> Result<Self, Problem> {
+        let events_max = limits.events_max;
         let many = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
         // The text is split first: what is no JSON spoils the whole, what is no event only itself.
         let raw: Vec<&RawValue> = if many { parse(bytes)? } else { vec![parse(bytes)?] };
@@ -239,8 +260,13 @@ impl Batch {
         }
         let mut pending = Vec::with_capacity(raw.len());
         let mut outcomes = Vec::with_capacity(raw.len());
-        for event in raw {
-            match read_event(event, now, region) {
+        let mut late = Vec::new();
+        for raw in raw {
+            match read_event(raw, now, region) {
+                Ok(event) if event.is_late(limits.late_max_us) => {
+                    outcomes.push(Outcome::Late(event.id));
+                    late.push(set_aside(event, raw));
+                }
                 Ok(event) => {
                     pending.push(event);
                     outcomes.push(Outcome::Pending);
@@ -248,7 +274,7 @@ impl Batch {
                 Err(problem) => outcomes.push(Outcome::Refused(problem)),
             }
         }
-        Ok(Self { many, pending, outcomes })
+        Ok(Self { many, pending, late, outcomes })
     }
 }
 
@@ -256,6 +282,20 @@ fn read_event(raw: &RawValue, now: Timestamp, region: Region) -> Result<PendingE
     let text = raw.get().as_bytes();
     let envelope: EventEnvelope = parse(text).map_err(|problem| in_early_data(text).unwrap_or(problem))?;
     Ok(envelope.validate(now, region)?)
+}
+
+/// A late event as it is kept: as it came, so that it can be sent again.
+fn set_aside(event: PendingEvent, raw: &RawValue) -> Undelivered {
+    Undelivered {
+        origin: DeadOrigin::Api,
+        place: None,
+        event_id: Some(event.id),
+        lead_id: event.lead_id,
+        identities: event.identities,
+        reason: LATE.to_owned(),
+        tries: 1,
+        payload: raw.get().as_bytes().to_vec(),
+    }
 }
 
 /// The problem with `data`, where that is the problem.
@@ -299,6 +339,7 @@ fn receipt(outcomes: Vec<Outcome>) -> Receipt {
             let (status, ids, error) = match outcome {
                 Outcome::Accepted(event, lead) => (EventStatus::Accepted, Some((event, lead)), None),
                 Outcome::Duplicate(event, lead) => (EventStatus::Duplicate, Some((event, lead)), None),
+                Outcome::Late(event) => return EventResult::late(index, event),
                 Outcome::Refused(problem) => (EventStatus::Refused, None, Some(problem.into_body())),
                 Outcome::Pending => unreachable!("each pending event has met its answer"),
             };
@@ -310,6 +351,7 @@ fn receipt(outcomes: Vec<Outcome>) -> Receipt {
     Receipt {
         accepted: count(EventStatus::Accepted),
         duplicates: count(EventStatus::Duplicate),
+        dead_lettered: count(EventStatus::DeadLettered),
         refused: count(EventStatus::Refused),
         results,
     }
@@ -317,6 +359,7 @@ fn receipt(outcomes: Vec<Outcome>) -> Receipt {
 
 #[cfg(test)]
 mod tests {
+    use leadscore_store::DeadFilter;
     use serde_json::{Value, json};
 
     use super::*;
@@ -437,5 +480,45 @@ mod tests {
         assert_eq!(app.post(PATH, &outcome).await.status, StatusCode::ACCEPTED);
         let counts = app.state.store.counts().await.unwrap();
         assert_eq!((counts.leads, counts.events), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn a_late_event_is_kept_aside_once_and_a_late_withdrawal_is_applied() {
+        let app = TestApp::new().await;
+        let mut late = opened("1");
+        late["occurred_at"] = json!("2025-01-24T10:00:00Z"); // 401 days before
+        for _ in 0..2 {
+            let reply = app.post(PATH, &late).await;
+            assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+            let receipt = reply.json();
+            assert_eq!((&receipt["accepted"], &receipt["dead_lettered"]), (&json!(0), &json!(1)), "{receipt}");
+            assert_eq!(receipt["results"][0]["status"], "dead_lettered");
+        }
+        late["occurred_at"] = json!("2025-01-26T10:00:00Z");
+        late["source_event_id"] = json!("2");
+        assert_eq!(app.post(PATH, &late).await.json()["accepted"], 1);
+        let withdrawal = json!({"purpose": "profiling", "state": "withdrawn", "basis": "consent", "evidence": "mail"});
+        late["occurred_at"] = json!("2024-01-01T10:00:00Z");
+        late["source_event_id"] = json!("3");
+        late["type"] = json!("consent");
+        late["data"] = withdrawal;
+        assert_eq!(app.post(PATH, &late).await.json()["accepted"], 1);
+
+        let store = &app.state.store;
+        let letters = store.dead_letters(&DeadFilter::default(), 10).await.unwrap();
+        let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+        assert_eq!((letter.reason.as_str(), letter.tries, letter.origin), ("late", 2, DeadOrigin::Api));
+        let (_, payload) = store.dead_letter(letter.id).await.unwrap().unwrap();
+        let kept: Value = serde_json::from_slice(&payload.unwrap()).unwrap();
+        assert_eq!((&kept["source_event_id"], &kept["occurred_at"]), (&json!("1"), &json!("2025-01-24T10:00:00Z")));
+        assert_eq!(store.counts().await.unwrap().events, 2);
+    }
+
+    #[tokio::test]
+    async fn without_a_limit_no_event_is_late() {
+        let app = TestApp::with(Limits { late_max_us: 0, ..Limits::default() }).await;
+        let mut old = opened("1");
+        old["occurred_at"] = json!("2001-01-01T00:00:00Z");
+        assert_eq!(app.post(PATH, &old).await.json()["accepted"], 1);
     }
 }

@@ -117,6 +117,16 @@ impl EventEnvelope {
     }
 }
 
+impl PendingEvent {
+    /// Whether it happened longer than `late_max_us` ago (0 for no limit): too long to be applied without a look. What a
+    /// person says about the use of their data counts whenever it arrives.
+    #[must_use]
+    pub const fn is_late(&self, late_max_us: i64) -> bool {
+        let age_us = self.received_at.since(self.occurred_at);
+        late_max_us > 0 && age_us > late_max_us && !matches!(self.body, EventBody::Consent(_))
+    }
+}
+
 impl LeadRef {
     fn validate(&self, region: Region) -> Result<Vec<Identity>, Invalid> {
         check_count("lead.identities", self.identities.len(), limits::IDENTITIES_MAX)?;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use leadscore_domain::{Event, EventBody, LeadId, Score};
 use leadscore_engine::features::LeadState;
 use leadscore_store::{
-    Batch, DeadLetter, Derived, LogRecord, LogRows, StoreError, StoredState,
+    Batch, DeadLetter, Derived, LogRecord, LogRows, StoreError, StoredState, Undelivered,
     telemetry::{self, Fate, Stage},
 };
 
@@ -79,6 +79,7 @@ impl Sorted {
 pub(super) struct Outcome {
     pub absorbed: Vec<LeadId>,
     pub dead: Vec<DeadLetter>,
+    pub undelivered: Vec<Undelivered>,
     pub log: LogRows,
     pub states: Vec<(LeadId, Vec<u8>)>,
     pub scores: Vec<Score>,
@@ -108,7 +109,7 @@ impl ScorerTask {
     /// Applies the next records of a partition; returns how many.
     pub(super) async fn batch(&mut self, partition: u16) -> Result<usize, Fault> {
         let Some(place) = self.places.get(&partition).copied() else { return Ok(0) };
-        let Batch { to, count, records, dead, duplicates, log } =
+        let Batch { to, count, records, dead, undelivered, duplicates, log } =
             self.reader.read(partition, place.position, place.batch_max).await?;
         if count == 0 {
             return Ok(0);
@@ -124,11 +125,11 @@ impl ScorerTask {
         let sorted = self.sort(records, &log).await?;
         let works = self.works(partition, to, sorted.leads, &sorted.survivors, &log).await?;
         let nexts = self.derive_all(partition, works, judge, &log).await?;
-        let mut outcome = Outcome { absorbed: sorted.absorbed, dead, log, ..Outcome::default() };
+        let mut outcome = Outcome { absorbed: sorted.absorbed, dead, undelivered, log, ..Outcome::default() };
         for next in nexts {
             outcome.add(next);
         }
-        let dead = outcome.dead.len();
+        let dead = outcome.dead.len() + outcome.undelivered.len();
         self.commit(partition, to, outcome).await?;
         let (count, duplicates) = (size(count), size(duplicates));
         Fate::Applied.count(count - dead - duplicates);
@@ -265,11 +266,11 @@ impl ScorerTask {
 
     /// Commits and only then publishes.
     pub(super) async fn commit(&mut self, partition: u16, to: i64, outcome: Outcome) -> Result<(), StoreError> {
-        let Outcome { absorbed, dead, log, states, scores, withheld, kept } = outcome;
+        let Outcome { absorbed, dead, undelivered, log, states, scores, withheld, kept } = outcome;
         let from = self.places.get(&partition).map_or(0, |place| place.position);
         let announced = self.announced(partition).await?;
         let published = scores.clone();
-        let dead_count = dead.len() as u64;
+        let dead_count = (dead.len() + undelivered.len()) as u64;
         let derived = Derived {
             group: GROUP.to_owned(),
             partition,
@@ -281,6 +282,7 @@ impl ScorerTask {
             scores,
             withheld: withheld.iter().chain(&absorbed).copied().collect(),
             dead,
+            undelivered,
         };
         let writing = Stage::Write.start();
         self.store.commit(derived).await?;
@@ -302,7 +304,7 @@ impl ScorerTask {
         let gone: Vec<LeadId> = withheld.iter().chain(&absorbed).copied().collect();
         telemetry::count_scores(published.len());
         let publishing = Stage::Publish.start();
-        self.announcing.insert(partition, (to, self.store.announce(&published, &gone)));
+        self.announcing.insert(partition, (to, self.store.announce_scores(&published, &gone)));
         self.publisher.publish(published);
         self.publisher.withhold(&withheld, to);
         self.publisher.forget(&absorbed);
@@ -343,7 +345,7 @@ impl ScorerTask {
             let latest = self.store.latest_scores(&leads).await?;
             let gone: Vec<LeadId> = leads.iter().copied().filter(|lead| !latest.contains_key(lead)).collect();
             let scores: Vec<Score> = latest.into_values().map(|stored| stored.score).collect();
-            self.announcing.insert(partition, (to, self.store.announce(&scores, &gone)));
+            self.announcing.insert(partition, (to, self.store.announce_scores(&scores, &gone)));
             self.publisher.publish(scores);
         }
         Ok(())

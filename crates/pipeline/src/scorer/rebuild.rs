@@ -22,7 +22,9 @@ pub(super) async fn history(
     fresh: &[Event],
 ) -> Result<Vec<Event>, StoreError> {
     let records = store.records_of(&[lead]).await?.remove(&lead).unwrap_or_default();
-    Ok(visible(records, lead, until, fresh))
+    let mut events = fresh.to_vec();
+    events.extend(visible(&records, lead, until, fresh).into_iter().cloned());
+    Ok(events)
 }
 
 /// Folds a lead's state from the log, up to position `until` of its partition. Unreadable events are left out, as the
@@ -32,20 +34,21 @@ pub(super) async fn history(
 /// Where the store fails.
 pub async fn rebuild(store: &Store, lead: LeadId, until: i64) -> Result<LeadState, StoreError> {
     let mut state = LeadState::default();
-    for event in history(store, lead, until, &[]).await? {
-        state.apply(&event);
+    let records = store.records_of(&[lead]).await?.remove(&lead).unwrap_or_default();
+    for event in visible(&records, lead, until, &[]) {
+        state.apply(event);
     }
     Ok(state)
 }
 
-fn visible(records: Vec<LogRecord>, lead: LeadId, until: i64, fresh: &[Event]) -> Vec<Event> {
-    let mut by_lead: HashMap<LeadId, Vec<LogRecord>> = HashMap::new();
+/// Of a lead's records those that make it up at position `until`, as [`history`] says, without the fresh ones.
+pub(crate) fn visible<'r>(records: &'r [LogRecord], lead: LeadId, until: i64, fresh: &[Event]) -> Vec<&'r Event> {
+    let mut by_lead: HashMap<LeadId, Vec<&LogRecord>> = HashMap::new();
     for record in records {
         by_lead.entry(record.lead_id).or_default().push(record);
     }
     let mut seen = HashSet::from([lead]);
     let mut open = vec![(lead, until)];
-    let mut events = fresh.to_vec();
     for event in fresh {
         if let EventBody::LeadMerged(merged) = &event.body
             && seen.insert(merged.absorbed)
@@ -53,9 +56,10 @@ fn visible(records: Vec<LogRecord>, lead: LeadId, until: i64, fresh: &[Event]) -
             open.push((merged.absorbed, i64::MAX));
         }
     }
+    let mut events = Vec::with_capacity(records.len());
     while let Some((part, until)) = open.pop() {
         let records = by_lead.remove(&part).unwrap_or_default();
-        for event in records.into_iter().filter(|r| r.position <= until).filter_map(|r| r.event.ok()) {
+        for event in records.into_iter().filter(|r| r.position <= until).filter_map(|r| r.event.as_ref().ok()) {
             if let EventBody::LeadMerged(merged) = &event.body
                 && seen.insert(merged.absorbed)
             {
@@ -109,7 +113,7 @@ mod tests {
             record(d, 7, opened()),
             record(a, 4, merged(d)),
         ];
-        let at = |until| visible(records.clone(), a, until, &[]).len();
+        let at = |until| visible(&records, a, until, &[]).len();
         assert_eq!(at(1), 1, "before the merge: its own");
         assert_eq!(at(2), 5, "b and through it c, and both merges");
         assert_eq!(at(3), 6);
@@ -121,6 +125,6 @@ mod tests {
         let a = lead(1);
         let mut damaged = record(a, 1, opened());
         damaged.event = Err(Unreadable::Corrupt);
-        assert_eq!(visible(vec![damaged, record(a, 2, opened())], a, 9, &[]).len(), 1);
+        assert_eq!(visible(&[damaged, record(a, 2, opened())], a, 9, &[]).len(), 1);
     }
 }

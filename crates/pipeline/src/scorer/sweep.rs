@@ -1,4 +1,5 @@
-//! Scores whose time has come though nothing happened to the lead: expired ones, and those of an earlier model.
+//! Scores whose time has come though nothing happened to the lead: expired ones, and those of an earlier model. And
+//! leads that somebody asked to be folded from the log anew.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -6,17 +7,19 @@ use std::{
 };
 
 use leadscore_domain::LeadId;
-use leadscore_store::{LogRows, StoredScore, StoredState};
+use leadscore_store::{LogRows, StoreError, StoredScore, StoredState};
 use tokio::time::Instant;
 
 use super::{
     batch::{Fault, Outcome},
     derive::{Base, Judge, Work},
-    worker::ScorerTask,
+    worker::{ScorerError, ScorerTask},
 };
 
 /// Most leads whose scores are renewed between two rounds of events.
 const PAGE_LEADS: usize = 512;
+/// How often leads of a partition are scored anew while the scorer goes ahead in between.
+const FENCED_MAX: u32 = 100;
 /// How often the database is asked for expired scores, unless the last answer was a full page.
 const EXPIRY_EVERY: Duration = Duration::from_millis(500);
 
@@ -120,7 +123,53 @@ impl ScorerTask {
         if !full || expired.is_empty() {
             self.sweep.next_expiry = Instant::now() + EXPIRY_EVERY;
         }
-        Ok(expired.len())
+        Ok(expired.len() + self.rebuild_asked(judge).await?)
+    }
+
+    /// Folds leads from the log anew for which somebody asked.
+    async fn rebuild_asked(&mut self, judge: &Judge) -> Result<usize, Fault> {
+        let mut asked = self.store.asked_rebuilds(PAGE_LEADS).await?;
+        asked.retain(|lead| self.owns(*lead));
+        if asked.is_empty() {
+            return Ok(0);
+        }
+        for &lead in &asked {
+            self.cache.take(lead);
+        }
+        let latest = self.store.latest_scores(&asked).await?;
+        // Without a stored state each is read from the log.
+        self.rescore(&asked, HashMap::new(), &latest, judge).await?;
+        let count = asked.len();
+        self.store.rebuilt(asked).await?;
+        Ok(count)
+    }
+
+    /// Scores leads anew whatever their scores, beside the scorer that reads the log: where that one went ahead
+    /// meanwhile, once more.
+    pub(crate) async fn score_anew(&mut self, leads: &[LeadId]) -> Result<(), ScorerError> {
+        let mut by_partition: BTreeMap<u16, Vec<LeadId>> = BTreeMap::new();
+        for &lead in leads {
+            by_partition.entry(self.store.partition_of(lead)).or_default().push(lead);
+        }
+        for (partition, leads) in by_partition {
+            let mut attempt = 1;
+            loop {
+                // The position first: a state that was committed later belongs to a later position, and is fenced.
+                self.stand(partition).await?;
+                let latest = self.store.latest_scores(&leads).await?;
+                // A lead without a state has no events that were read; a damaged state is the scorer's to mend.
+                let (states, _) = self.stored_states(&leads).await?;
+                let there: Vec<LeadId> = leads.iter().copied().filter(|lead| states.contains_key(lead)).collect();
+                let judge = self.judge();
+                match self.rescore(&there, states, &latest, &judge).await {
+                    Err(Fault::Store(StoreError::Fenced { .. })) if attempt < FENCED_MAX => attempt += 1,
+                    Err(Fault::Store(error)) => return Err(error.into()),
+                    Err(Fault::Poison(reason)) => return Err(ScorerError::Defect(reason)),
+                    Ok(()) => break,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Scores leads as they are at the scorer's position, partition by partition. Those whose state is missing or

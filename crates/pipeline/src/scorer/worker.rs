@@ -38,6 +38,9 @@ pub enum ScorerError {
     /// The store failed, again and again or for good.
     #[error("the scorer stopped: {0}")]
     Store(#[from] StoreError),
+    /// A score cannot be calculated.
+    #[error("a score cannot be calculated: {0}")]
+    Defect(String),
 }
 
 /// Whether the scorer works.
@@ -83,6 +86,8 @@ pub struct ScorerTask {
     pub(super) sweep: Sweep,
     /// What was said of the scores of a partition's last commit, and up to which position.
     pub(super) announcing: BTreeMap<u16, (i64, Announcement)>,
+    /// Positions in partitions that somebody else went ahead in: what was published since is not known here.
+    lost: BTreeMap<u16, i64>,
     /// An event that cannot be applied: partition, position before it, reason.
     pub(super) poison: Option<(u16, i64, String)>,
     pub(super) tally: Tally,
@@ -122,8 +127,33 @@ impl ScorerTask {
         publisher: Publisher,
         scorer: watch::Receiver<Arc<Scorer>>,
     ) -> Result<Self, ScorerError> {
-        let mut task = Self {
-            reader: LogReader::join(&store, GROUP)?,
+        let reader = LogReader::join(&store, GROUP)?;
+        let mut task = Self::new(store, reader, clock, publisher, scorer);
+        task.survey().await?;
+        Ok(task)
+    }
+
+    /// A scorer that reads nothing, and works beside those that do.
+    #[must_use]
+    pub fn beside(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        publisher: Publisher,
+        scorer: watch::Receiver<Arc<Scorer>>,
+    ) -> Self {
+        let reader = LogReader::idle(&store);
+        Self::new(store, reader, clock, publisher, scorer)
+    }
+
+    fn new(
+        store: Store,
+        reader: LogReader,
+        clock: Arc<dyn Clock>,
+        publisher: Publisher,
+        scorer: watch::Receiver<Arc<Scorer>>,
+    ) -> Self {
+        Self {
+            reader,
             store,
             clock,
             publisher,
@@ -133,10 +163,9 @@ impl ScorerTask {
             sweep: Sweep::start(),
             announcing: BTreeMap::new(),
             poison: None,
+            lost: BTreeMap::new(),
             tally: Tally::default(),
-        };
-        task.survey().await?;
-        Ok(task)
+        }
     }
 
     /// Works until `shutdown`, finishing the batch at hand.
@@ -197,6 +226,12 @@ impl ScorerTask {
         self.reader.leave().await;
     }
 
+    /// What it reads and writes.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// What was done so far.
     #[must_use]
     pub const fn tally(&self) -> Tally {
@@ -229,11 +264,20 @@ impl ScorerTask {
             // Somebody else may have changed its leads since they were remembered.
             self.cache.clear();
             let (position, announced) = self.store.standing(GROUP, partition).await?;
-            self.announce_again(partition, announced, position).await?;
-            let place = Place { generation, position, announced: position, batch_max: BATCH_EVENTS_MAX };
-            self.places.insert(partition, place);
+            let from = self.lost.get(&partition).map_or(announced, |lost| announced.min(*lost));
+            self.announce_again(partition, from, position).await?;
+            self.lost.remove(&partition);
+            self.places.insert(partition, Place { generation, position, announced, batch_max: BATCH_EVENTS_MAX });
             self.sweep.again();
         }
+        Ok(())
+    }
+
+    /// Takes the group's position in a partition for its own, for work beside those who read.
+    pub(super) async fn stand(&mut self, partition: u16) -> Result<(), StoreError> {
+        let (position, announced) = self.store.standing(GROUP, partition).await?;
+        self.announcing.remove(&partition);
+        self.places.insert(partition, Place { generation: 0, position, announced, batch_max: 0 });
         Ok(())
     }
 
@@ -250,7 +294,9 @@ impl ScorerTask {
                 (Ok(worked), _) => return Ok(worked),
                 (Err(Fault::Store(StoreError::Fenced { partition, found, .. })), _) => {
                     tracing::warn!(partition, position = found, "another scorer went ahead");
-                    self.places.remove(&partition);
+                    if let Some(place) = self.places.remove(&partition) {
+                        self.lost.insert(partition, place.position);
+                    }
                     return Ok(1);
                 }
                 // It is read and derived anew.

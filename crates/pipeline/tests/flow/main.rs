@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails ends the test")]
 
+mod dead;
+mod jobs;
+mod outcomes;
+mod replay;
 mod scorer;
 mod support;
 mod training;

@@ -14,8 +14,7 @@ use leadscore_pipeline::{
     topology::Health,
     training::{PromotePolicy, TrainingOptions, TrainingOutcome, train},
 };
-use leadscore_store::{Appended, Cached, Derived};
-use sqlx::Connection as _;
+use leadscore_store::{Appended, Cached, DeadFilter, Derived};
 use tokio::sync::{broadcast::error::TryRecvError, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -154,20 +153,13 @@ async fn a_damaged_event_is_set_aside_and_blocks_nobody() {
     let appended = brokerage.append(vec![email(brokerage.clock.now(), "a", EmailAction::Opened)]).await;
     let Appended::Applied { event_id, position, .. } = &appended[0] else { panic!("{appended:?}") };
     brokerage.append(vec![showing(brokerage.clock.now(), "a", ShowingAction::Requested)]).await;
-    let url = format!("sqlite://{}", brokerage.folder.path().join("leadscore.db").display());
-    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
-    let altered = sqlx::query("UPDATE lead_interactions SET context_data = x'00' WHERE id = $1")
-        .bind(event_id.0.as_bytes().as_slice())
-        .execute(&mut database)
-        .await
-        .unwrap();
-    assert_eq!(altered.rows_affected(), 1);
-    database.close().await.unwrap();
+    brokerage.damage(*event_id).await;
 
     let tally = brokerage.catch_up().await;
     assert_eq!((tally.events, tally.dead), (3, 1));
-    let dead = brokerage.store.dead_letters(10).await.unwrap();
-    assert_eq!((dead[0].letter.event_id, dead[0].letter.position), (*event_id, *position));
+    let dead = brokerage.store.dead_letters(&DeadFilter::default(), 10).await.unwrap();
+    let place = dead[0].place.as_ref().unwrap();
+    assert_eq!((dead[0].event_id, place.position), (Some(*event_id), *position));
     assert_eq!(brokerage.score(lead).await.unwrap().log_position, 3);
     assert_eq!(brokerage.state(lead).await.unwrap(), brokerage.rebuilt(lead).await);
 }

@@ -11,6 +11,7 @@ use leadscore_domain::{
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_pipeline::topology::{Pipeline, PipelineOptions, Tally, catch_up};
 use leadscore_store::{Appended, Registry, ScoreCache, Store, StoreOptions};
+use sqlx::{Connection as _, Row as _};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -82,6 +83,35 @@ impl Brokerage {
     pub async fn lead(&self, crm: &str) -> LeadId {
         let appended = self.append(vec![created(self.clock.now(), crm, Some(ConsentState::Granted))]).await;
         applied(&appended[0])
+    }
+
+    /// Alters an event in the log, past the store; what it was.
+    pub async fn damage(&self, event: EventId) -> Vec<u8> {
+        let mut database = self.database().await;
+        let id = event.0.as_bytes().as_slice();
+        let row = sqlx::query("SELECT context_data FROM lead_interactions WHERE id = $1").bind(id);
+        let data: Vec<u8> = row.fetch_one(&mut database).await.unwrap().get(0);
+        database.close().await.unwrap();
+        self.overwrite(event, b"\0").await;
+        data
+    }
+
+    /// Writes the sealed data of an event, past the store.
+    pub async fn overwrite(&self, event: EventId, data: &[u8]) {
+        let mut database = self.database().await;
+        let altered = sqlx::query("UPDATE lead_interactions SET context_data = $1 WHERE id = $2")
+            .bind(data)
+            .bind(event.0.as_bytes().as_slice())
+            .execute(&mut database)
+            .await
+            .unwrap();
+        assert_eq!(altered.rows_affected(), 1);
+        database.close().await.unwrap();
+    }
+
+    async fn database(&self) -> sqlx::SqliteConnection {
+        let url = format!("sqlite://{}", self.folder.path().join("leadscore.db").display());
+        sqlx::SqliteConnection::connect(&url).await.unwrap()
     }
 
     pub async fn state(&self, lead: LeadId) -> Option<Vec<u8>> {

@@ -204,7 +204,11 @@ fn contents(counts: &Counts, findings: &mut Findings) {
         findings.good("market data", format!("{market} snapshots"));
     }
     if dead > 0 {
-        findings.wrong("dead letters", format!("{dead} events could not be applied"), "see the log for the reasons");
+        findings.wrong(
+            "dead letters",
+            format!("{dead} events could not be applied"),
+            "look at them: leadscore dead list",
+        );
     }
 }
 

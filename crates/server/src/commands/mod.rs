@@ -9,15 +9,20 @@ use crate::{
 
 pub mod bench;
 pub mod completions;
+pub mod dead;
 pub mod demo;
 pub mod doctor;
 pub mod evaluate;
 pub mod export;
 pub mod import;
 pub mod init;
+pub mod jobs;
 pub mod migrate;
 pub mod models;
+pub mod performance;
+pub mod replay;
 pub mod score;
+pub mod score_all;
 pub mod sentiment;
 pub mod serve;
 pub mod simulate;
@@ -35,6 +40,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(options) => migrate::run(&options, &context(false)?).await,
         Command::Demo(options) => demo::run(options, &context(true)?).await,
         Command::Serve(options) => serve::run(options, &context(true)?).await,
+        Command::Dead(command) => dead::run(command, &context(false)?).await,
         Command::Simulate(options) => simulate::run(&options, &context(false)?),
         Command::Import(command) => import::run(command, &context(false)?).await,
         Command::Train(options) => train::run(options, &context(false)?).await,
@@ -45,6 +51,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(command) => bench::run(command, &context(false)?).await,
         Command::Sentiment(command) => sentiment::run(&command, &context(false)?),
         Command::Doctor(options) => return doctor::run(&options, &global).await,
+        Command::Replay(options) => return replay::run(&options, &context(false)?).await,
+        Command::Jobs(command) => jobs::run(command, &context(false)?).await,
         Command::Completions(options) => {
             completions::run(&options);
             Ok(())

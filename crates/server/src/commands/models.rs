@@ -15,7 +15,7 @@ use leadscore_store::{AliasChange, Registry};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{context::Context, failure::bad_input, folder::Folder, member, output::Table};
+use crate::{commands::performance, context::Context, failure::bad_input, folder::Folder, member, output::Table};
 
 /// What can be asked of it.
 #[derive(Debug, Subcommand)]
@@ -39,6 +39,8 @@ pub enum Command {
     /// Go back to the version that scored before
     #[command(after_help = "Examples:\n  leadscore models rollback")]
     Rollback,
+    /// Show how predictions fared against what came afterwards, week by week
+    Performance(performance::Options),
     /// Take a model trained elsewhere on an exported training set as a member of the next training
     Import(Import),
 }
@@ -106,6 +108,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Show(options) => show(&folder.registry, options, context),
         Command::Promote(options) => promote(&folder.registry, &options, context),
         Command::Rollback => rollback(&folder.registry, context),
+        Command::Performance(options) => performance::run(&folder.store, &options, context).await,
         Command::Import(options) => import(&folder.registry, options, context),
     };
     folder.store.close().await;

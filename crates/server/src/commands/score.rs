@@ -1,4 +1,6 @@
-//! `leadscore score`: leads scored now, from what the log holds, without a server.
+//! `leadscore score`: leads scored now, from what the log holds, without a server; or every lead anew.
+
+use std::path::PathBuf;
 
 use clap::Args;
 use leadscore_domain::{Event, Identity, IdentityKind, LeadId, RawIdentity, Region, Score};
@@ -8,7 +10,9 @@ use leadscore_store::Store;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{context::Context, failure::bad_input, folder::Folder, output::Table};
+use crate::{
+    commands::score_all, context::Context, failure::bad_input, folder::Folder, lifecycle::StopSignals, output::Table,
+};
 
 /// What can be asked of it.
 #[derive(Debug, Args)]
@@ -16,11 +20,27 @@ use crate::{context::Context, failure::bad_input, folder::Folder, output::Table}
 Examples:
   leadscore score ann@example.com
   leadscore score +13125550142 crm-1187
-  leadscore score 01890a5d-ac96-774b-bcce-b302099a8057 --json")]
+  leadscore score 01890a5d-ac96-774b-bcce-b302099a8057 --json
+  leadscore score --all
+  leadscore score --all --model v2 --out scores-v2.jsonl
+
+--all calculates every lead's score anew, as a job that a running server does; without one it is done here. Ctrl-C
+stops it where it is; the same command, `leadscore jobs resume` or the next server goes on there. Scores of another
+model than the one that scores are written to a file and nowhere else.")]
 pub struct Options {
     /// Leads by id, e-mail address, telephone number or CRM id
-    #[arg(required = true, value_name = "LEAD")]
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "LEAD")]
     leads: Vec<String>,
+    /// Every lead
+    #[arg(long)]
+    all: bool,
+    /// The model, such as v3 [default: the one that scores]
+    #[arg(long, value_name = "VERSION", requires = "all")]
+    model: Option<String>,
+    /// Write the scores to this file, a JSON object a line, and keep none [default for another model:
+    /// scores-VERSION.jsonl]
+    #[arg(long, value_name = "FILE", requires = "all")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -34,7 +54,14 @@ struct Scored {
 
 /// Runs the command.
 pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
+    let signals = StopSignals::listen()?;
     let folder = Folder::open(context).await?;
+    if options.all {
+        let done = score_all::run(options.model.as_deref(), options.out, &folder, signals, context).await;
+        folder.store.close().await;
+        return done;
+    }
+    drop(signals);
     let scored = score(&options.leads, &folder, context).await;
     folder.store.close().await;
     let scored = scored?;

@@ -7,7 +7,10 @@ use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, time::Duration
 
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
-use leadscore_domain::{Invalid, Region, time::HOUR_US};
+use leadscore_domain::{
+    Invalid, Region,
+    time::{DAY_US, HOUR_US},
+};
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_store::{KafkaOptions, PostgresOptions};
 use serde::Deserialize;
@@ -27,6 +30,7 @@ pub struct Config {
     pub server: Server,
     pub store: Store,
     kafka: Kafka,
+    pub ingest: Ingest,
     pub import: Import,
     pub scoring: Scoring,
     pub training: Training,
@@ -123,6 +127,20 @@ impl Kafka {
     }
 }
 
+/// Events that are sent in.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingest {
+    late_max_d: u32,
+}
+
+impl Ingest {
+    /// Age from which an event is set aside, in microseconds; 0 for none.
+    pub const fn late_max_us(&self) -> i64 {
+        self.late_max_d as i64 * DAY_US
+    }
+}
+
 /// Files that are read in.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,6 +223,7 @@ impl Config {
             prefix: prefix.clone(),
             replication: Some(*replication).filter(|replicas| *replicas > 0),
             region: self.import.region()?,
+            late_max_us: self.ingest.late_max_us(),
             properties: self.kafka.properties(),
         }))
     }
@@ -243,6 +262,9 @@ impl Config {
         }
         if !(4..=100).contains(&self.store.postgres_connections) {
             return refuse("store.postgres_connections", "must be from 4 to 100");
+        }
+        if self.ingest.late_max_d > 36_500 {
+            return refuse("ingest.late_max_d", "must be from 0 to 36500");
         }
         if !(1..=4000).contains(&self.import.batch_rows) {
             return refuse("import.batch_rows", "must be from 1 to 4000");

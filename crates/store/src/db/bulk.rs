@@ -14,7 +14,7 @@ use super::{
 };
 use crate::StoreError;
 
-/// Most rows of one INSERT; times the widest table's 20 columns this stays below SQLite's 32,766 places.
+/// Most rows of one INSERT; times the widest table's 21 columns this stays below SQLite's 32,766 places.
 const SQLITE_ROWS_MAX: usize = 1_024;
 /// The same for PostgreSQL, which only memory bounds.
 const POSTGRES_ROWS_MAX: usize = 8_192;

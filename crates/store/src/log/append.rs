@@ -33,7 +33,7 @@ pub(super) struct Incoming {
 }
 
 /// What becomes of an event.
-pub(super) enum Fate {
+pub(super) enum Decision {
     /// It is this one of the rows.
     Row { row: usize, created: bool },
     /// It was there before.
@@ -42,10 +42,10 @@ pub(super) enum Fate {
     Refused(Invalid),
 }
 
-/// Where a batch goes: the fate of each event, and what they add to the log, merges included, in order.
+/// Where a batch goes: what becomes of each event, and what they add to the log, merges included, in order.
 #[derive(Default)]
 pub(super) struct Placement {
-    pub(super) fates: Vec<Fate>,
+    pub(super) decisions: Vec<Decision>,
     pub(super) rows: Vec<EventRow>,
 }
 
@@ -73,10 +73,13 @@ impl Store {
         let logging = Stage::Log.start();
         let keyring = Arc::clone(self.keyring());
         let incoming: Vec<Incoming> = events.into_iter().map(|event| Incoming::prepare(event, &keyring)).collect();
-        match self.kafka() {
-            Some(kafka) => kafka::append(self, kafka, incoming, checkpoint).await,
-            None => self.append_here(incoming, checkpoint).await,
-        }
+        let answers = match self.kafka() {
+            Some(kafka) => kafka::append(self, kafka, incoming, checkpoint).await?,
+            None => self.append_here(incoming, checkpoint).await?,
+        };
+        logging.stop();
+        answers.iter().for_each(|answer| Fate::from(answer).count(1));
+        Ok(answers)
     }
 
     /// Appends to the log in the database.
@@ -97,8 +100,6 @@ impl Store {
                 })
             })
             .await?;
-        logging.stop();
-        answers.iter().for_each(|answer| Fate::from(answer).count(1));
         self.appends().send_modify(|count| *count += 1);
         Ok(answers)
     }
@@ -161,17 +162,17 @@ pub(super) async fn place(
     let mut placement = Placement::default();
     for one in incoming {
         let event_id = one.event.id;
-        let fate = match known.get(&event_id) {
-            Some(lead) => Fate::Duplicate { event_id, lead_id: book.resolve(*lead) },
+        let decision = match known.get(&event_id) {
+            Some(lead) => Decision::Duplicate { event_id, lead_id: book.resolve(*lead) },
             None => match book.place(one) {
                 Ok(placed) => {
                     known.insert(event_id, placed.lead);
                     placement.add(one, &placed, &book, partitions)
                 }
-                Err(refusal) => Fate::Refused(refusal),
+                Err(refusal) => Decision::Refused(refusal),
             },
         };
-        placement.fates.push(fate);
+        placement.decisions.push(decision);
     }
     match changes {
         Changes::None if !book.is_unchanged() => return Ok(None),
@@ -185,7 +186,7 @@ pub(super) async fn place(
 }
 
 impl Placement {
-    fn add(&mut self, one: &Incoming, placed: &Placed, book: &Book<'_>, partitions: u16) -> Fate {
+    fn add(&mut self, one: &Incoming, placed: &Placed, book: &Book<'_>, partitions: u16) -> Decision {
         let lead = placed.lead;
         for absorbed in &placed.absorbed {
             self.rows.push(merge_row(*absorbed, lead, one.event.received_at, book, partitions));
@@ -202,7 +203,7 @@ impl Placement {
             received_at: event.received_at,
             sealed: book.key(lead).seal(event.id.0.as_bytes(), &one.data),
         });
-        Fate::Row { row: self.rows.len() - 1, created: placed.created }
+        Decision::Row { row: self.rows.len() - 1, created: placed.created }
     }
 
     /// Takes out the merges, which nobody waits for.
@@ -215,8 +216,8 @@ impl Placement {
             if row.source == OWN_SOURCE { merges.push(row) } else { kept.push(row) }
         }
         self.rows = kept;
-        for fate in &mut self.fates {
-            if let Fate::Row { row, .. } = fate {
+        for decision in &mut self.decisions {
+            if let Decision::Row { row, .. } = decision {
                 *row = moved[*row];
             }
         }
@@ -226,15 +227,15 @@ impl Placement {
     /// What is answered, once the rows have their positions.
     pub(super) fn answers(self) -> Vec<Appended> {
         let rows = self.rows;
-        let answer = |fate| match fate {
-            Fate::Row { row, created } => {
+        let answer = |decision| match decision {
+            Decision::Row { row, created } => {
                 let EventRow { id, lead, partition, position, .. } = rows[row];
                 Appended::Applied { event_id: id, lead_id: lead, partition, position, created }
             }
-            Fate::Duplicate { event_id, lead_id } => Appended::Duplicate { event_id, lead_id },
-            Fate::Refused(invalid) => Appended::Refused(invalid),
+            Decision::Duplicate { event_id, lead_id } => Appended::Duplicate { event_id, lead_id },
+            Decision::Refused(invalid) => Appended::Refused(invalid),
         };
-        self.fates.into_iter().map(answer).collect()
+        self.decisions.into_iter().map(answer).collect()
     }
 }
 

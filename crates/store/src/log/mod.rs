@@ -8,6 +8,7 @@ mod merge;
 mod read;
 mod reader;
 pub(crate) mod rows;
+mod sealed;
 
 use leadscore_domain::{Event, EventId, Invalid, LeadId};
 use tokio::sync::watch;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 pub use self::{
     kafka::{Announcement, Batch, KafkaOptions},
     reader::LogReader,
+    sealed::SealedHistory,
 };
 use crate::Store;
 

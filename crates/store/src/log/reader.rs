@@ -19,6 +19,8 @@ pub struct LogReader {
 enum Source {
     /// The log in the database: one process reads all partitions.
     Database { appended: watch::Receiver<u64> },
+    /// None at all.
+    Nothing,
     /// The topic: its partitions are shared among the group's members.
     Kafka(Member),
 }
@@ -36,12 +38,19 @@ impl LogReader {
         Ok(Self { store: store.clone(), source })
     }
 
+    /// A reader that belongs to no group and owns nothing.
+    #[must_use]
+    pub fn idle(store: &Store) -> Self {
+        Self { store: store.clone(), source: Source::Nothing }
+    }
+
     /// The partitions that it owns at present, in order, each with a number that changes when it came back after
     /// somebody else may have had it: what was remembered of it is then to be forgotten.
     #[must_use]
     pub fn owned(&self) -> Vec<(u16, u64)> {
         match &self.source {
             Source::Database { .. } => (0..self.store.partitions()).map(|partition| (partition, 0)).collect(),
+            Source::Nothing => Vec::new(),
             Source::Kafka(member) => member.owned(),
         }
     }
@@ -54,6 +63,7 @@ impl LogReader {
     pub async fn read(&self, partition: u16, after: i64, limit: usize) -> Result<Batch, StoreError> {
         match &self.source {
             Source::Database { .. } => self.read_database(partition, after, limit).await,
+            Source::Nothing => Ok(Batch { to: after, ..Batch::default() }),
             Source::Kafka(member) => {
                 let raws = member.waiting(partition, after, limit);
                 let kafka = self.store.kafka().ok_or(StoreError::Closed)?;
@@ -84,6 +94,7 @@ impl LogReader {
             Source::Database { appended } => {
                 appended.borrow_and_update();
             }
+            Source::Nothing => {}
             Source::Kafka(member) => member.see(),
         }
     }
@@ -97,6 +108,7 @@ impl LogReader {
                     std::future::pending::<()>().await;
                 }
             }
+            Source::Nothing => std::future::pending().await,
             Source::Kafka(member) => member.changed().await,
         }
     }
@@ -104,7 +116,7 @@ impl LogReader {
     /// Leaves the group, so that others need not miss it first.
     pub async fn leave(self) {
         match self.source {
-            Source::Database { .. } => {}
+            Source::Database { .. } | Source::Nothing => {}
             Source::Kafka(member) => member.leave().await,
         }
     }

@@ -1,7 +1,7 @@
 //! Committing what was derived.
 
 use leadscore_domain::LeadId;
-use leadscore_store::{DeadLetter, ModelPerformance, Store, StoreError};
+use leadscore_store::{DeadFilter, DeadLetter, DeadOrigin, DeadPlace, ModelPerformance, Store, StoreError};
 use uuid::Uuid;
 
 use crate::support::{Backend, append_one, at, derived, email, event, score};
@@ -105,8 +105,11 @@ pub async fn dead_letters_and_lag_are_reported(backend: &impl Backend) {
     let mut commit = derived(partition, 0, 1);
     commit.dead = vec![letter.clone()];
     store.commit(commit).await.unwrap();
-    let dead = store.dead_letters(10).await.unwrap();
-    assert_eq!((dead.len(), &dead[0].letter, dead[0].recorded_at), (1, &letter, at(77)));
+    let dead = store.dead_letters(&DeadFilter::default(), 10).await.unwrap();
+    let place = DeadPlace { group: "scorer".to_owned(), partition, position: 1 };
+    assert_eq!((dead.len(), dead[0].place.as_ref(), dead[0].recorded_at), (1, Some(&place), at(77)));
+    assert_eq!((dead[0].event_id, dead[0].lead_id), (Some(letter.event_id), Some(lead)));
+    assert_eq!((dead[0].origin, dead[0].reason.as_str()), (DeadOrigin::Log, "no such thing"));
     let health = store.health().await.unwrap();
     assert!(health.writable && health.size_bytes > 0);
     assert_eq!(health.heads.len(), 8);

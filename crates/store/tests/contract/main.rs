@@ -9,11 +9,14 @@ mod append;
 mod cache;
 mod commit;
 mod concurrency;
+mod dead;
 mod erasure;
+mod jobs;
 mod joins;
 mod kafka;
 mod log;
 mod opening;
+mod outcomes;
 mod plans;
 mod registry;
 mod support;
@@ -106,9 +109,20 @@ contracts! {
     commit::dead_letters_and_lag_are_reported,
     commit::expired_scores_are_found_oldest_first,
     commit::performance_of_models_is_kept,
+    dead::the_same_place_and_the_same_event_are_one_letter,
+    dead::letters_are_listed_by_page_origin_and_reason,
+    dead::a_dropped_letter_is_gone_and_a_revived_one_asks_for_its_lead,
+    dead::an_erasure_takes_the_letters_of_the_lead_and_of_its_handles,
+    dead::payloads_are_sealed,
+    dead::a_process_is_there_for_as_long_as_it_said,
     erasure::an_erased_lead_is_gone_and_its_events_stay_unreadable,
     erasure::a_merged_family_is_erased_together_from_any_member,
     erasure::personal_data_is_never_on_the_disk_in_the_clear,
+    jobs::a_job_that_waits_or_runs_is_not_queued_twice,
+    jobs::a_job_has_one_owner_and_goes_on_where_a_dead_one_left_it,
+    jobs::a_cancelled_or_failed_job_can_be_resumed,
+    outcomes::the_first_prediction_of_each_lead_in_a_period_is_found,
+    outcomes::a_period_is_kept_once_with_its_calibration,
     concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
     concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
     concurrency::closing_writes_what_waits,

@@ -31,6 +31,12 @@ const QUERIES: &[(&str, &str)] = &[
         "SELECT lead_id FROM latest_scores WHERE expires_at <= now() ORDER BY expires_at LIMIT 5",
         "latest_scores_expires_at",
     ),
+    (
+        "SELECT DISTINCT model_version FROM lead_scores WHERE calculated_at >= now() AND calculated_at < now()",
+        "calculated_at_idx",
+    ),
+    ("SELECT 1 FROM dead_letters ORDER BY recorded_at DESC, id DESC LIMIT 5", "dead_letters_recorded_at"),
+    ("SELECT 1 FROM dead_letters WHERE lead_id = '00000000-0000-0000-0000-000000000001'", "dead_letters_lead_id"),
     ("SELECT 1 FROM model_performance WHERE model_version = 'v1' ORDER BY test_date DESC", "idx_model_performance"),
 ];
 

@@ -254,6 +254,7 @@ pub fn score(lead_id: LeadId, log_position: i64, calculated: i64, value: u8) -> 
         recommended_approach: Approach::OfferShowing,
         model_version: "v3".to_owned(),
         schema_hash: "ab".repeat(32),
+        features_hash: "0123456789abcdef".to_owned(),
         log_position,
         calculated_at: at(calculated),
         expires_at: at(calculated + 3_600),

@@ -7,16 +7,11 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Context as _;
 use clap::Args;
 use leadscore_domain::Score;
-use leadscore_pipeline::{
-    scorer::CHAMPION,
-    topology::{self, PipelineOptions},
-    training::PromotePolicy,
-};
+use leadscore_pipeline::{scorer::CHAMPION, topology, training::PromotePolicy};
 use leadscore_simulator::{FILE_NAMES, SimulationOptions, World};
-use leadscore_store::{ScoreCache, Store};
+use leadscore_store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     init::{self, Credentials},
@@ -120,17 +115,8 @@ async fn open(size: &WorldSize, context: &Context) -> anyhow::Result<(Folder, Si
 
 /// Scores what the log holds, so that the first request finds everything in place.
 async fn catch_up(folder: &Folder, context: &Context) -> anyhow::Result<()> {
-    let options = PipelineOptions {
-        store: folder.store.clone(),
-        registry: folder.registry.clone(),
-        cache: ScoreCache::new(1, 1),
-        clock: context.clock.clone(),
-        tracker: TaskTracker::new(),
-        shutdown: CancellationToken::new(),
-        policy: context.config.scoring.policy()?,
-    };
     let bar = progress::bar(context.output, "scoring", Some(folder.store.counts().await?.leads));
-    topology::catch_up(options, &|tally| bar.set_position(tally.scores)).await?;
+    topology::catch_up(folder.pipeline(context)?, &|tally| bar.set_position(tally.scores)).await?;
     bar.finish_and_clear();
     Ok(())
 }

@@ -32,6 +32,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// A record as it came.
 pub(in super::super) struct Raw {
+    pub(in super::super) partition: u16,
     /// Offset + 1.
     pub(in super::super) position: i64,
     pub(in super::super) payload: Vec<u8>,
@@ -149,9 +150,9 @@ fn poll(consumer: &BaseConsumer<Rebalancing>) {
     while !context.stop.is_cancelled() {
         match consumer.poll(POLL) {
             Some(Ok(message)) => {
-                let raw =
-                    Raw { position: message.offset() + 1, payload: message.payload().unwrap_or_default().to_vec() };
                 let partition = u16::try_from(message.partition()).unwrap_or(u16::MAX);
+                let payload = message.payload().unwrap_or_default().to_vec();
+                let raw = Raw { partition, position: message.offset() + 1, payload };
                 if context.take(partition, raw) {
                     pause(consumer, message.topic(), partition, true);
                 }

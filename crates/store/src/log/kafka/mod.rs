@@ -38,6 +38,8 @@ pub struct KafkaOptions {
     pub replication: Option<u16>,
     /// Country whose telephone numbers may be written without a prefix, in events that others produce.
     pub region: Region,
+    /// Age from which on events that others produce are set aside, in microseconds; 0 for none.
+    pub late_max_us: i64,
     /// Further properties of the client, such as `security.protocol` and `sasl.password`
     /// (<https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md>).
     pub properties: Vec<(String, String)>,
@@ -55,6 +57,7 @@ impl KafkaOptions {
             prefix: Self::PREFIX.to_owned(),
             replication: None,
             region: Region::default(),
+            late_max_us: 0,
             properties: Vec::new(),
         }
     }

@@ -19,7 +19,7 @@ impl Store {
     /// Tells other systems of committed scores, and of leads that have none any more, on the topic of scores; does
     /// nothing where there is no Kafka.
     #[must_use]
-    pub fn announce(&self, scores: &[Score], gone: &[LeadId]) -> Announcement {
+    pub fn announce_scores(&self, scores: &[Score], gone: &[LeadId]) -> Announcement {
         let Some(kafka) = self.kafka() else { return Announcement::default() };
         let scores = scores.iter().map(|score| (score.lead_id, Some(score)));
         Announcement(scores.chain(gone.iter().map(|lead| (*lead, None))).map(|one| kafka.tell(one)).collect())

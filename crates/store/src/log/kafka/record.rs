@@ -118,6 +118,12 @@ pub(super) fn parse(payload: &[u8]) -> Result<Parsed, String> {
     }
 }
 
+/// Of a record its event, as somebody may send it again: the data of a CloudEvent, the whole of anything else.
+pub(super) fn event_text(payload: &[u8]) -> &[u8] {
+    let data = serde_json::from_slice::<CloudEvent<'_>>(payload).ok().and_then(|event| event.data);
+    data.map_or(payload, |data| data.get().as_bytes())
+}
+
 fn sealed(event: &CloudEvent<'_>) -> Option<EventRow> {
     Some(EventRow {
         partition: 0,

@@ -8,8 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use leadscore_domain::{EventEnvelope, EventId, LeadId};
-use uuid::Uuid;
+use leadscore_domain::{EventEnvelope, EventId, Identity, Invalid, LeadId};
 
 use super::{
     Kafka,
@@ -18,11 +17,14 @@ use super::{
     record::{self, Parsed},
 };
 use crate::{
-    DeadLetter, LogRows, Store, StoreError,
+    DeadLetter, DeadOrigin, DeadPlace, KafkaOptions, LogRows, Store, StoreError, Undelivered,
     db::select_in,
     keyring::DataKey,
     log::{Appended, LogRecord, Unreadable, partition_of, rows::EventRow},
 };
+
+/// Why a late event is a dead letter.
+const LATE: &str = "late";
 
 /// What was read of a partition.
 #[derive(Debug, Default)]
@@ -33,8 +35,10 @@ pub struct Batch {
     pub count: u64,
     /// Events to be applied, and records of erased leads.
     pub records: Vec<LogRecord>,
-    /// Records that cannot be applied, with the reason.
+    /// Records of the log in the database that cannot be applied, with the reason.
     pub dead: Vec<DeadLetter>,
+    /// Records of the topic that cannot be applied.
+    pub undelivered: Vec<Undelivered>,
     /// Records that were applied before.
     pub duplicates: u64,
     /// What the log in the database does not have yet.
@@ -62,11 +66,11 @@ pub(in super::super) async fn take(
         match record::parse(&raw.payload) {
             Ok(Parsed::Sealed(row)) => sealed.push((EventRow { partition, position: raw.position, ..row }, raw)),
             Ok(Parsed::Plain(event)) => plain.push((*event, raw)),
-            Err(reason) => bury(kafka, partition, &mut batch, raw, None, reason).await?,
+            Err(reason) => bury(kafka, &mut batch, Dead::new(raw, reason)).await?,
         }
     }
-    apply(store, kafka, partition, &mut batch, sealed).await?;
-    adopt(store, kafka, partition, &mut batch, plain).await?;
+    apply(store, kafka, &mut batch, sealed).await?;
+    adopt(store, kafka, &mut batch, plain).await?;
     Ok(batch)
 }
 
@@ -74,7 +78,6 @@ pub(in super::super) async fn take(
 async fn apply(
     store: &Store,
     kafka: &Kafka,
-    partition: u16,
     batch: &mut Batch,
     sealed: Vec<(EventRow, &Arc<Raw>)>,
 ) -> Result<(), StoreError> {
@@ -82,13 +85,12 @@ async fn apply(
     let mut known = known(store, &sealed).await?;
     let mut moved = Vec::new();
     for (row, raw) in sealed {
-        let subject = Some((row.id, row.lead));
         if !known.insert(row.id) {
             batch.duplicates += 1;
             continue;
         }
         match leads.get(&row.lead) {
-            None => bury(kafka, partition, batch, raw, subject, "names an unknown lead".to_owned()).await?,
+            None => bury(kafka, batch, Dead::new(raw, "it names an unknown lead".to_owned()).of(&row)).await?,
             Some(Lead { key: Some(key), merged_into: Some(survivor) }) => {
                 match leads.get(survivor).and_then(|lead| lead.key.as_ref()) {
                     Some(new) => moved.extend(reseal(store, row, key, *survivor, new)),
@@ -98,7 +100,7 @@ async fn apply(
             Some(Lead { key, .. }) => {
                 let record = row.read(key.as_deref());
                 if record.event == Err(Unreadable::Corrupt) {
-                    bury(kafka, partition, batch, raw, subject, Unreadable::Corrupt.to_string()).await?;
+                    bury(kafka, batch, Dead::new(raw, Unreadable::Corrupt.to_string()).of(&row)).await?;
                     continue;
                 }
                 if record.event.is_ok() {
@@ -122,18 +124,21 @@ fn reseal(store: &Store, row: EventRow, key: &DataKey, survivor: LeadId, new: &D
 async fn adopt(
     store: &Store,
     kafka: &Kafka,
-    partition: u16,
     batch: &mut Batch,
     plain: Vec<(EventEnvelope, &Arc<Raw>)>,
 ) -> Result<(), StoreError> {
     let (mut pending, mut from) = (Vec::with_capacity(plain.len()), Vec::with_capacity(plain.len()));
+    let KafkaOptions { region, late_max_us, .. } = *kafka.options();
     for (event, raw) in plain {
-        match event.validate(store.now(), kafka.options().region) {
+        let identities = event.lead.identities.iter().filter_map(|raw| raw.normalise(region).ok()).collect();
+        let dead = |reason: String| Dead { identities, ..Dead::new(raw, reason) };
+        match event.validate(store.now(), region) {
+            Ok(event) if event.is_late(late_max_us) => bury(kafka, batch, dead(LATE.to_owned())).await?,
             Ok(event) => {
                 pending.push(event);
                 from.push(raw);
             }
-            Err(invalid) => bury(kafka, partition, batch, raw, None, invalid.to_string()).await?,
+            Err(invalid) => bury(kafka, batch, dead(said(&invalid))).await?,
         }
     }
     let answers = Box::pin(store.append(pending, None)).await?;
@@ -141,27 +146,54 @@ async fn adopt(
         match answer {
             Appended::Applied { .. } => {}
             Appended::Duplicate { .. } => batch.duplicates += 1,
-            Appended::Refused(invalid) => bury(kafka, partition, batch, raw, None, invalid.to_string()).await?,
+            Appended::Refused(invalid) => bury(kafka, batch, Dead::new(raw, said(&invalid))).await?,
         }
     }
     Ok(())
 }
 
-async fn bury(
-    kafka: &Kafka,
-    partition: u16,
-    batch: &mut Batch,
-    raw: &Raw,
-    subject: Option<(EventId, LeadId)>,
+/// What is wrong, without a remedy: nobody is there to hear it.
+fn said(invalid: &Invalid) -> String {
+    format!("{} {}", invalid.field, invalid.problem)
+}
+
+/// A record that cannot be applied.
+struct Dead<'r> {
+    raw: &'r Raw,
     reason: String,
-) -> Result<(), StoreError> {
-    tracing::error!(partition, position = raw.position, reason, "a record of the log cannot be applied; set aside");
-    if !kafka.bury(partition, raw.position, &raw.payload, &reason).await {
+    subject: Option<(EventId, LeadId)>,
+    identities: Vec<Identity>,
+}
+
+impl<'r> Dead<'r> {
+    fn new(raw: &'r Raw, reason: String) -> Self {
+        Self { raw, reason, subject: None, identities: Vec::new() }
+    }
+
+    /// Says which event it is.
+    fn of(self, row: &EventRow) -> Self {
+        Self { subject: Some((row.id, row.lead)), ..self }
+    }
+}
+
+async fn bury(kafka: &Kafka, batch: &mut Batch, dead: Dead<'_>) -> Result<(), StoreError> {
+    let Dead { raw: Raw { partition, position, payload }, reason, subject, identities } = dead;
+    let (partition, position) = (*partition, *position);
+    tracing::error!(partition, position, reason, "a record of the log cannot be applied; set aside");
+    if !kafka.bury(partition, position, payload, &reason).await {
         // It is read again, and nothing is lost meanwhile.
         return Err(StoreError::Busy);
     }
-    let (event_id, lead_id) = subject.unwrap_or((EventId(Uuid::nil()), LeadId(Uuid::nil())));
-    batch.dead.push(DeadLetter { position: raw.position, event_id, lead_id, reason });
+    batch.undelivered.push(Undelivered {
+        origin: DeadOrigin::Topic,
+        place: Some(DeadPlace { group: kafka.topics().events.clone(), partition, position }),
+        event_id: subject.map(|(event, _)| event),
+        lead_id: subject.map(|(_, lead)| lead),
+        identities,
+        reason,
+        tries: 1,
+        payload: record::event_text(payload).to_vec(),
+    });
     Ok(())
 }
 
