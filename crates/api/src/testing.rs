@@ -65,7 +65,7 @@ impl TestApp {
         let registry = Registry::open(&folder.path().join("models"), Arc::clone(&shared)).unwrap();
         let token = store.create_token("tests", Role::Agent, None).await.unwrap();
         let (scorer, receiver) = watch::channel(Arc::new(scorecard("scorecard")));
-        let cache = ScoreCache::new(1_000, 16);
+        let cache = ScoreCache::sole_writer(1_000, 16);
         let region = Region::default();
         let state = AppState { store, cache, scorer: receiver, registry, clock: shared, region, limits };
         let router = crate::router(state.clone());

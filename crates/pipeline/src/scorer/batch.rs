@@ -263,8 +263,9 @@ impl ScorerTask {
             after = last.position;
             let leads: HashSet<LeadId> = records.iter().filter(|r| r.position <= position).map(|r| r.lead_id).collect();
             let leads: Vec<LeadId> = leads.into_iter().collect();
-            self.publisher.forget(&leads);
             let latest = self.store.latest_scores(&leads).await?;
+            let others: Vec<LeadId> = leads.into_iter().filter(|lead| !latest.contains_key(lead)).collect();
+            self.publisher.doubt(&others, position);
             self.publisher.publish(latest.into_values().map(|stored| stored.score).collect());
         }
         Ok(())

@@ -9,7 +9,7 @@ use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
 use leadscore_domain::{Invalid, Region, time::HOUR_US};
 use leadscore_engine::score::ScoringPolicy;
-use leadscore_store::PostgresOptions;
+use leadscore_store::{PostgresOptions, RedisOptions};
 use serde::Deserialize;
 
 use crate::{failure::bad_input, telemetry::LogFormat};
@@ -54,6 +54,8 @@ impl Server {
 pub struct Store {
     postgres: Address,
     postgres_connections: u32,
+    redis: Address,
+    redis_prefix: String,
     pub cached_scores: u64,
 }
 
@@ -73,6 +75,12 @@ impl Store {
     pub fn postgres(&self) -> Option<PostgresOptions> {
         let url = Some(&self.postgres.0).filter(|url| !url.is_empty())?;
         Some(PostgresOptions { connections_max: self.postgres_connections, ..PostgresOptions::new(url) })
+    }
+
+    /// The server that the processes share; `None` where there is none.
+    pub fn redis(&self) -> Option<RedisOptions> {
+        let url = Some(&self.redis.0).filter(|url| !url.is_empty())?;
+        Some(RedisOptions { url: url.clone(), prefix: self.redis_prefix.clone() })
     }
 }
 
@@ -179,6 +187,10 @@ impl Config {
         if !(4..=100).contains(&self.store.postgres_connections) {
             return refuse("store.postgres_connections", "must be from 4 to 100");
         }
+        let prefix = &self.store.redis_prefix;
+        if !(1..=64).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return refuse("store.redis_prefix", "must be 1 to 64 visible ASCII characters");
+        }
         if !(1..=4000).contains(&self.import.batch_rows) {
             return refuse("import.batch_rows", "must be from 1 to 4000");
         }
@@ -234,6 +246,8 @@ mod tests {
     fn values_out_of_range_are_refused_with_the_key() {
         let error = with_file("[demo]\nevents_per_second = -1.0").unwrap_err().to_string();
         assert!(error.contains("demo.events_per_second"), "{error}");
+        let error = with_file("[store]\nredis_prefix = \"a b\"").unwrap_err().to_string();
+        assert!(error.contains("store.redis_prefix"), "{error}");
         let error = with_file("[server]\nlisten = \"everywhere\"").unwrap_err().to_string();
         assert!(error.contains("listen"), "{error}");
     }
@@ -255,6 +269,9 @@ mod tests {
     fn a_password_is_not_printed() {
         let config = with_environment(&[("LEADSCORE_STORE__POSTGRES", "postgres://ann:secret@db/leads")]).unwrap();
         assert_eq!(config.store.postgres().unwrap().url, "postgres://ann:secret@db/leads");
+        assert!(!format!("{config:?}").contains("secret"));
+        let config = with_environment(&[("LEADSCORE_STORE__REDIS", "redis://ann:secret@cache")]).unwrap();
+        assert_eq!(config.store.redis().unwrap().url, "redis://ann:secret@cache");
         assert!(!format!("{config:?}").contains("secret"));
     }
 

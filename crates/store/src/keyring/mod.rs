@@ -32,6 +32,7 @@ pub(crate) type Lookup = [u8; 32];
 pub(crate) struct Keyring {
     wrapping: DataKey,
     accounts: DataKey,
+    answers: DataKey,
     lookup: Hmac<Sha256>,
     check: [u8; 32],
     keys: Cache<LeadId, Arc<DataKey>>,
@@ -49,6 +50,7 @@ impl Keyring {
         Self {
             wrapping: DataKey::new(&derive("wrapping of data keys")),
             accounts: DataKey::new(&derive("accounts")),
+            answers: DataKey::new(&derive("kept answers")),
             lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
             check: derive("check value"),
             keys: Cache::new(KEYS_MAX),
@@ -78,6 +80,11 @@ impl Keyring {
     /// Seals and opens what belongs to an account.
     pub(crate) fn accounts(&self) -> &DataKey {
         &self.accounts
+    }
+
+    /// Seals and opens answers that are kept outside of the database for a while.
+    pub(crate) fn answers(&self) -> &DataKey {
+        &self.answers
     }
 
     /// A new data key for a new lead, and its wrapped form for the database.

@@ -11,8 +11,10 @@ mod commit;
 mod concurrency;
 mod erasure;
 mod joins;
+mod limits;
 mod opening;
 mod plans;
+mod redis;
 mod registry;
 mod support;
 

@@ -123,7 +123,7 @@ async fn catch_up(folder: &Folder, context: &Context) -> anyhow::Result<()> {
     let options = PipelineOptions {
         store: folder.store.clone(),
         registry: folder.registry.clone(),
-        cache: ScoreCache::new(1, 1),
+        cache: ScoreCache::sole_writer(1, 1),
         clock: context.clock.clone(),
         tracker: TaskTracker::new(),
         shutdown: CancellationToken::new(),
