@@ -15,11 +15,14 @@ mod transaction;
 mod value;
 mod writer;
 
-use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use leadscore_domain::{Clock, Timestamp};
 use sqlx::{PgPool, SqlitePool};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::postgres::PostgresOptions;
@@ -53,16 +56,28 @@ pub struct StoreOptions {
     pub master_key: Option<MasterKey>,
     /// The server that holds the database; `None` for the embedded one, a file in the folder.
     pub postgres: Option<PostgresOptions>,
+    /// How long an append waits for a place in the queue of the task that writes; then it is [`StoreError::Busy`], and
+    /// had no effect.
+    pub append_timeout: Duration,
 }
 
 impl StoreOptions {
     /// Partitions of the log unless said otherwise.
     pub const PARTITIONS: u16 = 8;
+    /// Wait for a place in the queue unless said otherwise.
+    pub const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
 
     /// The defaults for a folder.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { folder: folder.into(), partitions: Self::PARTITIONS, clock, master_key: None, postgres: None }
+        Self {
+            folder: folder.into(),
+            partitions: Self::PARTITIONS,
+            clock,
+            master_key: None,
+            postgres: None,
+            append_timeout: Self::APPEND_TIMEOUT,
+        }
     }
 }
 
@@ -85,6 +100,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
     lanes: Lanes,
+    append_timeout: Duration,
     appended: watch::Sender<u64>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -158,6 +174,7 @@ impl Store {
             clock: options.clock,
             keyring: Arc::new(made.keyring),
             lanes,
+            append_timeout: options.append_timeout,
             appended,
             tasks,
             closing,
@@ -210,12 +227,15 @@ impl Store {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
     {
-        let jobs = match lane {
-            Lane::Intake => &self.0.lanes.intake,
-            Lane::Derive => &self.0.lanes.derive,
+        let place = match lane {
+            // Who sends can send again; who derives has nothing else to do.
+            Lane::Intake => {
+                timeout(self.0.append_timeout, self.0.lanes.intake.reserve()).await.map_err(|_| StoreError::Busy)?
+            }
+            Lane::Derive => self.0.lanes.derive.reserve().await,
         };
         let (job, answer) = writer::job(rows, after, work);
-        jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        place.map_err(|_| StoreError::Closed)?.send(job);
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
