@@ -63,6 +63,7 @@ impl Folder {
 pub fn options(context: &Context) -> StoreOptions {
     let mut options = StoreOptions::new(&context.data, context.clock.clone());
     options.postgres = context.config.store.postgres();
+    options.append_timeout = context.config.server.append_timeout();
     options
 }
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use leadscore_api::{AppState, Limits};
 use leadscore_pipeline::topology::{Health, Pipeline, PipelineOptions};
-use leadscore_store::{Redis, ScoreCache, StoreError};
+use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -83,7 +83,10 @@ async fn until_drained(
     })
     .await
     .context("starting the pipeline")?;
+    let rate = context.config.server.rate_limit();
     let router = leadscore_api::router(AppState {
+        idempotency: IdempotencyRecords::new(&store, redis.clone()),
+        events_rate: rate.map(|rate| RateLimiter::new(rate, context.clock.clone(), redis.clone())),
         store: store.clone(),
         cache,
         scorer: pipeline.scorer(),

@@ -9,7 +9,7 @@ use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
 use leadscore_domain::{Invalid, Region, time::HOUR_US};
 use leadscore_engine::score::ScoringPolicy;
-use leadscore_store::{PostgresOptions, RedisOptions};
+use leadscore_store::{PostgresOptions, Rate, RedisOptions};
 use serde::Deserialize;
 
 use crate::{failure::bad_input, telemetry::LogFormat};
@@ -19,6 +19,9 @@ pub const DEFAULT_FILE: &str = include_str!("default.toml");
 
 /// What variables of the environment begin with.
 const PREFIX: &str = "LEADSCORE_";
+
+/// Seconds whose events may come at once.
+const RATE_BURST_S: u32 = 10;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -39,9 +42,22 @@ pub struct Config {
 pub struct Server {
     pub listen: SocketAddr,
     drain_timeout_s: u64,
+    append_timeout_ms: u64,
+    rate_limit_per_s: u32,
 }
 
 impl Server {
+    /// How long events wait for a place in the queue of the task that writes.
+    pub const fn append_timeout(&self) -> Duration {
+        Duration::from_millis(self.append_timeout_ms)
+    }
+
+    /// How many events a token may send; `None` for any number.
+    pub fn rate_limit(&self) -> Option<Rate> {
+        let per_s = self.rate_limit_per_s;
+        (per_s > 0).then(|| Rate { per_s: f64::from(per_s), burst: per_s.saturating_mul(RATE_BURST_S) })
+    }
+
     /// How long a stopping server may take to drain.
     pub const fn drain_timeout(&self) -> Duration {
         Duration::from_secs(self.drain_timeout_s)
@@ -183,6 +199,9 @@ impl Config {
         }
         if !(1..=600).contains(&self.server.drain_timeout_s) {
             return refuse("server.drain_timeout_s", "must be from 1 to 600");
+        }
+        if !(1..=10_000).contains(&self.server.append_timeout_ms) {
+            return refuse("server.append_timeout_ms", "must be from 1 to 10000");
         }
         if !(4..=100).contains(&self.store.postgres_connections) {
             return refuse("store.postgres_connections", "must be from 4 to 100");
