@@ -5,10 +5,12 @@
 //! appended. Deliberately absent: SQL, features, the pipeline, listening on a socket, reading the clock.
 
 mod auth;
+mod idempotency;
 mod json;
 mod middleware;
 mod openapi;
 pub mod problem;
+mod rate;
 mod rest;
 mod schema;
 mod state;

@@ -23,6 +23,7 @@ use tracing::Instrument;
 
 use crate::{
     problem::{Code, Problem},
+    rest::post_events,
     state::Api,
 };
 
@@ -69,7 +70,9 @@ pub async fn observe(State(api): State<Arc<Api>>, request: Request, next: Next) 
     );
     let answer = tokio::time::timeout(api.limits.answer_timeout, next.run(request)).instrument(span.clone()).await;
     let mut response = answer.unwrap_or_else(|_| {
-        Problem::new(Code::TimedOut, "The request was given up.").retry_after_s(RETRY_AFTER_TIMEOUT_S).into_response()
+        Problem::new(Code::TimedOut, "The request was given up; what it sent may have been taken, and counts once.")
+            .retry_after_s(RETRY_AFTER_TIMEOUT_S)
+            .into_response()
     });
     response.headers_mut().insert(REQUEST_ID, request_id);
     protect(response.headers_mut());
@@ -127,7 +130,7 @@ pub async fn docs_policy(request: Request, next: Next) -> Response {
     response
 }
 
-/// Refuses query parameters: no endpoint takes any.
+/// Refuses query parameters: none of these endpoints takes any.
 pub async fn refuse_query(request: Request, next: Next) -> Result<Response, Problem> {
     check_query(&request)?;
     Ok(next.run(request).await)
@@ -138,7 +141,17 @@ pub async fn refuse_query(request: Request, next: Next) -> Result<Response, Prob
 /// # Errors
 /// [`Code::UnknownQueryParameter`] with the name of the first parameter.
 pub fn check_query(request: &Request) -> Result<(), Problem> {
-    let name = request.uri().query().and_then(|query| query.split(['&', '=']).next()).filter(|name| !name.is_empty());
+    let Some(query) = request.uri().query() else { return Ok(()) };
+    // The one endpoint that takes parameters looks at them itself.
+    if request.uri().path() == post_events::PATH { Ok(()) } else { refuse_parameters(query) }
+}
+
+/// Refuses whatever a query names.
+///
+/// # Errors
+/// As [`check_query`].
+pub fn refuse_parameters(query: &str) -> Result<(), Problem> {
+    let name = Some(query).and_then(|query| query.split(['&', '=']).next()).filter(|name| !name.is_empty());
     match name {
         None => Ok(()),
         Some(name) => Err(Problem::new(Code::UnknownQueryParameter, "The endpoint takes no such parameter.")

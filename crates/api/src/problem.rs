@@ -24,6 +24,8 @@ pub enum Code {
     UnknownQueryParameter,
     /// The id in the path is not a UUID.
     InvalidLeadId,
+    /// The `Idempotency-Key` is none.
+    InvalidIdempotencyKey,
     /// No token, or one that is not valid.
     Unauthenticated,
     /// E-mail address and password do not belong together.
@@ -46,14 +48,20 @@ pub enum Code {
     BodyTimeout,
     /// The lead exists and is not scored yet.
     ScorePending,
+    /// The same request is being answered.
+    RequestRunning,
     /// The body is too long.
     BodyTooLarge,
     /// The body is not announced as JSON.
     UnsupportedMediaType,
     /// A field is missing, unknown, of the wrong type or out of range.
     InvalidField,
+    /// Another request was sent under the same `Idempotency-Key`.
+    IdempotencyKeyReused,
     /// Too many log-in attempts.
     TooManyAttempts,
+    /// Too many events.
+    TooFast,
     /// A defect of the server.
     Internal,
     /// The answer took too long.
@@ -66,11 +74,12 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 27] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
         Self::InvalidLeadId,
+        Self::InvalidIdempotencyKey,
         Self::Unauthenticated,
         Self::WrongPassword,
         Self::ProfilingConsentMissing,
@@ -82,10 +91,13 @@ impl Code {
         Self::BodyTimeout,
         Self::ScorePending,
         Self::JobConflict,
+        Self::RequestRunning,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
+        Self::IdempotencyKeyReused,
         Self::TooManyAttempts,
+        Self::TooFast,
         Self::Internal,
         Self::TimedOut,
         Self::Unavailable,
@@ -100,6 +112,7 @@ impl Code {
             Self::UnreadableBody => "unreadable-body",
             Self::UnknownQueryParameter => "unknown-query-parameter",
             Self::InvalidLeadId => "invalid-lead-id",
+            Self::InvalidIdempotencyKey => "invalid-idempotency-key",
             Self::Unauthenticated => "unauthenticated",
             Self::WrongPassword => "wrong-password",
             Self::ProfilingConsentMissing => "profiling-consent-missing",
@@ -111,10 +124,13 @@ impl Code {
             Self::MethodNotAllowed => "method-not-allowed",
             Self::BodyTimeout => "body-timeout",
             Self::ScorePending => "score-pending",
+            Self::RequestRunning => "request-running",
             Self::BodyTooLarge => "body-too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::InvalidField => "invalid-field",
+            Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::TooManyAttempts => "too-many-attempts",
+            Self::TooFast => "too-fast",
             Self::Internal => "internal",
             Self::TimedOut => "timed-out",
             Self::Unavailable => "unavailable",
@@ -126,19 +142,21 @@ impl Code {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::MalformedJson | Self::UnreadableBody | Self::UnknownQueryParameter | Self::InvalidLeadId => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::MalformedJson
+            | Self::UnreadableBody
+            | Self::UnknownQueryParameter
+            | Self::InvalidLeadId
+            | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
             Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
             Self::NotFound | Self::LeadNotFound | Self::ModelNotFound | Self::JobNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::ScorePending | Self::JobConflict => StatusCode::CONFLICT,
+            Self::ScorePending | Self::JobConflict | Self::RequestRunning => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::InvalidField => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::InvalidField | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyAttempts | Self::TooFast => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TimedOut | Self::Unavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -152,6 +170,7 @@ impl Code {
             Self::UnreadableBody => "The body could not be read",
             Self::UnknownQueryParameter => "The query has an unknown parameter",
             Self::InvalidLeadId => "The lead id is not a UUID",
+            Self::InvalidIdempotencyKey => "The Idempotency-Key is not valid",
             Self::Unauthenticated => "A valid token is needed",
             Self::WrongPassword => "E-mail address or password is wrong",
             Self::ProfilingConsentMissing => "The lead has not allowed profiling",
@@ -163,10 +182,13 @@ impl Code {
             Self::MethodNotAllowed => "The address does not take this method",
             Self::BodyTimeout => "The body came too slowly",
             Self::ScorePending => "The lead is not scored yet",
+            Self::RequestRunning => "The same request is being answered",
             Self::BodyTooLarge => "The body is too large",
             Self::UnsupportedMediaType => "The body must be JSON",
             Self::InvalidField => "A field is not valid",
+            Self::IdempotencyKeyReused => "The Idempotency-Key belongs to another request",
             Self::TooManyAttempts => "Too many attempts",
+            Self::TooFast => "Too many events",
             Self::Internal => "The server made a mistake",
             Self::TimedOut => "The answer took too long",
             Self::Unavailable => "The store is not available",
@@ -182,6 +204,7 @@ impl Code {
             Self::UnreadableBody => "Send the request again; check the connection and the transfer encoding.",
             Self::UnknownQueryParameter => "Leave the parameter out: the endpoint takes none of this name.",
             Self::InvalidLeadId => "Use the id that the server gave, such as 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e.",
+            Self::InvalidIdempotencyKey => "Send one key of 1 to 255 visible ASCII characters, such as a UUID.",
             Self::Unauthenticated => {
                 "Send `Authorization: Bearer <token>` with an API key, or with a token from POST /api/v1/login."
             }
@@ -198,11 +221,15 @@ impl Code {
             }
             Self::MethodNotAllowed => "Use a method that the `Allow` header names.",
             Self::BodyTimeout => "Send the body without pauses, or in smaller parts.",
+            Self::RequestRunning => {
+                "Send it again after the seconds in `Retry-After`: the answer will be the first one's."
+            }
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",
             Self::BodyTooLarge => "Send less at once: split a list into several requests.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
             Self::InvalidField => "Correct the field that the problem names.",
-            Self::TooManyAttempts => "Wait for the seconds in `Retry-After`.",
+            Self::IdempotencyKeyReused => "Take a new key for a new request; repeat one with the very same body.",
+            Self::TooManyAttempts | Self::TooFast => "Wait for the seconds in `Retry-After`.",
             Self::Internal => "Send the request again; report the `X-Request-Id` of this answer if it stays.",
             Self::TimedOut | Self::Unavailable => "Send the request again after the seconds in `Retry-After`.",
             Self::NotReady => "Wait; the detail says for what.",

@@ -10,7 +10,7 @@ use leadscore_domain::{
     time::{DAY_US, HOUR_US},
 };
 use leadscore_engine::score::Scorer;
-use leadscore_store::{Registry, ScoreCache, Store};
+use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Store};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -34,6 +34,10 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     /// The country whose telephone numbers may be written without a prefix.
     pub region: Region,
+    /// Answers that are given again where a request is repeated.
+    pub idempotency: IdempotencyRecords,
+    /// How many events a token may send; `None` for any number.
+    pub events_rate: Option<RateLimiter>,
     /// Bounds.
     pub limits: Limits,
     /// What `GET /metrics` answers.
@@ -58,6 +62,12 @@ pub struct Limits {
     pub late_max_us: i64,
     /// Most leads in one batch.
     pub batch_max: usize,
+    /// Most leads in one streamed batch: their ids are held in memory.
+    pub stream_max: usize,
+    /// Longest time that an answer waits for scores.
+    pub wait_timeout: Duration,
+    /// Requests that wait for scores at the same time; others are answered without.
+    pub waits_at_once: usize,
     /// Batches that are calculated at the same time; others wait.
     pub batches_at_once: usize,
     /// Log-in attempts per e-mail address and client address within [`Self::login_window_us`].
@@ -81,6 +91,9 @@ impl Default for Limits {
             events_max: 1_000,
             late_max_us: 400 * DAY_US,
             batch_max: 10_000,
+            stream_max: 1_000_000,
+            wait_timeout: Duration::from_secs(5),
+            waits_at_once: 256,
             batches_at_once: 2,
             login_attempts_max: 10,
             login_window_us: HOUR_US / 4,
@@ -99,6 +112,8 @@ pub struct Api {
     pub(crate) registry: Registry,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) region: Region,
+    pub(crate) idempotency: IdempotencyRecords,
+    pub(crate) events_rate: Option<RateLimiter>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) ids: Ids,
@@ -106,18 +121,21 @@ pub struct Api {
     pub(crate) logins: Throttle,
     pub(crate) login_permits: Semaphore,
     pub(crate) batch_permits: Semaphore,
+    pub(crate) wait_permits: Semaphore,
     pub(crate) models: Models,
 }
 
 impl From<AppState> for Api {
     fn from(state: AppState) -> Self {
-        let AppState { store, cache, scorer, registry, clock, region, limits, metrics } = state;
+        let AppState { store, cache, scorer, registry, clock, region, idempotency, events_rate, limits, metrics } =
+            state;
         Self {
             ids: Ids::new(clock.now()),
             confirmed: Confirmed::default(),
             logins: Throttle::new(limits.login_attempts_max, limits.login_window_us),
             login_permits: Semaphore::new(limits.logins_at_once),
             batch_permits: Semaphore::new(limits.batches_at_once),
+            wait_permits: Semaphore::new(limits.waits_at_once),
             models: Models::default(),
             store,
             cache,
@@ -125,6 +143,8 @@ impl From<AppState> for Api {
             registry,
             clock,
             region,
+            idempotency,
+            events_rate,
             limits,
             metrics,
         }

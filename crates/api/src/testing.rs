@@ -18,7 +18,9 @@ use leadscore_engine::{
     score::{Model, Scorer, ScoringPolicy},
     scorecard::Scorecard,
 };
-use leadscore_store::{Derived, Registry, Role, ScoreCache, Store, StoreOptions};
+use leadscore_store::{
+    Derived, IdempotencyRecords, Rate, RateLimiter, Registry, Role, ScoreCache, Store, StoreOptions,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -67,10 +69,24 @@ impl TestApp {
         let registry = Registry::open(&folder.path().join("models"), Arc::clone(&shared)).unwrap();
         let token = store.create_token("tests", Role::Agent, None).await.unwrap();
         let (scorer, receiver) = watch::channel(Arc::new(scorecard("scorecard")));
-        let cache = ScoreCache::new(1_000, 16);
+        let cache = ScoreCache::sole_writer(1_000, 16);
         let region = Region::default();
+        let idempotency = IdempotencyRecords::new(&store, None);
+        let rate = Rate { per_s: 100.0, burst: 2_000 };
+        let events_rate = Some(RateLimiter::new(rate, Arc::clone(&shared), None));
         let metrics: Metrics = Arc::new(|| METRICS.to_owned());
-        let state = AppState { store, cache, scorer: receiver, registry, clock: shared, region, limits, metrics };
+        let state = AppState {
+            store,
+            cache,
+            scorer: receiver,
+            registry,
+            clock: shared,
+            region,
+            idempotency,
+            events_rate,
+            limits,
+            metrics,
+        };
         let router = crate::router(state.clone());
         let document = serde_json::from_str(&crate::openapi_json()).unwrap();
         Self { router, state, clock, token, scorer, document, _folder: folder }

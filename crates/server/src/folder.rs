@@ -70,7 +70,7 @@ impl Folder {
         Ok(PipelineOptions {
             store: self.store.clone(),
             registry: self.registry.clone(),
-            cache: ScoreCache::new(1, 1),
+            cache: ScoreCache::sole_writer(1, 1),
             clock: context.clock.clone(),
             tracker: TaskTracker::new(),
             shutdown: CancellationToken::new(),
@@ -87,6 +87,7 @@ pub fn options(context: &Context) -> anyhow::Result<StoreOptions> {
     let mut options = StoreOptions::new(&context.data, context.clock.clone());
     options.postgres = context.config.store.postgres();
     options.kafka = context.config.kafka()?;
+    options.append_timeout = context.config.server.append_timeout();
     Ok(options)
 }
 

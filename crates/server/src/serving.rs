@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context as _;
 use leadscore_api::{AppState, Limits};
 use leadscore_pipeline::topology::{Health, Pipeline, PipelineOptions};
-use leadscore_store::ScoreCache;
+use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -70,7 +70,8 @@ async fn until_drained(
     beside: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let Folder { store, registry } = folder;
-    let cache = ScoreCache::new(context.config.store.cached_scores, WATCHER_LAG_MAX);
+    let redis = open_redis(context)?;
+    let cache = open_cache(context, redis.as_ref());
     let tracker = TaskTracker::new();
     let metrics = telemetry::measure()?;
     tracker.spawn(telemetry::upkeep(metrics.clone(), stop.clone()));
@@ -85,7 +86,10 @@ async fn until_drained(
     })
     .await
     .context("starting the pipeline")?;
+    let rate = context.config.server.rate_limit();
     let router = leadscore_api::router(AppState {
+        idempotency: IdempotencyRecords::new(&store, redis.clone()),
+        events_rate: rate.map(|rate| RateLimiter::new(rate, context.clock.clone(), redis.clone())),
         store: store.clone(),
         cache,
         scorer: pipeline.scorer(),
@@ -103,9 +107,27 @@ async fn until_drained(
     let ended = tokio::try_join!(stop_after(http, &stop), stop_after(scores, &stop), stop_after(beside, &stop));
     stop.cancel();
     drain(pipeline, &tracker, context.config.server.drain_timeout()).await;
+    if let Some(redis) = redis {
+        redis.close().await;
+    }
     store.close().await;
     tracing::info!("stopped");
     ended.map(|_| ())
+}
+
+fn open_redis(context: &Context) -> Result<Option<Redis>, StoreError> {
+    context.config.store.redis().map(|options| Redis::open(&options)).transpose()
+}
+
+/// The cache of latest scores. A database on a server may have other processes that score: without Redis, nobody tells
+/// of theirs.
+fn open_cache(context: &Context, redis: Option<&Redis>) -> ScoreCache {
+    let store = &context.config.store;
+    match (redis, store.postgres()) {
+        (Some(redis), _) => ScoreCache::with_redis(redis, store.cached_scores, WATCHER_LAG_MAX),
+        (None, Some(_)) => ScoreCache::untrusted(store.cached_scores, WATCHER_LAG_MAX),
+        (None, None) => ScoreCache::sole_writer(store.cached_scores, WATCHER_LAG_MAX),
+    }
 }
 
 /// Runs something and cancels `stop` when it fails.

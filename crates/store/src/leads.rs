@@ -1,6 +1,9 @@
 //! Leads as people: name, handles, merges, erasure.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use leadscore_domain::{Identity, IdentityKind, LeadId, Timestamp};
 use uuid::Uuid;
@@ -95,6 +98,16 @@ impl Store {
         let sql = "SELECT id, merged_into FROM leads WHERE id";
         let rows = select_in(&mut self.reader().await?, sql, ids, "AND merged_into IS NOT NULL").await?;
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
+    /// Those of `ids` that exist: neither unknown nor erased.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn existing(&self, ids: &[LeadId]) -> Result<HashSet<LeadId>, StoreError> {
+        let sql = "SELECT id FROM leads WHERE data_key IS NOT NULL AND id";
+        let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Up to `limit` (at most 100,000) living leads, neither absorbed nor erased, in the order of their ids, after

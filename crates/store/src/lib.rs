@@ -1,7 +1,7 @@
 //! Everything that lasts: the event log, leads, states, scores, market, accounts, models, and the keys that seal them.
 //!
 //! Owns: the database's schema and every query, the embedded event log, the key ring, the model registry's folder,
-//! the in-process score cache.
+//! and what is kept in memory or in Redis for a while: latest scores, rates, answers to repeated requests.
 //! Invariants: an event is acknowledged only after it is durable and has one effect however often it arrives; the
 //! position of a reader of the log is committed together with what was derived from it; a lead's latest score never
 //! goes backwards; personal data is sealed under a key of the lead's own.
@@ -13,6 +13,7 @@ mod db;
 mod dead;
 mod error;
 mod health;
+mod idempotency;
 mod imports;
 mod jobs;
 mod keyring;
@@ -22,18 +23,22 @@ mod market;
 mod outcomes;
 mod performance;
 mod presence;
+mod rate_limit;
 mod rebuilds;
+mod redis;
 mod registry;
 mod scores;
 mod states;
 pub mod telemetry;
 
+pub use self::redis::{Redis, RedisOptions};
 pub use accounts::{Principal, Role, TokenRecord};
-pub use cache::{Cached, ScoreCache};
+pub use cache::{Cached, Change, Reading, ScoreCache, Seen, Update};
 pub use db::{Migrated, PostgresOptions, Store, StoreOptions};
 pub use dead::{DeadFilter, DeadOrigin, DeadPlace, DeadRecord, Undelivered};
 pub use error::StoreError;
 pub use health::{Counts, GroupLag, Health};
+pub use idempotency::{Begun, Claim, Fingerprint, IdempotencyRecords, LIFE as IDEMPOTENCY_LIFE};
 pub use imports::Checkpoint;
 pub use jobs::{Job, JobState};
 pub use keyring::MasterKey;
@@ -44,6 +49,7 @@ pub use log::{
 pub use outcomes::{Decile, PeriodPerformance, Prediction};
 pub use performance::ModelPerformance;
 pub use presence::Presence;
+pub use rate_limit::{Allowance, Rate, RateLimiter};
 pub use registry::{AliasChange, Registry, RegistryError};
 pub use scores::StoredScore;
 pub use states::{DeadLetter, Derived, LogRows, StoredState};

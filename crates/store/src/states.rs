@@ -3,15 +3,19 @@
 use std::{collections::HashMap, sync::Arc};
 
 use leadscore_domain::{EventId, Invalid, LeadId, Score, Timestamp};
+use rayon::prelude::*;
 
 use crate::{
     Store, StoreError,
-    db::{After, Conn, Lane, insert, query, select_in},
+    db::{After, Conn, Lane, Row, insert, query, select_in},
     dead::{self, Undelivered},
     keyring::{DataKey, Keyring},
     log::rows::{EventRow, insert_ids, insert_rows},
     scores,
 };
+
+/// From this many states on they are opened on all threads and off the asynchronous ones.
+const PARALLEL_MIN_ROWS: usize = 64;
 
 /// A lead's state as it was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,16 +87,14 @@ impl Store {
         let sql = "SELECT s.lead_id, s.state, s.log_position, l.data_key FROM lead_states s \
                      JOIN leads l ON l.id = s.lead_id WHERE l.data_key IS NOT NULL AND s.lead_id";
         let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
-        rows.iter()
-            .map(|row| {
-                let id = row.get(0)?;
-                let key = self.keyring().unwrap(id, row.get(3)?)?;
-                let bytes = key
-                    .open(id.0.as_bytes(), row.get(1)?)
-                    .ok_or_else(|| StoreError::Corrupt(format!("the state of lead {id}")))?;
-                Ok((id, StoredState { bytes, log_position: row.get(2)? }))
-            })
-            .collect()
+        if rows.len() < PARALLEL_MIN_ROWS {
+            return rows.iter().map(|row| open_state(self.keyring(), row)).collect();
+        }
+        let keyring = Arc::clone(self.keyring());
+        let opened =
+            tokio::task::spawn_blocking(move || rows.par_iter().map(|row| open_state(&keyring, row)).collect());
+        // A blocking task is never cancelled once it runs: what is left is a panic, which goes on where it belongs.
+        opened.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
     /// Commits what was derived and the position that it was derived from, in one transaction. A latest score is
@@ -142,6 +144,15 @@ impl Store {
             .await?;
         row.map_or(Ok((0, 0)), |row| Ok((row.get(0)?, row.get(1)?)))
     }
+}
+
+/// Columns: lead_id, state, log_position, data_key.
+fn open_state(keyring: &Keyring, row: &Row) -> Result<(LeadId, StoredState), StoreError> {
+    let id: LeadId = row.get(0)?;
+    let key = keyring.unwrap(id, row.get(3)?)?;
+    let bytes =
+        key.open(id.0.as_bytes(), row.get(1)?).ok_or_else(|| StoreError::Corrupt(format!("the state of lead {id}")))?;
+    Ok((id, StoredState { bytes, log_position: row.get(2)? }))
 }
 
 async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, StoreError> {

@@ -1,10 +1,15 @@
 //! `POST /api/v1/leads/batch-score`: many leads scored now, by any model version.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use axum::{
     Json as Answer,
-    extract::State,
+    extract::{FromRequest as _, Request, State},
+    http::header,
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{LeadId, Score, Timestamp};
@@ -24,7 +29,7 @@ use crate::{
     problem::{Code, Problem},
     rest::{
         answers::{Prediction, rounded},
-        models, unavailable,
+        batch_stream, models, unavailable,
     },
     state::Api,
 };
@@ -32,8 +37,8 @@ use crate::{
 /// What this endpoint can answer beside success.
 pub const PROBLEMS: &[Code] = &[Code::ModelNotFound, Code::Internal];
 
-/// States that are read from the store at once.
-const CHUNK: usize = 1_000;
+/// States that are read from the store at once, while those before are scored.
+const CHUNK: usize = 500;
 
 /// Which leads to score, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -50,6 +55,22 @@ pub struct BatchRequest {
     #[serde(default)]
     #[schema(example = "v3")]
     model_version: Option<String>,
+}
+
+/// How leads are to be scored: the first line of a request of lines, where it is an object.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Options {
+    #[serde(default = "yes")]
+    pub(super) include_predictions: bool,
+    #[serde(default)]
+    pub(super) model_version: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { include_predictions: true, model_version: None }
+    }
 }
 
 fn yes() -> bool {
@@ -111,6 +132,9 @@ pub enum Error {
         /// Leads allowed.
         max: usize,
     },
+    /// The request is wrong.
+    #[error("the request was refused")]
+    Refused(Problem),
     /// The model cannot be used.
     #[error(transparent)]
     Model(#[from] models::Error),
@@ -122,12 +146,19 @@ pub enum Error {
     Broken(#[from] JoinError),
 }
 
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::TooMany { asked, max } => Self::new(Code::InvalidField, format!("has {asked} entries"))
                 .field("lead_ids")
                 .remedy(format!("send at most {max}")),
+            Error::Refused(problem) => problem,
             Error::Model(error) => error.into(),
             Error::Store(error) => unavailable(error),
             Error::Broken(_) => Self::new(Code::Internal, "The calculation met a defect."),
@@ -145,38 +176,55 @@ impl IntoResponse for Error {
 ///
 /// Calculates the scores now, from the leads' present states, by the model in service or any other version. Nothing
 /// is stored. Leads that cannot be scored are named in `errors`.
+///
+/// For more than 10,000 leads, up to 1,000,000, send `application/x-ndjson`: each line a lead id in quotes; before
+/// them, where needed, one line with an object of `include_predictions` and `model_version`. The answer is a line for
+/// each lead, its score or its error, and a last one with `total_processed`, `total_errors` and `processing_time_ms`:
+/// without that it is not complete.
 #[utoipa::path(
     post,
     path = "/api/v1/leads/batch-score",
     tag = "scores",
-    request_body(content = BatchRequest, example = json!({
-        "lead_ids": ["0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"],
-        "include_predictions": true
-    })),
+    request_body(content(
+        (BatchRequest = "application/json", example = json!({
+            "lead_ids": ["0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"],
+            "include_predictions": true
+        })),
+        (String = "application/x-ndjson", example = "\"0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e\"\n")
+    )),
     responses((
         status = 200,
         description = "The scores",
-        body = BatchResponse,
-        example = json!({
-            "scores": [{
-                "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
-                "score": 87,
-                "confidence": 0.92,
-                "predictions": {
-                    "conversion_probability": 0.73,
-                    "optimal_contact_time": "2026-03-02T15:00:00Z",
-                    "recommended_approach": "premium_property_focus"
-                }
-            }],
-            "processing_time_ms": 4,
-            "total_processed": 1
-        })
+        content(
+            (BatchResponse = "application/json", example = json!({
+                "scores": [{
+                    "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                    "score": 87,
+                    "confidence": 0.92,
+                    "predictions": {
+                        "conversion_probability": 0.73,
+                        "optimal_contact_time": "2026-03-02T15:00:00Z",
+                        "recommended_approach": "premium_property_focus"
+                    }
+                }],
+                "processing_time_ms": 4,
+                "total_processed": 1
+            })),
+            (String = "application/x-ndjson")
+        )
     ))
 )]
-pub async fn batch_score(
-    State(api): State<Arc<Api>>,
-    Json(request): Json<BatchRequest>,
-) -> Result<Answer<BatchResponse>, Error> {
+pub async fn batch_score(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Error> {
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(batch_stream::MEDIA_TYPE) {
+        return batch_stream::answer(api, request.into_body()).await;
+    }
+    let Json(request) = Json::from_request(request, &api).await?;
+    Ok(Answer(at_once(api, request).await?).into_response())
+}
+
+async fn at_once(api: Arc<Api>, request: BatchRequest) -> Result<BatchResponse, Error> {
     let started = Instant::now();
     let BatchRequest { lead_ids, include_predictions, model_version } = request;
     let (asked, max) = (lead_ids.len(), api.limits.batch_max);
@@ -189,23 +237,34 @@ pub async fn batch_score(
     let at = api.clock.now();
     let mut scores = Vec::with_capacity(asked);
     let mut errors = Vec::new();
-    for chunk in lead_ids.chunks(CHUNK) {
-        let known = Known::read(&api, chunk).await?;
-        let (scorer, chunk) = (Arc::clone(&scorer), chunk.to_vec());
-        let results = tokio::task::spawn_blocking(move || known.score(&chunk, &scorer, at)).await?;
-        for (id, result) in results {
+    let mut chunks = lead_ids.chunks(CHUNK);
+    let mut ahead = read_next(&api, &mut chunks).await?;
+    while let Some((chunk, known)) = ahead {
+        let scorer = Arc::clone(&scorer);
+        let scored = tokio::task::spawn_blocking(move || known.score(&chunk, &scorer, at));
+        // Meanwhile.
+        ahead = read_next(&api, &mut chunks).await?;
+        for (id, result) in scored.await? {
             match result {
                 Ok(score) => scores.push(BatchScore::new(id, &score, include_predictions)),
-                Err(code) => errors.push(BatchError { lead_id: id.0, code: code.as_str(), detail: code.title() }),
+                Err(code) => errors.push(BatchError::new(id, code)),
             }
         }
     }
     let processing_time_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Answer(BatchResponse { total_processed: scores.len(), scores, errors, processing_time_ms }))
+    Ok(BatchResponse { total_processed: scores.len(), scores, errors, processing_time_ms })
+}
+
+async fn read_next(
+    api: &Api,
+    chunks: &mut std::slice::Chunks<'_, LeadId>,
+) -> Result<Option<(Vec<LeadId>, Known)>, StoreError> {
+    let Some(chunk) = chunks.next() else { return Ok(None) };
+    Ok(Some((chunk.to_vec(), Known::read(api, chunk).await?)))
 }
 
 impl BatchScore {
-    fn new(asked: LeadId, score: &Score, include_predictions: bool) -> Self {
+    pub(super) fn new(asked: LeadId, score: &Score, include_predictions: bool) -> Self {
         Self {
             lead_id: asked.0,
             score: score.score,
@@ -215,35 +274,36 @@ impl BatchScore {
     }
 }
 
+impl BatchError {
+    pub(super) fn new(asked: LeadId, code: Code) -> Self {
+        Self { lead_id: asked.0, code: code.as_str(), detail: code.title() }
+    }
+}
+
 /// What the store knows of some leads.
-struct Known {
+pub(super) struct Known {
     states: HashMap<LeadId, StoredState>,
     /// Leads that were merged, and into which.
     absorbed: HashMap<LeadId, LeadId>,
     /// Leads that exist and have no state yet.
-    waiting: Vec<LeadId>,
+    waiting: HashSet<LeadId>,
 }
 
 impl Known {
-    async fn read(api: &Api, ids: &[LeadId]) -> Result<Self, StoreError> {
+    pub(super) async fn read(api: &Api, ids: &[LeadId]) -> Result<Self, StoreError> {
         let mut states = api.store.states(ids).await?;
         let missing: Vec<LeadId> = ids.iter().copied().filter(|id| !states.contains_key(id)).collect();
-        let mut known = Self { states: HashMap::new(), absorbed: HashMap::new(), waiting: Vec::new() };
+        let (mut absorbed, mut waiting) = (HashMap::new(), HashSet::new());
         if !missing.is_empty() {
-            known.absorbed = api.store.absorbed(&missing).await?;
-            let survivors: Vec<LeadId> = known.absorbed.values().copied().collect();
+            absorbed = api.store.absorbed(&missing).await?;
+            let survivors: Vec<LeadId> = absorbed.values().copied().collect();
             states.extend(api.store.states(&survivors).await?);
-            for id in missing.iter().filter(|id| !known.absorbed.contains_key(id)) {
-                if api.store.lead(*id).await?.is_some() {
-                    known.waiting.push(*id);
-                }
-            }
+            waiting = api.store.existing(&missing).await?;
         }
-        known.states = states;
-        Ok(known)
+        Ok(Self { states, absorbed, waiting })
     }
 
-    fn score(&self, ids: &[LeadId], scorer: &Scorer, at: Timestamp) -> Vec<(LeadId, Result<Score, Code>)> {
+    pub(super) fn score(&self, ids: &[LeadId], scorer: &Scorer, at: Timestamp) -> Vec<(LeadId, Result<Score, Code>)> {
         ids.par_iter().map(|id| (*id, self.score_one(*id, scorer, at))).collect()
     }
 

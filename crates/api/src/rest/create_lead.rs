@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json as Answer,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{
@@ -18,7 +18,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    json::Json,
+    auth::bearer::Caller,
+    idempotency,
+    json::{JsonBytes, parse},
     problem::{Code, Problem},
     rest::unavailable,
     schema,
@@ -26,7 +28,7 @@ use crate::{
 };
 
 /// What this endpoint can answer beside success.
-pub const PROBLEMS: &[Code] = &[];
+pub const PROBLEMS: &[Code] = &idempotency::PROBLEMS;
 
 /// The source of leads that name none.
 const SOURCE: &str = "api";
@@ -80,6 +82,9 @@ pub struct CreatedLead {
 /// Why the lead was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The body is no lead.
+    #[error("the request was refused")]
+    Refused(Problem),
     /// The request is wrong.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -88,9 +93,16 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
+            Error::Refused(problem) => problem,
             Error::Invalid(invalid) => invalid.into(),
             Error::Store(error) => unavailable(error),
         }
@@ -137,6 +149,8 @@ fn as_sent(mut invalid: Invalid) -> Invalid {
     post,
     path = "/api/v1/leads",
     tag = "leads",
+    params(("Idempotency-Key" = Option<String>, Header, description =
+        "A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day")),
     request_body(content = NewLead, example = json!({
         "identities": [{"kind": "email", "value": "ann@example.com"}, {"kind": "phone", "value": "+1 512 555 0123"}],
         "name": "Ann Example",
@@ -158,9 +172,24 @@ fn as_sent(mut invalid: Invalid) -> Invalid {
             example = json!({"lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e", "created": false}))
     )
 )]
-pub async fn create_lead(State(api): State<Arc<Api>>, Json(lead): Json<NewLead>) -> Result<Response, Error> {
+pub async fn create_lead(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    headers: HeaderMap,
+    JsonBytes(bytes): JsonBytes,
+) -> Result<Response, Problem> {
+    let key = idempotency::Key::read(&headers, &caller, "leads")?;
+    // Also where the record of the key is lost, the log knows the message.
+    let id = key.as_ref().map(|key| format!("key-{}", key.as_str()));
+    let run = async { take(&api, &bytes, id).await.into_response() };
+    idempotency::once(&api, key, &[&bytes], run).await
+}
+
+async fn take(api: &Api, bytes: &[u8], id: Option<String>) -> Result<Response, Error> {
+    let lead: NewLead = parse(bytes)?;
     let now = api.clock.now();
-    let pending = lead.into_envelope(|| api.ids.next(), now).validate(now, api.region).map_err(as_sent)?;
+    let fresh_id = || id.unwrap_or_else(|| api.ids.next());
+    let pending = lead.into_envelope(fresh_id, now).validate(now, api.region).map_err(as_sent)?;
     let appended = api.store.append(vec![pending], None).await?.pop();
     let (lead_id, created) = match appended.expect("the store answers for each event") {
         Appended::Applied { lead_id, created, .. } => (lead_id, created),

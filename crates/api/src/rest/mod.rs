@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod batch_score;
+pub mod batch_stream;
 pub mod cancel_job;
 pub mod create_job;
 pub mod create_lead;
@@ -21,6 +22,7 @@ pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
 pub mod show_score;
+pub mod wait_for_scores;
 
 use std::sync::Arc;
 
@@ -110,7 +112,9 @@ impl FromRequestParts<Arc<Api>> for LeadPath {
 pub(crate) fn unavailable(error: StoreError) -> Problem {
     match error {
         StoreError::Invalid(invalid) => invalid.into(),
-        StoreError::Busy => Problem::new(Code::Unavailable, "The store is busy.").retry_after_s(RETRY_AFTER_BUSY_S),
+        StoreError::Busy => {
+            Problem::new(Code::Unavailable, "The store is busy or cannot be reached.").retry_after_s(RETRY_AFTER_BUSY_S)
+        }
         StoreError::Closed => {
             Problem::new(Code::Unavailable, "The server is shutting down.").retry_after_s(RETRY_AFTER_BUSY_S)
         }

@@ -1,11 +1,11 @@
 //! `POST /api/v1/events`: what happened to leads, one event or many.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
-    extract::State,
-    http::StatusCode,
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{EventEnvelope, EventId, EventKind, LeadId, PendingEvent, Region, Timestamp, event::BodySeed};
@@ -19,15 +19,30 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    auth::bearer::Caller,
+    idempotency,
     json::{JsonBytes, parse, parse_as},
+    middleware::refuse_parameters,
     problem::{Code, Problem},
-    rest::unavailable,
+    rate,
+    rest::{
+        show_score::LeadScore,
+        unavailable,
+        wait_for_scores::{Verdict, Verdicts, wait_for_scores},
+    },
     schema,
     state::{Api, Limits},
 };
 
 /// What this endpoint can answer beside success.
-pub const PROBLEMS: &[Code] = &[];
+pub const PROBLEMS: &[Code] =
+    &[Code::InvalidIdempotencyKey, Code::IdempotencyKeyReused, Code::RequestRunning, Code::TooFast];
+
+/// Its address: the only one that takes a query.
+pub const PATH: &str = "/api/v1/events";
+
+/// The query that asks for scores.
+const WAIT: &str = "wait=score";
 
 /// Why a late event is a dead letter.
 const LATE: &str = "late";
@@ -57,6 +72,10 @@ pub struct Receipt {
     dead_lettered: usize,
     /// Events that were not taken.
     refused: usize,
+    /// Whether a score that was asked for was not there in time; missing where none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    score_pending: Option<bool>,
     /// What became of each, in the order of the request.
     results: Vec<EventResult>,
 }
@@ -76,6 +95,14 @@ pub struct EventResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     lead_id: Option<Uuid>,
+    /// The lead's score with the event in it, where it was asked for. Of a lead that was merged, that of its survivor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    score: Option<LeadScore>,
+    /// Why the lead must not have one, where it was asked for: `profiling-consent-missing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "profiling-consent-missing")]
+    withheld: Option<&'static str>,
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -99,7 +126,15 @@ pub enum EventStatus {
 impl EventResult {
     /// An event that is kept aside; whose it is nobody has looked up.
     fn late(index: usize, event: EventId) -> Self {
-        Self { index, status: EventStatus::DeadLettered, event_id: Some(event.0), lead_id: None, error: None }
+        Self {
+            index,
+            status: EventStatus::DeadLettered,
+            event_id: Some(event.0),
+            lead_id: None,
+            score: None,
+            withheld: None,
+            error: None,
+        }
     }
 }
 
@@ -109,6 +144,9 @@ pub enum Error {
     /// The request as a whole, or each of its events, is wrong.
     #[error("the request was refused")]
     Refused(Problem),
+    /// The sender has used up what it may send.
+    #[error("too many events")]
+    TooFast(rate::Spent),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -124,6 +162,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(problem) => problem,
+            Error::TooFast(spent) => spent.problem(),
             Error::Store(error) => unavailable(error),
         }
     }
@@ -131,7 +170,12 @@ impl From<Error> for Problem {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        Problem::from(self).into_response()
+        let spent = if let Self::TooFast(spent) = &self { Some(*spent) } else { None };
+        let mut response = Problem::from(self).into_response();
+        if let Some(spent) = spent {
+            spent.show(response.headers_mut());
+        }
+        response
     }
 }
 
@@ -140,10 +184,20 @@ impl IntoResponse for Error {
 /// One event or a list of up to 1,000; outcomes are events too. An event that is answered as accepted is durable;
 /// sending it again changes nothing. Where some events of a list are refused, the others are taken. An event that
 /// happened longer ago than the server's limit (400 days unless configured) is not applied but kept as a dead letter.
+///
+/// With `wait=score` the answer comes when every event's lead has a score with the event in it, or a verdict that it
+/// must not have one, and holds these; after 5 seconds it is 202, with what is there and `score_pending`.
+///
+/// After an answer of 503, or none, the events may have been taken: send them again, each counts once.
 #[utoipa::path(
     post,
     path = "/api/v1/events",
     tag = "events",
+    params(
+        ("wait" = Option<String>, Query, description = "`score`: answer with the new scores"),
+        ("Idempotency-Key" = Option<String>, Header, description =
+            "A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day")
+    ),
     request_body(content = EventsBody, example = json!([
         {
             "source": "vapi",
@@ -169,9 +223,17 @@ impl IntoResponse for Error {
         }
     ])),
     responses((
+        status = 200,
+        description = "The same with `wait=score`, and every score is there",
+        body = Receipt
+    ), (
         status = 202,
         description = "At least one event is durable, or was before",
         body = Receipt,
+        headers(
+            ("RateLimit-Policy" = String, description = "How many events the token may send in how many seconds"),
+            ("RateLimit" = String, description = "How many are left, and in how many seconds all are again")
+        ),
         example = json!({
             "accepted": 2,
             "duplicates": 0,
@@ -196,24 +258,74 @@ impl IntoResponse for Error {
 )]
 pub async fn post_events(
     State(api): State<Arc<Api>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
     JsonBytes(bytes): JsonBytes,
-) -> Result<(StatusCode, Json<Receipt>), Error> {
+) -> Result<Response, Problem> {
+    let query = query.unwrap_or_default();
+    let waits = query == WAIT;
+    if !waits {
+        refuse_parameters(&query)?;
+    }
+    let key = idempotency::Key::read(&headers, &caller, "events")?;
+    let run = async { take(&api, &caller, &bytes, waits).await.into_response() };
+    idempotency::once(&api, key, &[query.as_bytes(), &bytes], run).await
+}
+
+async fn take(api: &Api, caller: &Caller, bytes: &[u8], waits: bool) -> Result<Response, Error> {
     let ingesting = Stage::Ingest.start();
-    let batch = Batch::read(&bytes, &api.limits, api.clock.now(), api.region)?;
+    let batch = Batch::read(bytes, &api.limits, api.clock.now(), api.region)?;
     ingesting.stop();
     let Batch { many, pending, late, mut outcomes } = batch;
+    let spent = rate::spend(api, caller, outcomes.len()).await.map_err(Error::TooFast)?;
     Fate::Refused.count(outcomes.len() - pending.len() - late.len());
+    Fate::Dead.count(late.len());
     api.store.bury(late).await?;
+    // Before the append: no score may come in between.
+    let updates = waits.then(|| api.cache.subscribe());
     let mut appended = api.store.append(pending, None).await?.into_iter();
+    let mut wanted: HashMap<LeadId, i64> = HashMap::new();
     for outcome in &mut outcomes {
         if let Outcome::Pending = outcome {
-            *outcome = appended.next().expect("the store answers for each event").into();
+            let answer = appended.next().expect("the store answers for each event");
+            if let Some((lead, position)) = place(&answer) {
+                let latest = wanted.entry(lead).or_default();
+                *latest = position.max(*latest);
+            }
+            *outcome = answer.into();
         }
     }
     if let Some(problem) = first_if_all_refused(&outcomes, many) {
         return Err(problem.into());
     }
-    Ok((StatusCode::ACCEPTED, Json(receipt(outcomes))))
+    let verdicts = match updates {
+        Some(updates) => Some(wait_for_scores(api, updates, wanted).await.unwrap_or_else(|error| {
+            // The events are durable all the same.
+            tracing::warn!(%error, "scores could not be waited for");
+            Verdicts::new()
+        })),
+        None => None,
+    };
+    let receipt = receipt(outcomes, verdicts.as_ref());
+    let status = if receipt.score_pending == Some(false) { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let mut response = (status, Json(receipt)).into_response();
+    if let Some(spent) = spent {
+        spent.show(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// The lead whose score is to include an event, and from which position on it does; any, where the event was there
+/// before.
+fn place(appended: &Appended) -> Option<(LeadId, i64)> {
+    match appended {
+        // Whoever does not know the event's place yet cannot tell which score is the first one with it.
+        Appended::Applied { lead_id, position: 0, .. } => Some((*lead_id, i64::MAX)),
+        Appended::Applied { lead_id, position, .. } => Some((*lead_id, *position)),
+        Appended::Duplicate { lead_id, .. } => Some((*lead_id, 0)),
+        Appended::Refused(_) => None,
+    }
 }
 
 /// What is read from a request.
@@ -331,7 +443,8 @@ fn first_if_all_refused(outcomes: &[Outcome], many: bool) -> Option<Problem> {
     })
 }
 
-fn receipt(outcomes: Vec<Outcome>) -> Receipt {
+fn receipt(outcomes: Vec<Outcome>, verdicts: Option<&Verdicts>) -> Receipt {
+    let mut pending = false;
     let results: Vec<EventResult> = outcomes
         .into_iter()
         .enumerate()
@@ -343,8 +456,17 @@ fn receipt(outcomes: Vec<Outcome>) -> Receipt {
                 Outcome::Refused(problem) => (EventStatus::Refused, None, Some(problem.into_body())),
                 Outcome::Pending => unreachable!("each pending event has met its answer"),
             };
+            let (score, withheld) = match verdicts.zip(ids).map(|(verdicts, (_, lead))| verdicts.get(&lead)) {
+                Some(Some(Verdict::Score(score))) => (Some(LeadScore::from(&**score)), None),
+                Some(Some(Verdict::Withheld)) => (None, Some(Code::ProfilingConsentMissing.as_str())),
+                Some(None) => {
+                    pending = true;
+                    (None, None)
+                }
+                None => (None, None),
+            };
             let (event_id, lead_id) = ids.map(|(event, lead)| (event.0, lead.0)).unzip();
-            EventResult { index, status, event_id, lead_id, error }
+            EventResult { index, status, event_id, lead_id, score, withheld, error }
         })
         .collect();
     let count = |status| results.iter().filter(|result| result.status == status).count();
@@ -353,6 +475,7 @@ fn receipt(outcomes: Vec<Outcome>) -> Receipt {
         duplicates: count(EventStatus::Duplicate),
         dead_lettered: count(EventStatus::DeadLettered),
         refused: count(EventStatus::Refused),
+        score_pending: verdicts.map(|_| pending),
         results,
     }
 }
@@ -364,8 +487,6 @@ mod tests {
 
     use super::*;
     use crate::testing::{NOBODY, TestApp};
-
-    const PATH: &str = "/api/v1/events";
 
     fn event(id: &str, data: Value) -> Value {
         json!({
@@ -520,5 +641,15 @@ mod tests {
         let mut old = opened("1");
         old["occurred_at"] = json!("2001-01-01T00:00:00Z");
         assert_eq!(app.post(PATH, &old).await.json()["accepted"], 1);
+    }
+
+    #[tokio::test]
+    async fn other_queries_than_the_one_are_refused() {
+        let app = TestApp::new().await;
+        for query in ["wait=scores", "wait", "colour=1", "wait=score&x=1", "x=1&wait=score"] {
+            let reply = app.post(&format!("{PATH}?{query}"), &opened("1")).await;
+            assert_eq!(reply.code(), "unknown-query-parameter", "{query}");
+        }
+        assert_eq!(app.state.store.counts().await.unwrap().events, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/leads/{lead_id}/score`: the latest score of a lead, from memory where it is there.
+//! `GET /api/v1/leads/{lead_id}/score`: the latest score of a lead, from memory or Redis where it is there.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use leadscore_engine::{
     features::{LeadState, StateError},
     score::Withheld,
 };
-use leadscore_store::{Cached, StoreError};
+use leadscore_store::{Cached, Change, Reading, Seen, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -164,17 +164,26 @@ impl IntoResponse for Error {
 )]
 pub async fn show_score(State(api): State<Arc<Api>>, LeadPath(id): LeadPath) -> Result<Response, Error> {
     match api.cache.get(id) {
-        Some(Cached::Score(score)) => Ok(Json(LeadScore::from(&*score)).into_response()),
-        Some(Cached::Withheld { .. }) => Err(Error::Withheld),
-        None => cold(&api, id).await,
+        Some(cached) => warm(cached),
+        None => match api.cache.read(id).await {
+            Seen::Known(cached) => warm(cached),
+            Seen::Unknown(reading) => cold(&api, id, reading).await,
+        },
     }
 }
 
-async fn cold(api: &Api, asked: LeadId) -> Result<Response, Error> {
+fn warm(cached: Cached) -> Result<Response, Error> {
+    match cached {
+        Cached::Score(score) => Ok(Json(LeadScore::from(&*score)).into_response()),
+        Cached::Withheld { .. } => Err(Error::Withheld),
+    }
+}
+
+async fn cold(api: &Api, asked: LeadId, reading: Reading) -> Result<Response, Error> {
     let record = api.store.lead(asked).await?.ok_or(Error::Unknown)?;
     let id = record.merged_into.unwrap_or(asked);
     let Some(stored) = api.store.latest_score(id).await? else {
-        return Err(why_not(api, id).await?);
+        return Err(why_not(api, id, reading).await?);
     };
     let score = Arc::new(stored.score);
     let mut headers = HeaderMap::new();
@@ -182,18 +191,18 @@ async fn cold(api: &Api, asked: LeadId) -> Result<Response, Error> {
         let address = HeaderValue::try_from(format!("/api/v1/leads/{id}/score"));
         headers.insert(header::CONTENT_LOCATION, address.expect("a UUID is a header value"));
     }
-    api.cache.fill(Arc::clone(&score));
+    api.cache.fill(reading, Change::Score(Arc::clone(&score)));
     Ok((headers, Json(LeadScore::from(&*score))).into_response())
 }
 
 /// Why a lead that exists has no score.
-async fn why_not(api: &Api, id: LeadId) -> Result<Error, Error> {
+async fn why_not(api: &Api, id: LeadId, reading: Reading) -> Result<Error, Error> {
     let Some(stored) = api.store.states(&[id]).await?.remove(&id) else { return Ok(Error::Pending) };
     let state = LeadState::from_bytes(&stored.bytes)?;
     let scorer = Arc::clone(&api.scorer.borrow());
     match scorer.score(id, &state, api.clock.now(), stored.log_position) {
         Err(Withheld::NoProfilingConsent) => {
-            api.cache.withhold(id, stored.log_position);
+            api.cache.fill(reading, Change::Withheld { lead_id: id, log_position: stored.log_position });
             Ok(Error::Withheld)
         }
         // What is not committed is not shown.
@@ -206,6 +215,7 @@ mod tests {
     use axum::http::StatusCode;
     use serde_json::json;
 
+    use super::Change;
     use crate::testing::{NOBODY, TestApp, score};
 
     #[tokio::test]
@@ -236,7 +246,7 @@ mod tests {
         app.derive(|id| Some(score(id))).await;
         let path = format!("/api/v1/leads/{lead}/score");
         assert_eq!(app.get(&path).await.status, StatusCode::OK);
-        app.state.cache.withhold(lead, 2);
+        app.state.cache.publish(vec![Change::Withheld { lead_id: lead, log_position: 2 }]);
         assert_eq!(app.get(&path).await.code(), "profiling-consent-missing");
     }
 

@@ -1,4 +1,4 @@
-//! Telling readers what was committed: the score cache and everybody who watches it.
+//! Telling readers what was committed: the score cache, the caches of other processes, and everybody who watches.
 //!
 //! Owns: the step after a commit. Invariant: only committed scores come here, so that no reader ever sees what a
 //! crash could take back. Deliberately absent: the wire formats of sockets and webhooks.
@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use leadscore_domain::{LeadId, Score};
-use leadscore_store::ScoreCache;
+use leadscore_store::{Change, ScoreCache};
 
 /// Hands committed scores to the cache and, through it, to the watchers.
 #[derive(Debug, Clone)]
@@ -15,30 +15,38 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher into `cache`.
+    /// A publisher into `cache`. What an earlier one committed and did not come to publish is unknown: all readers
+    /// forget what they know, and look.
     #[must_use]
-    pub const fn new(cache: ScoreCache) -> Self {
+    pub fn new(cache: ScoreCache) -> Self {
+        cache.reset();
         Self { cache }
     }
 
     /// Publishes committed scores; one that is older than what readers know already is passed over.
     pub fn publish(&self, scores: Vec<Score>) {
-        for score in scores {
-            self.cache.publish(Arc::new(score));
-        }
+        self.send(scores.into_iter().map(|score| Change::Score(Arc::new(score))));
     }
 
     /// Takes back the scores of leads that must not have one from `log_position` of their partition on.
     pub fn withhold(&self, leads: &[LeadId], log_position: i64) {
-        for &lead in leads {
-            self.cache.withhold(lead, log_position);
-        }
+        self.send(leads.iter().map(|&lead_id| Change::Withheld { lead_id, log_position }));
+    }
+
+    /// Makes readers look at the database for leads of which only that says what holds at `log_position`.
+    pub fn doubt(&self, leads: &[LeadId], log_position: i64) {
+        self.send(leads.iter().map(|&lead_id| Change::Unknown { lead_id, log_position }));
     }
 
     /// Forgets leads that became part of others.
     pub fn forget(&self, leads: &[LeadId]) {
-        for &lead in leads {
-            self.cache.forget(lead);
+        self.send(leads.iter().copied().map(Change::gone));
+    }
+
+    fn send(&self, changes: impl Iterator<Item = Change>) {
+        let changes: Vec<Change> = changes.collect();
+        if !changes.is_empty() {
+            self.cache.publish(changes);
         }
     }
 }

@@ -341,11 +341,11 @@ impl ScorerTask {
             after = last.position;
             let leads: HashSet<LeadId> = records.iter().filter(|r| r.position <= to).map(|r| r.lead_id).collect();
             let leads: Vec<LeadId> = leads.into_iter().collect();
-            self.publisher.forget(&leads);
             let latest = self.store.latest_scores(&leads).await?;
-            let gone: Vec<LeadId> = leads.iter().copied().filter(|lead| !latest.contains_key(lead)).collect();
+            let gone: Vec<LeadId> = leads.into_iter().filter(|lead| !latest.contains_key(lead)).collect();
             let scores: Vec<Score> = latest.into_values().map(|stored| stored.score).collect();
             self.announcing.insert(partition, (to, self.store.announce_scores(&scores, &gone)));
+            self.publisher.doubt(&gone, to);
             self.publisher.publish(scores);
         }
         Ok(())

@@ -10,7 +10,7 @@ use leadscore_domain::{
 };
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_pipeline::topology::{Pipeline, PipelineOptions, Tally, catch_up};
-use leadscore_store::{Appended, Registry, ScoreCache, Store, StoreOptions};
+use leadscore_store::{Appended, Change, Registry, ScoreCache, Store, StoreOptions, Update};
 use sqlx::{Connection as _, Row as _};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -40,7 +40,7 @@ impl Brokerage {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let store = Store::open(StoreOptions::new(folder.path(), Arc::clone(&shared))).await.unwrap();
         let registry = Registry::open(&folder.path().join("models"), shared).unwrap();
-        let cache = ScoreCache::new(1_000, 1_000);
+        let cache = ScoreCache::sole_writer(1_000, 1_000);
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
         Self { folder, clock, store, registry, cache, tracker, shutdown }
     }
@@ -128,16 +128,27 @@ impl Brokerage {
 }
 
 /// The first published score that is as asked for.
-pub async fn published(scores: &mut broadcast::Receiver<Arc<Score>>, wanted: impl Fn(&Score) -> bool) -> Arc<Score> {
+pub async fn published(updates: &mut broadcast::Receiver<Update>, wanted: impl Fn(&Score) -> bool) -> Arc<Score> {
     let wait = async {
         loop {
-            let score = scores.recv().await.unwrap();
-            if wanted(&score) {
+            if let Update::Changed(Change::Score(score)) = updates.recv().await.unwrap()
+                && wanted(&score)
+            {
                 return score;
             }
         }
     };
     tokio::time::timeout(PATIENCE, wait).await.expect("the score must be published")
+}
+
+/// The next published score, of those that wait.
+pub fn waiting(updates: &mut broadcast::Receiver<Update>) -> Option<Arc<Score>> {
+    while let Ok(update) = updates.try_recv() {
+        if let Update::Changed(Change::Score(score)) = update {
+            return Some(score);
+        }
+    }
+    None
 }
 
 pub fn applied(appended: &Appended) -> LeadId {

@@ -6,12 +6,13 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Args;
 use leadscore_engine::models::Bundle;
 use leadscore_pipeline::scorer::{CHAMPION, GROUP, rebuild};
-use leadscore_store::{Counts, Health, Registry, Store, StoreError};
+use leadscore_store::{Counts, Health, Redis, RedisOptions, Registry, Store, StoreError};
 use serde::Serialize;
 use serde_json::json;
 
@@ -24,6 +25,9 @@ use crate::{
 
 /// Leads that are checked at a time.
 const PAGE_LEADS: usize = 500;
+
+/// How long Redis may take to answer.
+const REDIS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What can be asked of it.
 #[derive(Debug, Args)]
@@ -100,6 +104,7 @@ async fn examine(options: &Options, global: &Global, findings: &mut Findings) {
     };
     findings.good("configuration", file);
     address(context.config.server.listen, findings);
+    redis(context.config.store.redis(), findings).await;
     if !folder::exists(&context.data) {
         let missing = format!("no database in {}", context.data.display());
         return findings.wrong("data folder", missing, "run `leadscore init`, or name another folder with --data");
@@ -132,6 +137,23 @@ fn address(listen: SocketAddr, findings: &mut Findings) {
             "fine where it is your own running server; else set server.listen or LEADSCORE_LISTEN",
         ),
     }
+}
+
+async fn redis(options: Option<RedisOptions>, findings: &mut Findings) {
+    let Some(options) = options else { return };
+    let redis = match Redis::open(&options) {
+        Ok(redis) => redis,
+        Err(error) => return findings.wrong("redis", error, "correct store.redis"),
+    };
+    match tokio::time::timeout(REDIS_PATIENCE, redis.connected()).await {
+        Ok(()) => findings.good("redis", "answers"),
+        Err(_) => findings.wrong(
+            "redis",
+            "does not answer",
+            "start it, or correct store.redis; until then every score comes from the database",
+        ),
+    }
+    redis.close().await;
 }
 
 fn permissions(data: &Path, findings: &mut Findings) {

@@ -12,7 +12,7 @@ use leadscore_domain::{
     time::{DAY_US, HOUR_US},
 };
 use leadscore_engine::score::ScoringPolicy;
-use leadscore_store::{KafkaOptions, PostgresOptions};
+use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions};
 use serde::Deserialize;
 
 use crate::{failure::bad_input, telemetry::LogFormat};
@@ -22,6 +22,9 @@ pub const DEFAULT_FILE: &str = include_str!("default.toml");
 
 /// What variables of the environment begin with.
 const PREFIX: &str = "LEADSCORE_";
+
+/// Seconds whose events may come at once.
+const RATE_BURST_S: u32 = 10;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -44,9 +47,22 @@ pub struct Config {
 pub struct Server {
     pub listen: SocketAddr,
     drain_timeout_s: u64,
+    append_timeout_ms: u64,
+    rate_limit_per_s: u32,
 }
 
 impl Server {
+    /// How long events wait for a place in the queue of the task that writes.
+    pub const fn append_timeout(&self) -> Duration {
+        Duration::from_millis(self.append_timeout_ms)
+    }
+
+    /// How many events a token may send; `None` for any number.
+    pub fn rate_limit(&self) -> Option<Rate> {
+        let per_s = self.rate_limit_per_s;
+        (per_s > 0).then(|| Rate { per_s: f64::from(per_s), burst: per_s.saturating_mul(RATE_BURST_S) })
+    }
+
     /// How long a stopping server may take to drain.
     pub const fn drain_timeout(&self) -> Duration {
         Duration::from_secs(self.drain_timeout_s)
@@ -59,6 +75,8 @@ impl Server {
 pub struct Store {
     postgres: Secret,
     postgres_connections: u32,
+    redis: Secret,
+    redis_prefix: String,
     pub cached_scores: u64,
 }
 
@@ -78,6 +96,12 @@ impl Store {
     pub fn postgres(&self) -> Option<PostgresOptions> {
         let url = Some(&self.postgres.0).filter(|url| !url.is_empty())?;
         Some(PostgresOptions { connections_max: self.postgres_connections, ..PostgresOptions::new(url) })
+    }
+
+    /// The server that the processes share; `None` where there is none.
+    pub fn redis(&self) -> Option<RedisOptions> {
+        let url = Some(&self.redis.0).filter(|url| !url.is_empty())?;
+        Some(RedisOptions { url: url.clone(), prefix: self.redis_prefix.clone() })
     }
 }
 
@@ -260,11 +284,18 @@ impl Config {
         if !(1..=600).contains(&self.server.drain_timeout_s) {
             return refuse("server.drain_timeout_s", "must be from 1 to 600");
         }
+        if !(1..=10_000).contains(&self.server.append_timeout_ms) {
+            return refuse("server.append_timeout_ms", "must be from 1 to 10000");
+        }
         if !(4..=100).contains(&self.store.postgres_connections) {
             return refuse("store.postgres_connections", "must be from 4 to 100");
         }
         if self.ingest.late_max_d > 36_500 {
             return refuse("ingest.late_max_d", "must be from 0 to 36500");
+        }
+        let prefix = &self.store.redis_prefix;
+        if !(1..=64).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return refuse("store.redis_prefix", "must be 1 to 64 visible ASCII characters");
         }
         if !(1..=4000).contains(&self.import.batch_rows) {
             return refuse("import.batch_rows", "must be from 1 to 4000");
@@ -321,6 +352,8 @@ mod tests {
     fn values_out_of_range_are_refused_with_the_key() {
         let error = with_file("[demo]\nevents_per_second = -1.0").unwrap_err().to_string();
         assert!(error.contains("demo.events_per_second"), "{error}");
+        let error = with_file("[store]\nredis_prefix = \"a b\"").unwrap_err().to_string();
+        assert!(error.contains("store.redis_prefix"), "{error}");
         let error = with_file("[server]\nlisten = \"everywhere\"").unwrap_err().to_string();
         assert!(error.contains("listen"), "{error}");
     }
@@ -342,6 +375,9 @@ mod tests {
     fn a_password_is_not_printed() {
         let config = with_environment(&[("LEADSCORE_STORE__POSTGRES", "postgres://ann:secret@db/leads")]).unwrap();
         assert_eq!(config.store.postgres().unwrap().url, "postgres://ann:secret@db/leads");
+        assert!(!format!("{config:?}").contains("secret"));
+        let config = with_environment(&[("LEADSCORE_STORE__REDIS", "redis://ann:secret@cache")]).unwrap();
+        assert_eq!(config.store.redis().unwrap().url, "redis://ann:secret@cache");
         assert!(!format!("{config:?}").contains("secret"));
     }
 

@@ -15,11 +15,14 @@ mod transaction;
 mod value;
 mod writer;
 
-use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use leadscore_domain::{Clock, Invalid, Timestamp};
 use sqlx::{PgPool, SqlitePool};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::postgres::PostgresOptions;
@@ -60,11 +63,16 @@ pub struct StoreOptions {
     pub postgres: Option<PostgresOptions>,
     /// Where events are logged; `None` for the database. Needs a server.
     pub kafka: Option<KafkaOptions>,
+    /// How long an append waits for a place in the queue of the task that writes; then it is [`StoreError::Busy`], and
+    /// had no effect.
+    pub append_timeout: Duration,
 }
 
 impl StoreOptions {
     /// Partitions of the log unless said otherwise.
     pub const PARTITIONS: u16 = 8;
+    /// Wait for a place in the queue unless said otherwise.
+    pub const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
 
     /// The defaults for a folder.
     #[must_use]
@@ -76,6 +84,7 @@ impl StoreOptions {
             master_key: None,
             postgres: None,
             kafka: None,
+            append_timeout: Self::APPEND_TIMEOUT,
         }
     }
 }
@@ -100,6 +109,7 @@ struct Inner {
     keyring: Arc<Keyring>,
     lanes: Lanes,
     kafka: Option<Arc<Kafka>>,
+    append_timeout: Duration,
     appended: watch::Sender<u64>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -185,6 +195,7 @@ impl Store {
             clock: options.clock,
             keyring: Arc::new(made.keyring),
             lanes,
+            append_timeout: options.append_timeout,
             appended,
             tasks,
             closing,
@@ -237,12 +248,15 @@ impl Store {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
     {
-        let jobs = match lane {
-            Lane::Intake => &self.0.lanes.intake,
-            Lane::Derive => &self.0.lanes.derive,
+        let place = match lane {
+            // Who sends can send again; who derives has nothing else to do.
+            Lane::Intake => {
+                timeout(self.0.append_timeout, self.0.lanes.intake.reserve()).await.map_err(|_| StoreError::Busy)?
+            }
+            Lane::Derive => self.0.lanes.derive.reserve().await,
         };
         let (job, answer) = writer::job(rows, after, work);
-        jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        place.map_err(|_| StoreError::Closed)?.send(job);
         answer.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -33,6 +33,7 @@ pub(crate) struct Keyring {
     wrapping: DataKey,
     accounts: DataKey,
     dead_letters: DataKey,
+    answers: DataKey,
     lookup: Hmac<Sha256>,
     check: [u8; 32],
     keys: Cache<LeadId, Arc<DataKey>>,
@@ -51,6 +52,7 @@ impl Keyring {
             wrapping: DataKey::new(&derive("wrapping of data keys")),
             accounts: DataKey::new(&derive("accounts")),
             dead_letters: DataKey::new(&derive("dead letters")),
+            answers: DataKey::new(&derive("kept answers")),
             lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
             check: derive("check value"),
             keys: Cache::new(KEYS_MAX),
@@ -85,6 +87,11 @@ impl Keyring {
     /// Seals and opens what could not be applied.
     pub(crate) fn dead_letters(&self) -> &DataKey {
         &self.dead_letters
+    }
+
+    /// Seals and opens answers that are kept outside of the database for a while.
+    pub(crate) fn answers(&self) -> &DataKey {
+        &self.answers
     }
 
     /// A new data key for a new lead, and its wrapped form for the database.

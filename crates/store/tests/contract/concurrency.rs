@@ -1,12 +1,16 @@
 //! Several writers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use leadscore_domain::LeadId;
 use leadscore_store::{Appended, Store, StoreError};
+use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 use tokio::task::JoinSet;
 
-use crate::support::{Backend, append_one, crm, derived, email, event, living};
+use crate::support::{Backend, Embedded, append_one, crm, derived, email, event, living};
 
 pub async fn two_handles_on_one_folder_keep_positions_dense_and_leads_single(backend: &impl Backend) {
     let stores = [backend.open().await, backend.open().await];
@@ -78,12 +82,12 @@ async fn another_process_on_a_server_is_woken() {
     let heard = async {
         for i in 0.. {
             append_one(&one, event(&i.to_string(), &[email("ann")], 0)).await;
-            if tokio::time::timeout(std::time::Duration::from_millis(200), appended.changed()).await.is_ok() {
+            if tokio::time::timeout(Duration::from_millis(200), appended.changed()).await.is_ok() {
                 return;
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), heard).await.expect("it was never woken");
+    tokio::time::timeout(Duration::from_secs(60), heard).await.expect("it was never woken");
 }
 
 pub async fn closing_writes_what_waits(backend: &impl Backend) {
@@ -108,4 +112,41 @@ pub async fn closing_writes_what_waits(backend: &impl Backend) {
     assert_eq!(again.counts().await.unwrap().events, durable, "what was acknowledged is there, and nothing else");
     let leads: Vec<LeadId> = living(&again).await;
     assert!(leads.len() <= 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_after_a_short_wait_and_loses_nothing() {
+    // More than one transaction and the queue hold.
+    const WAITING: usize = 600;
+    let backend = Embedded::new();
+    let mut options = backend.options();
+    options.append_timeout = Duration::from_millis(50);
+    let store = Store::open(options).await.unwrap();
+    // Whoever holds the write lock holds up the task that writes.
+    let file = backend.folder().join("data/leadscore.db");
+    let mut holder = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut holder).await.unwrap();
+    let mut senders = JoinSet::new();
+    for i in 0..WAITING {
+        let store = store.clone();
+        senders.spawn(async move { store.append(vec![event(&i.to_string(), &[email("ann")], 0)], None).await });
+    }
+    // The queue is bounded: some are refused while the others wait.
+    let first = senders.join_next().await.unwrap().unwrap();
+    assert!(matches!(first, Err(StoreError::Busy)), "{first:?}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+    let (mut acknowledged, mut refused) = (0, 1);
+    while let Some(answer) = senders.join_next().await {
+        match answer.unwrap() {
+            Ok(_) => acknowledged += 1,
+            Err(error) => {
+                assert!(matches!(error, StoreError::Busy), "{error:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(acknowledged + refused, WAITING);
+    assert!(acknowledged >= 256, "{acknowledged} were taken");
+    let events = store.counts().await.unwrap().events;
+    assert_eq!(events, acknowledged as u64, "what was refused had no effect");
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use leadscore_store::{KafkaOptions, LogReader, Store, StoreError};
+use leadscore_store::{DeadFilter, DeadOrigin, KafkaOptions, LogReader, Store, StoreError};
 use rdkafka::{
     ClientConfig, Message as _,
     admin::{AdminClient, AdminOptions, ResourceSpecifier},
@@ -111,10 +111,19 @@ async fn events_of_other_systems_are_taken_and_what_is_none_is_set_aside_with_th
     let events = &store.events_of(&leads).await.unwrap()[&leads[0]];
     assert_eq!((events.len(), events[0].source.as_str()), (1, "crm"));
 
-    let dead = store.dead_letters(10).await.unwrap();
-    let mut reasons: Vec<_> = dead.iter().map(|dead| dead.letter.reason.as_str()).collect();
+    let dead = store.dead_letters(&DeadFilter::default(), 10).await.unwrap();
+    let mut reasons: Vec<_> = dead.iter().map(|dead| dead.reason.as_str()).collect();
     reasons.sort_unstable();
     assert_eq!(reasons.len(), 3, "{reasons:?}");
+    for letter in &dead {
+        let place = letter.place.as_ref().unwrap();
+        assert_eq!((letter.origin, &place.group), (DeadOrigin::Topic, &kafka.topic("events.v1")));
+        let (_, payload) = store.dead_letter(letter.id).await.unwrap().unwrap();
+        // What can be sent again once it is mended: the event, not what it was wrapped in.
+        let payload = String::from_utf8(payload.unwrap()).unwrap();
+        assert!(payload.starts_with("no JSON") || payload.contains("\"source_event_id\""), "{payload}");
+        assert!(!payload.contains("specversion"), "{payload}");
+    }
     for (reason, part) in reasons.iter().zip(["data is no event", "not a CloudEvent", "occurred_at"]) {
         assert!(reason.contains(part) && !reason.contains("ann@"), "{reason}");
     }

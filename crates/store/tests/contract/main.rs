@@ -14,10 +14,12 @@ mod erasure;
 mod jobs;
 mod joins;
 mod kafka;
+mod limits;
 mod log;
 mod opening;
 mod outcomes;
 mod plans;
+mod redis;
 mod registry;
 mod support;
 
