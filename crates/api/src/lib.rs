@@ -44,6 +44,13 @@ pub fn router(state: AppState) -> Router {
     surround(routes.merge(pages(document.into())), api)
 }
 
+/// What a process answers that does not serve the API: whether it lives and is ready, and its metrics.
+pub fn health_router(state: AppState) -> Router {
+    let api = Arc::new(Api::from(state));
+    let (routes, _) = rest::health().route_layer(from_fn(middleware::refuse_query)).split_for_parts();
+    surround(routes, api)
+}
+
 /// Puts around all routes what every request meets.
 fn surround(routes: Routes, api: Arc<Api>) -> Router {
     routes

@@ -57,6 +57,20 @@ pub enum PipelineError {
     Scorer(#[from] ScorerError),
 }
 
+/// Which of the work a process takes on; several processes may share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duties {
+    /// Keeping scores in step with the log.
+    pub scorer: bool,
+    /// Jobs, and what is learned from outcomes.
+    pub trainer: bool,
+}
+
+impl Duties {
+    /// Everything: the only process.
+    pub const ALL: Self = Self { scorer: true, trainer: true };
+}
+
 /// The running tasks.
 pub struct Pipeline {
     scorer: watch::Receiver<Arc<Scorer>>,
@@ -67,27 +81,28 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Loads the model and starts the tasks.
+    /// Loads the model and starts the tasks of `duties`, and the one that watches for another model.
     ///
     /// # Errors
     /// Where model or positions cannot be read.
-    pub async fn start(options: PipelineOptions) -> Result<Self, PipelineError> {
+    pub async fn start(options: PipelineOptions, duties: Duties) -> Result<Self, PipelineError> {
         let PipelineOptions { store, registry, cache, clock, tracker, shutdown, policy } = options;
         let shutdown = shutdown.child_token();
         let reload = Arc::new(Notify::new());
         let (models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::clone(&reload)).await?;
         let publisher = Publisher::new(cache);
-        let jobs = Runner::new(store.clone(), Arc::clone(&clock), publisher.clone(), scorer.clone());
-        let outcome_clock = Arc::clone(&clock);
-        let task = ScorerTask::open(store, clock, publisher, scorer.clone()).await?;
         let (report, health) = watch::channel(Health::Running);
-        let tasks = vec![
-            tracker.spawn(models.run(shutdown.clone())),
-            tracker.spawn(jobs.run(shutdown.clone())),
-            tracker.spawn(outcomes::run(task.store().clone(), outcome_clock, shutdown.clone())),
-            tracker.spawn(presence::keep(task.store().clone(), presence::SCORER, shutdown.clone())),
-            tracker.spawn(keep_scores(task, shutdown.clone(), report)),
-        ];
+        let mut tasks = vec![tracker.spawn(models.run(shutdown.clone()))];
+        if duties.trainer {
+            let jobs = Runner::new(store.clone(), Arc::clone(&clock), publisher.clone(), scorer.clone());
+            tasks.push(tracker.spawn(jobs.run(shutdown.clone())));
+            tasks.push(tracker.spawn(outcomes::run(store.clone(), Arc::clone(&clock), shutdown.clone())));
+        }
+        if duties.scorer {
+            let task = ScorerTask::open(store.clone(), clock, publisher, scorer.clone()).await?;
+            tasks.push(tracker.spawn(presence::keep(store, presence::SCORER, shutdown.clone())));
+            tasks.push(tracker.spawn(keep_scores(task, shutdown.clone(), report)));
+        }
         Ok(Self { scorer, health, reload, shutdown, tasks })
     }
 

@@ -10,12 +10,12 @@ use std::{
 
 use anyhow::Context as _;
 use leadscore_api::{AppState, Limits};
-use leadscore_pipeline::topology::{Health, Pipeline, PipelineOptions};
+use leadscore_pipeline::topology::{Duties, Health, Pipeline, PipelineOptions};
 use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{context::Context, folder::Folder, lifecycle::StopSignals, telemetry};
+use crate::{config::Role, context::Context, folder::Folder, lifecycle::StopSignals, telemetry};
 
 /// Scores that a slow watcher may lag behind before it misses some.
 const WATCHER_LAG_MAX: usize = 4_096;
@@ -75,7 +75,7 @@ async fn until_drained(
     let tracker = TaskTracker::new();
     let metrics = telemetry::measure()?;
     tracker.spawn(telemetry::upkeep(metrics.clone(), stop.clone()));
-    let pipeline = Pipeline::start(PipelineOptions {
+    let options = PipelineOptions {
         store: store.clone(),
         registry: registry.clone(),
         cache: cache.clone(),
@@ -83,11 +83,12 @@ async fn until_drained(
         tracker: tracker.clone(),
         shutdown: stop.child_token(),
         policy: context.config.scoring.policy()?,
-    })
-    .await
-    .context("starting the pipeline")?;
+    };
+    let roles = &context.config.server.roles;
+    let duties = Duties { scorer: roles.contains(&Role::Scorer), trainer: roles.contains(&Role::Trainer) };
+    let pipeline = Pipeline::start(options, duties).await.context("starting the pipeline")?;
     let rate = context.config.server.rate_limit();
-    let router = leadscore_api::router(AppState {
+    let state = AppState {
         idempotency: IdempotencyRecords::new(&store, redis.clone()),
         events_rate: rate.map(|rate| RateLimiter::new(rate, context.clock.clone(), redis.clone())),
         store: store.clone(),
@@ -98,7 +99,9 @@ async fn until_drained(
         region: context.config.import.region()?,
         limits: Limits { late_max_us: context.config.ingest.late_max_us(), ..Limits::default() },
         metrics: Arc::new(move || metrics.render()),
-    });
+    };
+    let router =
+        if roles.contains(&Role::Api) { leadscore_api::router(state) } else { leadscore_api::health_router(state) };
     let address = listener.local_addr()?;
     tracing::info!(%address, "serving");
     let http = answer(listener, router, stop.clone(), context.config.server.drain_timeout());

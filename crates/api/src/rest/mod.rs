@@ -88,8 +88,12 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
 
 /// Endpoints that need none.
 pub(crate) fn open() -> OpenApiRouter<Arc<Api>> {
+    health().routes(routes!(log_in::log_in))
+}
+
+/// What every process answers, also one that serves no API.
+pub(crate) fn health() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::default()
-        .routes(routes!(log_in::log_in))
         .routes(routes!(healthz::healthz))
         .routes(routes!(readyz::readyz))
         .routes(routes!(metrics::metrics))

@@ -9,7 +9,7 @@ use leadscore_domain::{
     time::{DAY_US, HOUR_US},
 };
 use leadscore_engine::score::ScoringPolicy;
-use leadscore_pipeline::topology::{Pipeline, PipelineOptions, Tally, catch_up};
+use leadscore_pipeline::topology::{Duties, Pipeline, PipelineOptions, Tally, catch_up};
 use leadscore_store::{Appended, Change, Registry, ScoreCache, Store, StoreOptions, Update};
 use sqlx::{Connection as _, Row as _};
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ impl Brokerage {
     }
 
     pub async fn start(&self) -> Pipeline {
-        Pipeline::start(self.options()).await.unwrap()
+        Pipeline::start(self.options(), Duties::ALL).await.unwrap()
     }
 
     pub async fn catch_up(&self) -> Tally {

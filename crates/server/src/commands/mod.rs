@@ -39,7 +39,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(options) => init::run(options, &context(false)?).await,
         Command::Migrate(options) => migrate::run(&options, &context(false)?).await,
         Command::Demo(options) => demo::run(options, &context(true)?).await,
-        Command::Serve(options) => serve::run(options, &context(true)?).await,
+        Command::Serve(options) => serve::run(options, context(true)?).await,
         Command::Dead(command) => dead::run(command, &context(false)?).await,
         Command::Simulate(options) => simulate::run(&options, &context(false)?),
         Command::Import(command) => import::run(command, &context(false)?).await,

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use crate::{context::Context, folder::Folder, lifecycle::StopSignals, serving};
+use crate::{config::Role, context::Context, folder::Folder, lifecycle::StopSignals, serving};
 
 /// What can be asked of it.
 #[derive(Debug, Args)]
@@ -16,6 +16,7 @@ use crate::{context::Context, folder::Folder, lifecycle::StopSignals, serving};
 Examples:
   leadscore serve
   leadscore serve --listen 0.0.0.0:80
+  leadscore serve --roles scorer,trainer --listen 127.0.0.1:0   # beside others with --roles api
   LEADSCORE_LISTEN=127.0.0.1:0 leadscore serve --json   # a free port, printed as JSON
 
 Stop it with Ctrl-C or SIGTERM: it takes no new requests, answers what it has begun, and closes.")]
@@ -23,11 +24,18 @@ pub struct Options {
     /// Address and port; port 0 takes a free one [default: server.listen of the configuration]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// What this process does, of what several share [default: server.roles of the configuration]
+    #[arg(long, value_name = "ROLE", value_delimiter = ',')]
+    roles: Vec<Role>,
 }
 
 /// Runs the command until a signal ends it.
-pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
+pub async fn run(options: Options, mut context: Context) -> anyhow::Result<()> {
     let signals = StopSignals::listen()?;
+    if !options.roles.is_empty() {
+        context.config = context.config.with_roles(options.roles)?;
+    }
+    let context = &context;
     let folder = Folder::open(context).await?;
     let listener = serving::bind(options.listen.unwrap_or(context.config.server.listen)).await?;
     let address = format!("http://{}", listener.local_addr()?);

@@ -6,6 +6,7 @@
 use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, time::Duration};
 
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
+use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use leadscore_domain::{
     Invalid, Region,
@@ -46,12 +47,30 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Server {
     pub listen: SocketAddr,
+    pub roles: Vec<Role>,
     drain_timeout_s: u64,
     append_timeout_ms: u64,
     rate_limit_per_s: u32,
 }
 
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Answers requests.
+    Api,
+    /// Keeps scores in step with the log.
+    Scorer,
+    /// Does jobs, and learns from outcomes.
+    Trainer,
+}
+
 impl Server {
+    /// Whether one process does everything.
+    fn is_alone(&self) -> bool {
+        [Role::Api, Role::Scorer, Role::Trainer].iter().all(|role| self.roles.contains(role))
+    }
+
     /// How long events wait for a place in the queue of the task that writes.
     pub const fn append_timeout(&self) -> Duration {
         Duration::from_millis(self.append_timeout_ms)
@@ -233,6 +252,15 @@ pub struct Demo {
 }
 
 impl Config {
+    /// The same for a process with other roles.
+    ///
+    /// # Errors
+    /// Bad input where it cannot do these alone.
+    pub fn with_roles(mut self, roles: Vec<Role>) -> anyhow::Result<Self> {
+        self.server.roles = roles;
+        self.check().map_err(|e| bad_input(format_args!("--roles: {e}")))
+    }
+
     /// Where events are logged; `None` for the database.
     ///
     /// # Errors
@@ -302,6 +330,15 @@ impl Config {
         }
         if !(1..=8_760).contains(&self.scoring.lifetime_h) {
             return refuse("scoring.lifetime_h", "must be from 1 to 8760");
+        }
+        if self.server.roles.is_empty() {
+            return refuse("server.roles", "must name at least one role");
+        }
+        if !self.server.is_alone() && self.store.postgres.0.is_empty() {
+            return refuse(
+                "server.roles",
+                "must name all roles without store.postgres: nobody else can take the others",
+            );
         }
         self.import.region().map_err(|e| ConfigError::Message(e.to_string()))?;
         self.scoring.policy().map_err(|e| ConfigError::Message(e.to_string()))?;
