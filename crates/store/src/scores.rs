@@ -11,7 +11,9 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     db::{Conn, Row, insert, query, select_in},
+    features,
     keyring::timed_id,
+    states::Living,
 };
 
 /// Most scores of one page.
@@ -82,9 +84,19 @@ impl Store {
     }
 }
 
-/// Keeps scores of living leads, and makes them the latest unless a newer one is.
-pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> Result<(), StoreError> {
-    let rows: Vec<(Uuid, &Score)> = scores.iter().map(|score| (timed_id(score.calculated_at), score)).collect();
+/// Keeps scores of living leads, and what they were calculated from; makes them the latest unless a newer one is.
+pub(crate) async fn save(
+    conn: &mut Conn,
+    partition: u16,
+    living: &Living,
+    scores: &[Score],
+    features: &[(LeadId, Vec<u8>)],
+) -> Result<(), StoreError> {
+    let rows: Vec<(Uuid, &Score)> = scores
+        .iter()
+        .filter(|score| living.contains_key(&score.lead_id))
+        .map(|score| (timed_id(score.calculated_at), score))
+        .collect();
     insert(
         conn,
         "INSERT INTO lead_scores (id, lead_id, score, grade, confidence_score, probability, lower_probability, \
@@ -139,7 +151,7 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
         },
     )
     .await?;
-    Ok(())
+    features::save(conn, living, &latest, features).await
 }
 
 /// The latest score of each lead: a statement may write a row once only.

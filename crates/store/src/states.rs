@@ -43,6 +43,8 @@ pub struct Derived {
     pub states: Vec<(LeadId, Vec<u8>)>,
     /// New scores of leads.
     pub scores: Vec<Score>,
+    /// What the new scores were calculated from, at most once for a lead: it belongs to the lead's latest among them.
+    pub features: Vec<(LeadId, Vec<u8>)>,
     /// Leads that must not have a score now.
     pub withheld: Vec<LeadId>,
     /// Events that could not be applied.
@@ -77,6 +79,9 @@ pub struct DeadLetter {
     /// Why; never personal data.
     pub reason: String,
 }
+
+/// Data keys of leads that are neither absorbed nor erased.
+pub(crate) type Living = HashMap<LeadId, Arc<DataKey>>;
 
 impl Store {
     /// States of those of `ids` that have one.
@@ -114,6 +119,7 @@ impl Store {
             + derived.log.0.len()
             + derived.states.len()
             + 2 * derived.scores.len()
+            + derived.features.len()
             + derived.withheld.len()
             + derived.dead.len();
         self.make_months(derived.scores.iter().map(|score| score.calculated_at)).await?;
@@ -172,7 +178,8 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
         to,
         announced,
         states,
-        mut scores,
+        scores,
+        features,
         withheld,
         dead: letters,
         undelivered,
@@ -208,8 +215,7 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
         },
     )
     .await?;
-    scores.retain(|score| living.contains_key(&score.lead_id));
-    scores::save(conn, partition, &scores).await?;
+    scores::save(conn, partition, &living, &scores, &features).await?;
     scores::withhold(conn, &withheld).await?;
     dead::bury_undelivered(conn, keyring, now, undelivered).await?;
     dead::bury_records(conn, &group, partition, now, &letters).await
@@ -252,11 +258,7 @@ async fn move_position(
 }
 
 /// Data keys of those leads that are neither absorbed nor erased.
-async fn living(
-    conn: &mut Conn,
-    keyring: &Keyring,
-    ids: impl Iterator<Item = LeadId>,
-) -> Result<HashMap<LeadId, Arc<DataKey>>, StoreError> {
+async fn living(conn: &mut Conn, keyring: &Keyring, ids: impl Iterator<Item = LeadId>) -> Result<Living, StoreError> {
     let mut keys: Vec<LeadId> = ids.collect();
     keys.sort_unstable();
     keys.dedup();

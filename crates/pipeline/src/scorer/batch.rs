@@ -10,7 +10,7 @@ use leadscore_store::{
 };
 
 use super::{
-    derive::{Base, Failed, Judge, Next, Work, derive},
+    derive::{Base, Failed, Judge, Next, Scored, Work, derive},
     rebuild::history,
     worker::{GROUP, Place, ScorerTask},
 };
@@ -83,6 +83,7 @@ pub(super) struct Outcome {
     pub log: LogRows,
     pub states: Vec<(LeadId, Vec<u8>)>,
     pub scores: Vec<Score>,
+    pub features: Vec<(LeadId, Vec<u8>)>,
     pub withheld: Vec<LeadId>,
     pub kept: Vec<(LeadId, LeadState)>,
 }
@@ -94,7 +95,10 @@ impl Outcome {
 
     pub(super) fn add(&mut self, next: Next) {
         match next.verdict {
-            Some(Ok(score)) => self.scores.push(score),
+            Some(Ok(Scored { score, features })) => {
+                self.scores.push(score);
+                self.features.extend(features.map(|bytes| (next.lead, bytes)));
+            }
             Some(Err(_)) => self.withheld.push(next.lead),
             None => {}
         }
@@ -266,7 +270,7 @@ impl ScorerTask {
 
     /// Commits and only then publishes.
     pub(super) async fn commit(&mut self, partition: u16, to: i64, outcome: Outcome) -> Result<(), StoreError> {
-        let Outcome { absorbed, dead, undelivered, log, states, scores, withheld, kept } = outcome;
+        let Outcome { absorbed, dead, undelivered, log, states, scores, features, withheld, kept } = outcome;
         let from = self.places.get(&partition).map_or(0, |place| place.position);
         let announced = self.announced(partition).await?;
         let published = scores.clone();
@@ -280,6 +284,7 @@ impl ScorerTask {
             log,
             states,
             scores,
+            features,
             withheld: withheld.iter().chain(&absorbed).copied().collect(),
             dead,
             undelivered,

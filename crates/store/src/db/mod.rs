@@ -66,6 +66,8 @@ pub struct StoreOptions {
     /// How long an append waits for a place in the queue of the task that writes; then it is [`StoreError::Busy`], and
     /// had no effect.
     pub append_timeout: Duration,
+    /// Whether scores are to be committed with what they were calculated from; see [`Store::keeps_features`].
+    pub keep_features: bool,
 }
 
 impl StoreOptions {
@@ -85,6 +87,7 @@ impl StoreOptions {
             postgres: None,
             kafka: None,
             append_timeout: Self::APPEND_TIMEOUT,
+            keep_features: true,
         }
     }
 }
@@ -110,6 +113,7 @@ struct Inner {
     lanes: Lanes,
     kafka: Option<Arc<Kafka>>,
     append_timeout: Duration,
+    keep_features: bool,
     appended: watch::Sender<u64>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -196,6 +200,7 @@ impl Store {
             keyring: Arc::new(made.keyring),
             lanes,
             append_timeout: options.append_timeout,
+            keep_features: options.keep_features,
             appended,
             tasks,
             closing,
@@ -239,6 +244,12 @@ impl Store {
     #[must_use]
     pub fn partitions(&self) -> u16 {
         self.0.partitions
+    }
+
+    /// Whether scores are to be committed with what they were calculated from.
+    #[must_use]
+    pub fn keeps_features(&self) -> bool {
+        self.0.keep_features
     }
 
     /// Runs `work` in the lane's next transaction and answers once that is durable. `rows` is about how many rows it

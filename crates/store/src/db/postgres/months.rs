@@ -10,7 +10,7 @@ use super::super::{Conn, query, query::Ends, transaction};
 use crate::StoreError;
 
 /// The tables that are partitioned by month.
-const TABLES: [&str; 2] = ["lead_interactions", "lead_scores"];
+const TABLES: [&str; 3] = ["lead_interactions", "lead_scores", "lead_features"];
 /// Key of the advisory lock under which tables are made and dropped: "lsmonths" in ASCII.
 const LOCK: i64 = 0x6c73_6d6f_6e74_6873;
 
