@@ -87,6 +87,7 @@ pub fn options(context: &Context) -> anyhow::Result<StoreOptions> {
     let mut options = StoreOptions::new(&context.data, context.clock.clone());
     options.postgres = context.config.store.postgres();
     options.kafka = context.config.kafka()?;
+    options.keep_features = context.config.store.keep_features;
     options.append_timeout = context.config.server.append_timeout();
     Ok(options)
 }

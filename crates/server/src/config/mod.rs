@@ -96,6 +96,7 @@ pub struct Store {
     postgres_connections: u32,
     redis: Secret,
     redis_prefix: String,
+    pub keep_features: bool,
     pub cached_scores: u64,
 }
 

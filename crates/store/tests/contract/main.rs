@@ -11,6 +11,7 @@ mod commit;
 mod concurrency;
 mod dead;
 mod erasure;
+mod features;
 mod jobs;
 mod joins;
 mod kafka;
@@ -86,6 +87,7 @@ log_contracts! {
     leads_that_merge_while_their_events_wait_end_with_one_history,
     events_of_an_erased_lead_are_passed_over,
     a_lead_that_is_erased_after_its_events_were_read_gets_nothing,
+    figures_of_events_stand_in_their_columns_until_the_lead_is_erased,
 }
 
 contracts! {
@@ -120,6 +122,8 @@ contracts! {
     erasure::an_erased_lead_is_gone_and_its_events_stay_unreadable,
     erasure::a_merged_family_is_erased_together_from_any_member,
     erasure::personal_data_is_never_on_the_disk_in_the_clear,
+    features::a_score_is_kept_with_what_it_was_calculated_from,
+    features::absorbed_erased_and_unknown_leads_get_no_features,
     jobs::a_job_that_waits_or_runs_is_not_queued_twice,
     jobs::a_job_has_one_owner_and_goes_on_where_a_dead_one_left_it,
     jobs::a_cancelled_or_failed_job_can_be_resumed,
