@@ -30,7 +30,7 @@ pub(crate) use self::{
     bulk::{insert, select_in},
     migrations::version as schema_version,
     postgres::{acquire, wake::wake},
-    query::{Conn, query},
+    query::{Conn, Query, query},
     transaction::{begin, end},
     value::Row,
     writer::After,
@@ -43,6 +43,7 @@ use crate::{
     KafkaOptions, MasterKey, StoreError,
     keyring::Keyring,
     log::kafka::{Kafka, outbox},
+    retention::Aging,
 };
 
 /// What a write answers, once it is durable.
@@ -282,13 +283,28 @@ impl Store {
     /// Sees to it that there are tables for the rows of these times.
     pub(crate) async fn make_months(&self, times: impl Iterator<Item = Timestamp>) -> Result<(), StoreError> {
         if let Database::Postgres { pool, months } = &self.0.database {
-            let unknown = months.unknown(times);
+            let unknown = months.unknown(times, self.now());
             if !unknown.is_empty() {
                 months::make(&mut acquire(pool).await?, &unknown).await?;
                 months.learn(unknown);
             }
         }
         Ok(())
+    }
+
+    /// Drops tables of months before `before`: rows that went, and old ones that stay. The embedded database has none.
+    pub(crate) async fn drop_months(
+        &self,
+        aging: Aging,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<(u64, u64), StoreError> {
+        match &self.0.database {
+            Database::Embedded { .. } => Ok((0, 0)),
+            Database::Postgres { pool, .. } => {
+                months::expire(&mut acquire(pool).await?, aging, before, self.partitions(), dry_run).await
+            }
+        }
     }
 
     /// The file of the embedded database.
