@@ -75,6 +75,7 @@ impl Folder {
             tracker: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             policy: context.config.scoring.policy()?,
+            retention: context.config.retention.months(),
         })
     }
 }

@@ -22,6 +22,7 @@ mod outcomes;
 mod plans;
 mod redis;
 mod registry;
+mod retention;
 mod support;
 
 /// Runs a contract over the embedded database in a folder of its own, and over a database of its own on the PostgreSQL
@@ -129,6 +130,8 @@ contracts! {
     jobs::a_cancelled_or_failed_job_can_be_resumed,
     outcomes::the_first_prediction_of_each_lead_in_a_period_is_found,
     outcomes::a_period_is_kept_once_with_its_calibration,
+    retention::old_months_go_and_latest_scores_stay,
+    retention::events_that_were_read_go_and_stay_duplicates,
     concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
     concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
     concurrency::closing_writes_what_waits,

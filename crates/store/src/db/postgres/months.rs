@@ -126,9 +126,9 @@ async fn expire_one(
         Aging::Scores => format!("SELECT COUNT(*) FROM {name} t WHERE EXISTS (SELECT 1 FROM {latest})"),
         // A month with an event that a group has not read yet stays whole. Each partition's last position is looked up.
         Aging::Interactions => format!(
-            "SELECT COALESCE((SELECT COUNT(*) FROM {name} WHERE EXISTS (SELECT 1 FROM generate_series(0, {}) p \
+            "SELECT COUNT(*) FROM {name} WHERE EXISTS (SELECT 1 FROM generate_series(0, {}) p \
              WHERE (SELECT MAX(t.position) FROM {name} t WHERE t.partition = p) \
-             > COALESCE((SELECT MIN(g.position) FROM group_positions g WHERE g.partition = p), 0))), 0)",
+             > COALESCE((SELECT MIN(g.position) FROM group_positions g WHERE g.partition = p), 0))",
             partitions.saturating_sub(1)
         ),
     };
