@@ -51,8 +51,8 @@ async fn step(store: &Store, reader: &LogReader, partition: u16) -> Option<Vec<L
 }
 
 pub fn commit_of(partition: u16, from: i64, batch: Batch) -> Derived {
-    let Batch { to, dead, log, .. } = batch;
-    Derived { dead, log, ..derived(partition, from, to) }
+    let Batch { to, dead, undelivered, log, .. } = batch;
+    Derived { dead, undelivered, log, ..derived(partition, from, to) }
 }
 
 async fn behind(store: &Store) -> i64 {
