@@ -7,14 +7,9 @@ use crate::StoreError;
 const SQLITE: &[&str] = &[
     include_str!("sqlite/0001_initial.sql"),
     include_str!("sqlite/0002_interactions.sql"),
-    include_str!("sqlite/0003_placeholder.sql"),
     include_str!("sqlite/0004_operations.sql"),
 ];
-const POSTGRES: &[&str] = &[
-    include_str!("postgres/0001_initial.sql"),
-    include_str!("postgres/0002_placeholder.sql"),
-    include_str!("postgres/0003_operations.sql"),
-];
+const POSTGRES: &[&str] = &[include_str!("postgres/0001_initial.sql"), include_str!("postgres/0003_operations.sql")];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.
 const LOCK: i64 = 0x6c65_6164_7363_6f72;

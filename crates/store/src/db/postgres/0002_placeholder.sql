@@ -1,1 +1,0 @@
--- Holds the place of the step that another branch adds; to be replaced by it.
