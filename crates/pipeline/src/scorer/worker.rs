@@ -261,8 +261,9 @@ impl ScorerTask {
             if self.places.contains_key(&partition) {
                 continue;
             }
-            // Somebody else may have changed its leads since they were remembered.
+            // Somebody else may have changed its leads since they were remembered, here or by readers.
             self.cache.clear();
+            self.publisher.reset();
             let (position, announced) = self.store.standing(GROUP, partition).await?;
             let from = self.lost.get(&partition).map_or(announced, |lost| announced.min(*lost));
             self.announce_again(partition, from, position).await?;
