@@ -30,6 +30,7 @@ mod registry;
 mod scores;
 mod states;
 pub mod telemetry;
+mod trace;
 
 pub use self::redis::{Redis, RedisOptions};
 pub use accounts::{Principal, Role, TokenRecord};
@@ -53,3 +54,4 @@ pub use rate_limit::{Allowance, Rate, RateLimiter};
 pub use registry::{AliasChange, Registry, RegistryError};
 pub use scores::StoredScore;
 pub use states::{DeadLetter, Derived, LogRows, StoredState};
+pub use trace::TraceParent;

@@ -82,9 +82,11 @@ impl Store {
     }
 }
 
-/// Keeps scores of living leads, and makes them the latest unless a newer one is.
-pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> Result<(), StoreError> {
-    let rows: Vec<(Uuid, &Score)> = scores.iter().map(|score| (timed_id(score.calculated_at), score)).collect();
+/// Keeps scores of living leads, each with its partition, and makes them the latest unless a newer one is.
+pub(crate) async fn save(conn: &mut Conn, scores: &[(u16, Score)]) -> Result<(), StoreError> {
+    let id = |score: &Score| timed_id(score.calculated_at);
+    let rows: Vec<(Uuid, u16, &Score)> =
+        scores.iter().map(|(partition, score)| (id(score), *partition, score)).collect();
     insert(
         conn,
         "INSERT INTO lead_scores (id, lead_id, score, grade, confidence_score, probability, lower_probability, \
@@ -94,7 +96,7 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
         21,
         "",
         &rows,
-        |bind, (id, score)| {
+        |bind, (id, partition, score)| {
             bind.push(*id)
                 .push(score.lead_id)
                 .push(score.score)
@@ -111,7 +113,7 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
                 .push(word(&score.recommended_approach))
                 .push(score.model_version.as_str())
                 .push(score.schema_hash.as_str())
-                .push(partition)
+                .push(*partition)
                 .push(score.log_position)
                 .push(score.calculated_at)
                 .push(score.expires_at)
@@ -143,10 +145,10 @@ pub(crate) async fn save(conn: &mut Conn, partition: u16, scores: &[Score]) -> R
 }
 
 /// The latest score of each lead: a statement may write a row once only.
-fn latest(rows: Vec<(Uuid, &Score)>) -> impl Iterator<Item = (Uuid, &Score)> {
+fn latest(rows: Vec<(Uuid, u16, &Score)>) -> impl Iterator<Item = (Uuid, &Score)> {
     let mut latest: BTreeMap<LeadId, (Uuid, &Score)> = BTreeMap::new();
     let age = |score: &Score| (score.log_position, score.calculated_at);
-    for (id, score) in rows {
+    for (id, _, score) in rows {
         let held = latest.entry(score.lead_id).or_insert((id, score));
         if age(score) >= age(held.1) {
             *held = (id, score);
