@@ -19,6 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use leadscore_domain::Timestamp;
+use leadscore_store::TraceParent;
 use tracing::Instrument;
 
 use crate::{
@@ -68,7 +69,14 @@ pub async fn observe(State(api): State<Arc<Api>>, request: Request, next: Next) 
         method = request.method().as_str(),
         route
     );
-    let answer = tokio::time::timeout(api.limits.answer_timeout, next.run(request)).instrument(span.clone()).await;
+    let trace = request.headers().get(TraceParent::HEADER).and_then(|value| TraceParent::parse(value.to_str().ok()?));
+    let run = async {
+        match trace {
+            Some(trace) => trace.within(next.run(request)).await,
+            None => next.run(request).await,
+        }
+    };
+    let answer = tokio::time::timeout(api.limits.answer_timeout, run).instrument(span.clone()).await;
     let mut response = answer.unwrap_or_else(|_| {
         Problem::new(Code::TimedOut, "The request was given up; what it sent may have been taken, and counts once.")
             .retry_after_s(RETRY_AFTER_TIMEOUT_S)

@@ -5,10 +5,15 @@ use std::{
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use leadscore_pipeline::topology::PipelineOptions;
+use leadscore_pipeline::{
+    presence,
+    scorer::GROUP,
+    topology::{self, PipelineOptions},
+};
 use leadscore_store::{Registry, ScoreCache, Store, StoreOptions};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -16,6 +21,8 @@ use crate::{context::Context, failure::bad_input};
 
 /// The embedded database, or the key to a server's, by which a folder is recognised.
 const MARKS: [&str; 2] = ["leadscore.db", "master.key"];
+/// How often it is looked whether a server has read the log.
+const SETTLE_POLL: Duration = Duration::from_millis(100);
 /// Model bundles.
 const MODELS_FOLDER: &str = "models";
 
@@ -62,6 +69,23 @@ impl Folder {
 }
 
 impl Folder {
+    /// Opens the folder once the database has every event of the log: of one in Kafka, scorers copy them, a server's or,
+    /// where none is there, this process's own.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; where Kafka or the model in use cannot be read.
+    pub async fn open_settled(context: &Context) -> anyhow::Result<Self> {
+        let folder = Self::open(context).await?;
+        while folder.store.reads_behind(GROUP).await? > 0 {
+            if folder.store.present(presence::SCORER).await? == 0 {
+                topology::catch_up(folder.pipeline(context)?, &|_| {}).await?;
+            } else {
+                tokio::time::sleep(SETTLE_POLL).await;
+            }
+        }
+        Ok(folder)
+    }
+
     /// What the pipeline stands on in a command that works without a server: it publishes to nobody.
     ///
     /// # Errors

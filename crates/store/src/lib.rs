@@ -32,6 +32,7 @@ mod retention;
 mod scores;
 mod states;
 pub mod telemetry;
+mod trace;
 
 pub use self::redis::{Redis, RedisOptions};
 pub use accounts::{Principal, Role, TokenRecord};
@@ -57,3 +58,4 @@ pub use registry::{AliasChange, Registry, RegistryError};
 pub use retention::{Expired, Retention};
 pub use scores::StoredScore;
 pub use states::{DeadLetter, Derived, LogRows, StoredState};
+pub use trace::TraceParent;

@@ -84,19 +84,17 @@ impl Store {
     }
 }
 
-/// Keeps scores of living leads, and what they were calculated from; makes them the latest unless a newer one is.
+/// Keeps scores of living leads, each with its partition, and what they were calculated from; makes them the latest
+/// unless a newer one is.
 pub(crate) async fn save(
     conn: &mut Conn,
-    partition: u16,
     living: &Living,
-    scores: &[Score],
+    scores: &[(u16, Score)],
     features: &[(LeadId, Vec<u8>)],
 ) -> Result<(), StoreError> {
-    let rows: Vec<(Uuid, &Score)> = scores
-        .iter()
-        .filter(|score| living.contains_key(&score.lead_id))
-        .map(|score| (timed_id(score.calculated_at), score))
-        .collect();
+    let id = |score: &Score| timed_id(score.calculated_at);
+    let rows: Vec<(Uuid, u16, &Score)> =
+        scores.iter().map(|(partition, score)| (id(score), *partition, score)).collect();
     insert(
         conn,
         "INSERT INTO lead_scores (id, lead_id, score, grade, confidence_score, probability, lower_probability, \
@@ -106,7 +104,7 @@ pub(crate) async fn save(
         21,
         "",
         &rows,
-        |bind, (id, score)| {
+        |bind, (id, partition, score)| {
             bind.push(*id)
                 .push(score.lead_id)
                 .push(score.score)
@@ -123,7 +121,7 @@ pub(crate) async fn save(
                 .push(word(&score.recommended_approach))
                 .push(score.model_version.as_str())
                 .push(score.schema_hash.as_str())
-                .push(partition)
+                .push(*partition)
                 .push(score.log_position)
                 .push(score.calculated_at)
                 .push(score.expires_at)
@@ -155,10 +153,10 @@ pub(crate) async fn save(
 }
 
 /// The latest score of each lead: a statement may write a row once only.
-fn latest(rows: Vec<(Uuid, &Score)>) -> impl Iterator<Item = (Uuid, &Score)> {
+fn latest(rows: Vec<(Uuid, u16, &Score)>) -> impl Iterator<Item = (Uuid, &Score)> {
     let mut latest: BTreeMap<LeadId, (Uuid, &Score)> = BTreeMap::new();
     let age = |score: &Score| (score.log_position, score.calculated_at);
-    for (id, score) in rows {
+    for (id, _, score) in rows {
         let held = latest.entry(score.lead_id).or_insert((id, score));
         if age(score) >= age(held.1) {
             *held = (id, score);

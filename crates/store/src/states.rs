@@ -55,6 +55,15 @@ pub struct Derived {
     pub log: LogRows,
 }
 
+impl Derived {
+    /// About how many rows it writes.
+    fn rows(&self) -> usize {
+        let Self { states, scores, features, withheld, dead, undelivered, log, .. } = self;
+        let derived = states.len() + 2 * scores.len() + features.len() + withheld.len();
+        1 + 2 * log.0.len() + derived + dead.len() + undelivered.len()
+    }
+}
+
 /// Rows for the log in the database, as a reader brought them.
 #[derive(Debug, Clone, Default)]
 pub struct LogRows(pub(crate) Vec<EventRow>);
@@ -102,30 +111,31 @@ impl Store {
         opened.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    /// Commits what was derived and the position that it was derived from, in one transaction. A latest score is
-    /// only replaced by one of a later position (or a later calculation at the same position); absorbed and erased
-    /// leads get neither state nor score.
+    /// Commits what was derived of one partition, as [`Self::commit_all`].
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] where the group does not stand at `from`; [`StoreError::Overtaken`] where an event was
+    /// As there.
+    pub async fn commit(&self, derived: Derived) -> Result<(), StoreError> {
+        self.commit_all(vec![derived]).await
+    }
+
+    /// Commits what was derived of several partitions and the positions that it was derived from, in one transaction.
+    /// A latest score is only replaced by one of a later position (or a later calculation at the same position);
+    /// absorbed and erased leads get neither state nor score.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] where a group does not stand at `from`; [`StoreError::Overtaken`] where an event was
     /// applied elsewhere or a lead merged or erased since the batch was read; [`StoreError::Invalid`] where `to` lies
     /// before `from`; where the database fails. Then nothing was committed.
-    pub async fn commit(&self, derived: Derived) -> Result<(), StoreError> {
-        if derived.to < derived.from || derived.from < 0 {
+    pub async fn commit_all(&self, all: Vec<Derived>) -> Result<(), StoreError> {
+        if all.iter().any(|derived| derived.to < derived.from || derived.from < 0) {
             return Err(Invalid::new("to", "lies before from", "commit forward").into());
         }
-        self.make_months(derived.log.0.iter().map(|row| row.received_at)).await?;
-        let rows = 1
-            + derived.log.0.len()
-            + derived.states.len()
-            + 2 * derived.scores.len()
-            + derived.features.len()
-            + derived.withheld.len()
-            + derived.dead.len();
-        self.make_months(derived.scores.iter().map(|score| score.calculated_at)).await?;
+        self.make_months(times(&all).into_iter()).await?;
+        let rows = all.iter().map(Derived::rows).sum();
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
         self.write(Lane::Derive, rows, After::Nothing, move |conn| {
-            Box::pin(async move { commit(conn, &keyring, now, derived).await })
+            Box::pin(async move { commit(conn, &keyring, now, all).await })
         })
         .await
     }
@@ -170,55 +180,85 @@ async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, S
     Ok(row.map(|row| row.get(0)).transpose()?.unwrap_or(0))
 }
 
-async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Derived) -> Result<(), StoreError> {
-    let Derived {
-        group,
-        partition,
-        from,
-        to,
-        announced,
-        states,
-        scores,
-        features,
-        withheld,
-        dead: letters,
-        undelivered,
-        log: LogRows(log),
-    } = derived;
-    if !move_position(conn, &group, partition, (from, to), announced).await? {
-        let found = position(conn, &group, partition).await?;
-        return Err(StoreError::Fenced { group, partition, expected: from, found });
+async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, all: Vec<Derived>) -> Result<(), StoreError> {
+    for derived in &all {
+        fence(conn, derived).await?;
     }
-    let touched = states.iter().map(|(id, _)| *id).chain(scores.iter().map(|score| score.lead_id));
-    let living = living(conn, keyring, touched.chain(log.iter().map(|row| row.lead))).await?;
-    if log.iter().any(|row| !living.contains_key(&row.lead)) {
-        return Err(StoreError::Overtaken);
+    let living = living(conn, keyring, touched(&all)).await?;
+    let (mut log, mut states, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut features, mut withheld, mut undelivered) = (Vec::new(), Vec::new(), Vec::new());
+    for derived in all {
+        let seal =
+            |(id, bytes): (LeadId, Vec<u8>)| Some((id, living.get(&id)?.seal(id.0.as_bytes(), &bytes), derived.to));
+        states.extend(derived.states.into_iter().filter_map(seal));
+        let scored = derived.scores.into_iter().filter(|score| living.contains_key(&score.lead_id));
+        scores.extend(scored.map(|score| (derived.partition, score)));
+        log.extend(derived.log.0);
+        features.extend(derived.features);
+        withheld.extend(derived.withheld);
+        undelivered.extend(derived.undelivered);
+        dead::bury_records(conn, &derived.group, derived.partition, now, &derived.dead).await?;
     }
-    if !log.is_empty() {
-        if insert_ids(conn, &log, "ON CONFLICT (id) DO NOTHING").await? != log.len() as u64 {
-            return Err(StoreError::Overtaken);
-        }
-        insert_rows(conn, &log).await?;
-    }
-    let states: Vec<(LeadId, Vec<u8>)> = states
-        .into_iter()
-        .filter_map(|(id, bytes)| Some((id, living.get(&id)?.seal(id.0.as_bytes(), &bytes))))
-        .collect();
+    insert_log(conn, &log, &living).await?;
     insert(
         conn,
         "INSERT INTO lead_states (lead_id, state, log_position)",
         3,
         "ON CONFLICT (lead_id) DO UPDATE SET state = excluded.state, log_position = excluded.log_position",
         &states,
-        |bind, (id, sealed)| {
-            bind.push(id).push(sealed.as_slice()).push(to);
+        |bind, (id, sealed, to)| {
+            bind.push(id).push(sealed.as_slice()).push(*to);
         },
     )
     .await?;
-    scores::save(conn, partition, &living, &scores, &features).await?;
+    scores::save(conn, &living, &scores, &features).await?;
     scores::withhold(conn, &withheld).await?;
-    dead::bury_undelivered(conn, keyring, now, undelivered).await?;
-    dead::bury_records(conn, &group, partition, now, &letters).await
+    dead::bury_undelivered(conn, keyring, now, undelivered).await
+}
+
+/// The times of what is written, for its months.
+fn times(all: &[Derived]) -> Vec<Timestamp> {
+    let mut times = Vec::new();
+    for derived in all {
+        times.extend(derived.scores.iter().map(|score| score.calculated_at));
+        times.extend(derived.log.0.iter().map(|row| row.received_at));
+    }
+    times
+}
+
+/// The leads of which anything is written.
+fn touched(all: &[Derived]) -> Vec<LeadId> {
+    let mut leads = Vec::new();
+    for derived in all {
+        leads.extend(derived.states.iter().map(|(id, _)| *id));
+        leads.extend(derived.scores.iter().map(|score| score.lead_id));
+        leads.extend(derived.log.0.iter().map(|row| row.lead));
+    }
+    leads.sort_unstable();
+    leads.dedup();
+    leads
+}
+
+/// Moves the group's position, if it stands where it was read from.
+async fn fence(conn: &mut Conn, derived: &Derived) -> Result<(), StoreError> {
+    let Derived { group, partition, from, to, announced, .. } = derived;
+    if move_position(conn, group, *partition, (*from, *to), *announced).await? {
+        return Ok(());
+    }
+    let found = position(conn, group, *partition).await?;
+    Err(StoreError::Fenced { group: group.clone(), partition: *partition, expected: *from, found })
+}
+
+/// Adds to the log in the database what it does not have yet.
+async fn insert_log(conn: &mut Conn, log: &[EventRow], living: &Living) -> Result<(), StoreError> {
+    if log.is_empty() {
+        return Ok(());
+    }
+    let is_new = insert_ids(conn, log, "ON CONFLICT (id) DO NOTHING").await? == log.len() as u64;
+    if !is_new || log.iter().any(|row| !living.contains_key(&row.lead)) {
+        return Err(StoreError::Overtaken);
+    }
+    insert_rows(conn, log).await
 }
 
 /// Moves a group's position if it stands at `from`, and keeps others from moving it until the transaction ends; whether
@@ -258,13 +298,10 @@ async fn move_position(
 }
 
 /// Data keys of those leads that are neither absorbed nor erased.
-async fn living(conn: &mut Conn, keyring: &Keyring, ids: impl Iterator<Item = LeadId>) -> Result<Living, StoreError> {
-    let mut keys: Vec<LeadId> = ids.collect();
-    keys.sort_unstable();
-    keys.dedup();
+async fn living(conn: &mut Conn, keyring: &Keyring, ids: Vec<LeadId>) -> Result<Living, StoreError> {
     let sql = "SELECT id, data_key FROM leads WHERE merged_into IS NULL AND data_key IS NOT NULL AND id";
     let kept = conn.keep_rows();
-    let rows = select_in(conn, sql, &keys, kept).await?;
+    let rows = select_in(conn, sql, &ids, kept).await?;
     rows.iter()
         .map(|row| {
             let id = row.get(0)?;

@@ -20,8 +20,8 @@ pub const SCORES: &str = "leadscore_scores_total";
 /// Gauge of the events that the scorer has still to read; NaN where the store does not say.
 pub const SCORER_LAG: &str = "leadscore_scorer_lag_events";
 
-/// Upper bounds of the buckets of [`STAGE_DURATION`], in seconds: 50 µs to 10 s, five to a decade, so that a quantile
-/// that is read from them is at most a quarter off.
+/// Upper bounds of the buckets of [`STAGE_DURATION`], in seconds: 50 µs to 10 s, five to a decade: a quantile
+/// that is read from them is off by a factor of 1.6 at most.
 pub const STAGE_BUCKETS_S: [f64; 28] = [
     50e-6, 80e-6, 125e-6, 200e-6, 320e-6, 500e-6, 800e-6, 1.25e-3, 2e-3, 3.2e-3, 5e-3, 8e-3, 12.5e-3, 20e-3, 32e-3,
     50e-3, 80e-3, 125e-3, 200e-3, 320e-3, 500e-3, 800e-3, 1.25, 2.0, 3.2, 5.0, 8.0, 10.0,

@@ -23,6 +23,11 @@ impl Publisher {
         Self { cache }
     }
 
+    /// Makes all readers forget what they know: somebody else may have committed what nobody was told of.
+    pub fn reset(&self) {
+        self.cache.reset();
+    }
+
     /// Publishes committed scores; one that is older than what readers know already is passed over.
     pub fn publish(&self, scores: Vec<Score>) {
         self.send(scores.into_iter().map(|score| Change::Score(Arc::new(score))));

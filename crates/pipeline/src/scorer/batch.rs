@@ -1,6 +1,7 @@
-//! One micro-batch of a partition: read, fold, score, commit, publish.
+//! One micro-batch of each partition: read, fold, score, commit, publish. The batches of a round share their queries,
+//! their transaction and their wait for the disk.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use leadscore_domain::{Event, EventBody, LeadId, Score};
 use leadscore_engine::features::LeadState;
@@ -26,6 +27,11 @@ const PANICKED: &str = "the calculation met a defect";
 /// The records of a batch, sorted by what is to be done with them.
 #[derive(Debug, Default)]
 struct Sorted {
+    partition: u16,
+    /// Position of the last record.
+    to: i64,
+    /// Whether the records are new to the database.
+    fresh: bool,
     /// New events by lead, leads in the order of their first event.
     leads: Vec<(LeadId, Vec<Event>)>,
     /// Leads that absorbed others: their state comes from the log.
@@ -88,7 +94,37 @@ pub(super) struct Outcome {
     pub kept: Vec<(LeadId, LeadState)>,
 }
 
+/// What of an outcome is remembered and published once it is committed.
+struct Committed {
+    absorbed: Vec<LeadId>,
+    withheld: Vec<LeadId>,
+    scores: Vec<Score>,
+    kept: Vec<(LeadId, LeadState)>,
+    dead: u64,
+}
+
 impl Outcome {
+    /// What the store commits, and what follows.
+    fn split(self, partition: u16, (from, to): (i64, i64), announced: i64) -> (Derived, Committed) {
+        let Self { absorbed, dead, undelivered, log, states, scores, features, withheld, kept } = self;
+        let count = (dead.len() + undelivered.len()) as u64;
+        let derived = Derived {
+            group: GROUP.to_owned(),
+            partition,
+            from,
+            to,
+            announced,
+            log,
+            states,
+            scores: scores.clone(),
+            features,
+            withheld: withheld.iter().chain(&absorbed).copied().collect(),
+            dead,
+            undelivered,
+        };
+        (derived, Committed { absorbed, withheld, scores, kept, dead: count })
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.states.is_empty() && self.scores.is_empty() && self.withheld.is_empty()
     }
@@ -110,113 +146,145 @@ impl Outcome {
 }
 
 impl ScorerTask {
-    /// Applies the next records of a partition; returns how many.
-    pub(super) async fn batch(&mut self, partition: u16) -> Result<usize, Fault> {
-        let Some(place) = self.places.get(&partition).copied() else { return Ok(0) };
-        let Batch { to, count, records, dead, undelivered, duplicates, log } =
-            self.reader.read(partition, place.position, place.batch_max).await?;
-        if count == 0 {
+    /// Applies the next records of these partitions, together; returns how many.
+    pub(super) async fn batch(&mut self, partitions: &[u16]) -> Result<usize, Fault> {
+        let places = self.to_read(partitions);
+        let batches = self.reader.read(&places).await?;
+        if batches.is_empty() {
             return Ok(0);
         }
-        if let Some((_, _, reason)) = self.poison.take_if(|(at, after, _)| (*at, *after) == (partition, place.position))
+        if let [(partition, after, _)] = places[..]
+            && let Some((_, _, reason)) =
+                self.poison.take_if(|(at, position, _)| (*at, *position) == (partition, after))
         {
-            return self.bury(partition, to, &records, reason).await;
+            return self.bury(partition, batches, &reason).await;
         }
-        let full = count == BATCH_EVENTS_MAX as u64;
-        let deferred = full && self.store.head(partition).await? - to > DEFER_BACKLOG_EVENTS;
+        let deferred = self.is_far_behind(&batches).await?;
         let judge = Judge { deferred, ..self.judge() };
-
-        let sorted = self.sort(records, &log).await?;
-        let works = self.works(partition, to, sorted.leads, &sorted.survivors, &log).await?;
-        let nexts = self.derive_all(partition, works, judge, &log).await?;
-        let mut outcome = Outcome { absorbed: sorted.absorbed, dead, undelivered, log, ..Outcome::default() };
-        for next in nexts {
-            outcome.add(next);
+        let mut counts = [0; 3];
+        let mut outcomes: BTreeMap<u16, (i64, Outcome)> = BTreeMap::new();
+        let mut sorted = Vec::with_capacity(batches.len());
+        for (partition, batch) in batches {
+            let Batch { to, count, records, dead, undelivered, duplicates, log } = batch;
+            counts[0] += size(count);
+            counts[1] += size(duplicates);
+            counts[2] += dead.len() + undelivered.len();
+            let part = self.sort(partition, to, records, !log.is_empty()).await?;
+            let absorbed = part.absorbed.clone();
+            outcomes.insert(partition, (to, Outcome { absorbed, dead, undelivered, log, ..Outcome::default() }));
+            sorted.push(part);
         }
-        let dead = outcome.dead.len() + outcome.undelivered.len();
-        self.commit(partition, to, outcome).await?;
-        let (count, duplicates) = (size(count), size(duplicates));
-        Fate::Applied.count(count - dead - duplicates);
-        Fate::Dead.count(dead);
-        Fate::Duplicate.count(duplicates);
-        self.tally.events += count as u64;
-        self.tally.duplicates += duplicates as u64;
+        let works = self.works(sorted).await?;
+        for next in self.derive_all(works, judge).await? {
+            if let Some((_, outcome)) = outcomes.get_mut(&next.partition) {
+                outcome.add(next);
+            }
+        }
+        self.commit(outcomes).await?;
+        self.count(counts);
         if deferred {
             self.sweep.again();
         }
-        if let Some(place) = self.places.get_mut(&partition) {
-            place.batch_max = BATCH_EVENTS_MAX;
+        for (partition, _, _) in places {
+            if let Some(place) = self.places.get_mut(&partition) {
+                place.batch_max = BATCH_EVENTS_MAX;
+            }
         }
-        Ok(count)
+        Ok(counts[0])
+    }
+
+    /// From where to read how much of partitions.
+    fn to_read(&self, partitions: &[u16]) -> Vec<(u16, i64, usize)> {
+        let place = |partition: &u16| self.places.get(partition).map(|p| (*partition, p.position, p.batch_max));
+        partitions.iter().filter_map(place).collect()
+    }
+
+    /// Whether there is so much behind these batches that scores are put off.
+    async fn is_far_behind(&self, batches: &[(u16, Batch)]) -> Result<bool, StoreError> {
+        if batches.iter().all(|(_, batch)| batch.count < BATCH_EVENTS_MAX as u64) {
+            return Ok(false);
+        }
+        let heads = self.store.heads().await?;
+        let behind = |(partition, batch): &(u16, Batch)| heads.get(usize::from(*partition)).map_or(0, |h| h - batch.to);
+        Ok(batches.iter().map(behind).any(|behind| behind > DEFER_BACKLOG_EVENTS))
+    }
+
+    fn count(&mut self, [events, duplicates, dead]: [usize; 3]) {
+        Fate::Applied.count(events - duplicates - dead);
+        Fate::Dead.count(dead);
+        Fate::Duplicate.count(duplicates);
+        self.tally.events += events as u64;
+        self.tally.duplicates += duplicates as u64;
     }
 
     /// Sets an event aside that cannot be applied.
-    async fn bury(&mut self, partition: u16, to: i64, records: &[LogRecord], reason: String) -> Result<usize, Fault> {
-        let letter = |record: &LogRecord| {
-            let LogRecord { position, event_id, lead_id, .. } = *record;
-            tracing::error!(%event_id, position, reason, "an event cannot be applied; set aside");
-            DeadLetter { position, event_id, lead_id, reason: reason.clone() }
-        };
-        let outcome = Outcome { dead: records.iter().map(letter).collect(), ..Outcome::default() };
-        self.commit(partition, to, outcome).await?;
-        self.tally.events += 1;
+    async fn bury(&mut self, partition: u16, batches: Vec<(u16, Batch)>, reason: &str) -> Result<usize, Fault> {
+        for (_, Batch { to, records, log, .. }) in batches {
+            let dead = letters(&records, reason);
+            let buried = Outcome { dead: dead.clone(), log, ..Outcome::default() };
+            match self.commit(BTreeMap::from([(partition, (to, buried))])).await.map_err(Fault::from) {
+                // Not even its row can be kept: the topic still has it.
+                Err(Fault::Poison(_)) => {
+                    let buried = Outcome { dead, ..Outcome::default() };
+                    self.commit(BTreeMap::from([(partition, (to, buried))])).await?;
+                }
+                done => done?,
+            }
+        }
+        self.count([1, 0, 1]);
         Ok(1)
     }
 
-    async fn sort(&self, records: Vec<LogRecord>, log: &LogRows) -> Result<Sorted, StoreError> {
-        if !log.is_empty() {
-            // Who belongs to others now was found when they were read, and is looked at again with the commit.
-            return Ok(Sorted::new(records, &HashMap::new()));
-        }
-        let ids: HashSet<LeadId> = records.iter().map(|record| record.lead_id).collect();
-        let ids: Vec<LeadId> = ids.into_iter().collect();
-        let gone = self.store.absorbed(&ids).await?;
-        Ok(Sorted::new(records, &gone))
+    /// `fresh` records are new to the database.
+    async fn sort(&self, partition: u16, to: i64, records: Vec<LogRecord>, fresh: bool) -> Result<Sorted, StoreError> {
+        // Whose leads belong to others now was found when fresh ones were read, and is looked at again with the commit.
+        let gone = if fresh {
+            HashMap::new()
+        } else {
+            let ids: HashSet<LeadId> = records.iter().map(|record| record.lead_id).collect();
+            self.store.absorbed(&ids.into_iter().collect::<Vec<_>>()).await?
+        };
+        Ok(Sorted { partition, to, fresh, ..Sorted::new(records, &gone) })
     }
 
     /// Finds each lead's state before the batch: from memory, from the database, or, where it absorbed others or the
     /// stored state is damaged, from the log.
-    async fn works(
-        &mut self,
-        partition: u16,
-        to: i64,
-        leads: Vec<(LeadId, Vec<Event>)>,
-        survivors: &HashSet<LeadId>,
-        log: &LogRows,
-    ) -> Result<Vec<Work>, StoreError> {
+    async fn works(&mut self, sorted: Vec<Sorted>) -> Result<Vec<Work>, StoreError> {
         let mut live: HashMap<LeadId, LeadState> = HashMap::new();
         let mut missing = Vec::new();
-        for (lead, _) in &leads {
-            match self.cache.take(*lead) {
-                Some(state) => {
-                    live.insert(*lead, state);
+        for part in &sorted {
+            for (lead, _) in &part.leads {
+                match self.cache.take(*lead) {
+                    Some(state) => {
+                        live.insert(*lead, state);
+                    }
+                    None if part.survivors.contains(lead) => {}
+                    None => missing.push(*lead),
                 }
-                None if survivors.contains(lead) => {}
-                None => missing.push(*lead),
             }
         }
         let (mut stored, damaged) = self.stored_states(&missing).await?;
-        let mut works = Vec::with_capacity(leads.len());
-        for (lead, events) in leads {
-            let work = Work { lead, base: Base::Fresh, events, rebuilt: false, position: to };
-            works.push(if survivors.contains(&lead) || damaged.contains(&lead) {
-                self.replayed(partition, work, log).await?
-            } else if let Some(state) = live.remove(&lead) {
-                Work { base: Base::Live(Box::new(state)), ..work }
-            } else if let Some(state) = stored.remove(&lead) {
-                Work { base: Base::Stored(state.bytes), ..work }
-            } else {
-                work
-            });
+        let mut works = Vec::with_capacity(live.len() + missing.len());
+        for Sorted { partition, to, fresh, leads, survivors, .. } in sorted {
+            for (lead, events) in leads {
+                let work = Work { partition, lead, base: Base::Fresh, events, fresh, rebuilt: false, position: to };
+                works.push(if survivors.contains(&lead) || damaged.contains(&lead) {
+                    self.replayed(work).await?
+                } else if let Some(state) = live.remove(&lead) {
+                    Work { base: Base::Live(Box::new(state)), ..work }
+                } else if let Some(state) = stored.remove(&lead) {
+                    Work { base: Base::Stored(state.bytes), ..work }
+                } else {
+                    work
+                });
+            }
         }
         Ok(works)
     }
 
-    /// The same work with all events from the log instead of a base and the new ones; `new` are those that the log in
-    /// the database does not have yet.
-    pub(super) async fn replayed(&self, partition: u16, work: Work, new: &LogRows) -> Result<Work, StoreError> {
-        debug_assert_eq!(self.store.partition_of(work.lead), partition);
-        let fresh = if new.is_empty() { &[] } else { work.events.as_slice() };
+    /// The same work with all events from the log instead of a base and the new ones.
+    pub(super) async fn replayed(&self, work: Work) -> Result<Work, StoreError> {
+        let fresh = if work.fresh { work.events.as_slice() } else { &[] };
         let events = history(&self.store, work.lead, work.position, fresh).await?;
         Ok(Work { base: Base::Fresh, events, rebuilt: true, ..work })
     }
@@ -246,19 +314,13 @@ impl ScorerTask {
     }
 
     /// Computes works; those whose stored state turns out to be of another format are computed from the log.
-    pub(super) async fn derive_all(
-        &self,
-        partition: u16,
-        works: Vec<Work>,
-        judge: Judge,
-        log: &LogRows,
-    ) -> Result<Vec<Next>, Fault> {
+    pub(super) async fn derive_all(&self, works: Vec<Work>, judge: Judge) -> Result<Vec<Next>, Fault> {
         let mut nexts = Vec::with_capacity(works.len());
         let mut again = Vec::new();
         for result in derive(works, judge.clone()).await {
             match result {
                 Ok(next) => nexts.push(next),
-                Err(Failed::Damaged(work)) => again.push(self.replayed(partition, work, log).await?),
+                Err(Failed::Damaged(work)) => again.push(self.replayed(work).await?),
                 Err(Failed::Panicked) => return Err(Fault::Poison(PANICKED.to_owned())),
             }
         }
@@ -268,31 +330,31 @@ impl ScorerTask {
         Ok(nexts)
     }
 
-    /// Commits and only then publishes.
-    pub(super) async fn commit(&mut self, partition: u16, to: i64, outcome: Outcome) -> Result<(), StoreError> {
-        let Outcome { absorbed, dead, undelivered, log, states, scores, features, withheld, kept } = outcome;
-        let from = self.places.get(&partition).map_or(0, |place| place.position);
-        let announced = self.announced(partition).await?;
-        let published = scores.clone();
-        let dead_count = (dead.len() + undelivered.len()) as u64;
-        let derived = Derived {
-            group: GROUP.to_owned(),
-            partition,
-            from,
-            to,
-            announced,
-            log,
-            states,
-            scores,
-            features,
-            withheld: withheld.iter().chain(&absorbed).copied().collect(),
-            dead,
-            undelivered,
-        };
+    /// Commits what comes of partitions, each up to a position, in one transaction, and only then publishes.
+    pub(super) async fn commit(&mut self, outcomes: BTreeMap<u16, (i64, Outcome)>) -> Result<(), StoreError> {
+        let mut derived = Vec::with_capacity(outcomes.len());
+        let mut committed = Vec::with_capacity(outcomes.len());
+        for (partition, (to, outcome)) in outcomes {
+            let announced = self.announced(partition).await?;
+            let from = self.places.get(&partition).map_or(0, |place| place.position);
+            let (part, rest) = outcome.split(partition, (from, to), announced);
+            derived.push(part);
+            committed.push((partition, to, rest));
+        }
         let writing = Stage::Write.start();
-        self.store.commit(derived).await?;
+        self.store.commit_all(derived).await?;
         writing.stop();
+        let publishing = Stage::Publish.start();
+        for (partition, to, rest) in committed {
+            self.publish(partition, to, rest);
+        }
+        publishing.stop();
+        Ok(())
+    }
 
+    /// Remembers and publishes what was committed.
+    fn publish(&mut self, partition: u16, to: i64, committed: Committed) {
+        let Committed { absorbed, withheld, scores, kept, dead } = committed;
         if let Some(place) = self.places.get_mut(&partition) {
             place.position = to;
         }
@@ -302,19 +364,16 @@ impl ScorerTask {
         for &lead in &absorbed {
             self.cache.take(lead);
         }
-        self.tally.scores += published.len() as u64;
+        self.tally.scores += scores.len() as u64;
         self.tally.withheld += withheld.len() as u64;
-        self.tally.dead += dead_count;
+        self.tally.dead += dead;
         self.tally.absorbed += absorbed.len() as u64;
+        telemetry::count_scores(scores.len());
         let gone: Vec<LeadId> = withheld.iter().chain(&absorbed).copied().collect();
-        telemetry::count_scores(published.len());
-        let publishing = Stage::Publish.start();
-        self.announcing.insert(partition, (to, self.store.announce_scores(&published, &gone)));
-        self.publisher.publish(published);
+        self.announcing.insert(partition, (to, self.store.announce_scores(&scores, &gone)));
+        self.publisher.publish(scores);
         self.publisher.withhold(&withheld, to);
         self.publisher.forget(&absorbed);
-        publishing.stop();
-        Ok(())
     }
 
     /// Up to where everybody was told of a partition's scores, after those of its last commit have arrived.
@@ -359,4 +418,13 @@ impl ScorerTask {
 
 fn size(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn letters(records: &[LogRecord], reason: &str) -> Vec<DeadLetter> {
+    let letter = |record: &LogRecord| {
+        let LogRecord { position, event_id, lead_id, .. } = *record;
+        tracing::error!(%event_id, position, reason, "an event cannot be applied; set aside");
+        DeadLetter { position, event_id, lead_id, reason: reason.to_owned() }
+    };
+    records.iter().map(letter).collect()
 }

@@ -30,12 +30,16 @@ pub(super) enum Base {
 /// One lead's part of a batch.
 #[derive(Debug)]
 pub(super) struct Work {
+    /// The lead's partition.
+    pub partition: u16,
     /// Whose.
     pub lead: LeadId,
     /// State before.
     pub base: Base,
     /// What is new; none where only the score is renewed.
     pub events: Vec<Event>,
+    /// Whether the database does not have these events yet.
+    pub fresh: bool,
     /// Whether `base` may differ from what the database keeps, so that it must be written though nothing is new.
     pub rebuilt: bool,
     /// Position of the lead's partition that state and score include.
@@ -76,6 +80,8 @@ impl Judge {
 /// A lead after the batch.
 #[derive(Debug)]
 pub(super) struct Next {
+    /// The lead's partition.
+    pub partition: u16,
     /// Whose.
     pub lead: LeadId,
     /// The state after.
@@ -143,13 +149,23 @@ fn caught(work: Work, judge: &Judge, meters: &Meters) -> Result<Next, Failed> {
 
 fn derive_one(work: Work, judge: &Judge, meters: &Meters) -> Result<Next, Failed> {
     let started = Instant::now();
-    let Work { lead, base, events, rebuilt, position } = work;
+    let Work { partition, lead, base, events, fresh, rebuilt, position } = work;
     let mut state = match base {
         Base::Fresh => LeadState::default(),
         Base::Live(state) => *state,
         Base::Stored(bytes) => match LeadState::from_bytes(&bytes) {
             Ok(state) => state,
-            Err(_) => return Err(Failed::Damaged(Work { lead, base: Base::Fresh, events, rebuilt, position })),
+            Err(_) => {
+                return Err(Failed::Damaged(Work {
+                    base: Base::Fresh,
+                    partition,
+                    lead,
+                    events,
+                    fresh,
+                    rebuilt,
+                    position,
+                }));
+            }
         },
     };
     for event in &events {
@@ -160,7 +176,7 @@ fn derive_one(work: Work, judge: &Judge, meters: &Meters) -> Result<Next, Failed
     let verdict = judge.verdict(lead, &state, position);
     meters.fold.add(folded - started);
     meters.infer.add(folded.elapsed());
-    Ok(Next { lead, state, bytes, verdict })
+    Ok(Next { partition, lead, state, bytes, verdict })
 }
 
 #[cfg(test)]
@@ -191,7 +207,7 @@ mod tests {
             received_at: at(),
             body: EventBody::Consent(consent),
         };
-        Work { lead, base: Base::Fresh, events: vec![event], rebuilt: false, position: 1 }
+        Work { partition: 0, lead, base: Base::Fresh, events: vec![event], fresh: false, rebuilt: false, position: 1 }
     }
 
     fn verdict(state: ConsentState, deferred: bool) -> Option<Result<u8, Withheld>> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use leadscore_domain::LeadId;
-use leadscore_store::{LogRows, StoreError, StoredScore, StoredState};
+use leadscore_store::{StoreError, StoredScore, StoredState};
 use tokio::time::Instant;
 
 use super::{
@@ -181,31 +181,30 @@ impl ScorerTask {
         latest: &HashMap<LeadId, StoredScore>,
         judge: &Judge,
     ) -> Result<(), Fault> {
-        let none = LogRows::default();
-        let mut by_partition: BTreeMap<u16, Vec<Work>> = BTreeMap::new();
+        let mut works = Vec::with_capacity(leads.len());
         for &lead in leads {
             let partition = self.store.partition_of(lead);
             let Some(position) = self.places.get(&partition).map(|place| place.position) else { continue };
-            let work = Work { lead, base: Base::Fresh, events: Vec::new(), rebuilt: false, position };
-            let work = match states.remove(&lead) {
+            let (base, events) = (Base::Fresh, Vec::new());
+            let work = Work { partition, lead, base, events, fresh: false, rebuilt: false, position };
+            works.push(match states.remove(&lead) {
                 Some(state) => Work { base: Base::Stored(state.bytes), ..work },
-                None => self.replayed(partition, work, &none).await?,
-            };
-            by_partition.entry(partition).or_default().push(work);
+                None => self.replayed(work).await?,
+            });
         }
-        for (partition, works) in by_partition {
-            let mut outcome = Outcome::default();
-            for next in self.derive_all(partition, works, judge.clone(), &none).await? {
-                outcome.add(next);
-            }
+        let mut outcomes: BTreeMap<u16, (i64, Outcome)> = BTreeMap::new();
+        for next in self.derive_all(works, judge.clone()).await? {
+            let position = self.places.get(&next.partition).map_or(0, |place| place.position);
+            outcomes.entry(next.partition).or_insert_with(|| (position, Outcome::default())).1.add(next);
+        }
+        outcomes.retain(|_, (_, outcome)| {
             outcome.withheld.retain(|lead| latest.contains_key(lead));
             // A pass through all leads would push the busy ones out of memory.
             outcome.kept.clear();
-            if outcome.is_empty() {
-                continue;
-            }
-            let Some(position) = self.places.get(&partition).map(|place| place.position) else { continue };
-            self.commit(partition, position, outcome).await?;
+            !outcome.is_empty()
+        });
+        if !outcomes.is_empty() {
+            self.commit(outcomes).await?;
         }
         Ok(())
     }

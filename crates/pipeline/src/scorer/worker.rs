@@ -88,6 +88,8 @@ pub struct ScorerTask {
     pub(super) announcing: BTreeMap<u16, (i64, Announcement)>,
     /// Positions in partitions that somebody else went ahead in: what was published since is not known here.
     lost: BTreeMap<u16, i64>,
+    /// Whether the next batch of each partition is to be committed by itself.
+    apart: bool,
     /// An event that cannot be applied: partition, position before it, reason.
     pub(super) poison: Option<(u16, i64, String)>,
     pub(super) tally: Tally,
@@ -111,6 +113,9 @@ pub(super) struct Place {
 enum Piece {
     /// Which partitions are owned.
     Survey,
+    /// A batch of all partitions.
+    Together,
+    /// A batch of one partition.
     Batch(u16),
     Renewal,
 }
@@ -164,6 +169,7 @@ impl ScorerTask {
             announcing: BTreeMap::new(),
             poison: None,
             lost: BTreeMap::new(),
+            apart: false,
             tally: Tally::default(),
         }
     }
@@ -238,17 +244,21 @@ impl ScorerTask {
         self.tally
     }
 
-    /// One batch of each partition, then one page of renewals: neither can starve the other. Returns the amount of
+    /// One batch of all partitions, then one page of renewals: neither can starve the other. Returns the amount of
     /// work done; 0 says that there is none.
     async fn round(&mut self, shutdown: &CancellationToken) -> Result<usize, ScorerError> {
         self.attempt(Piece::Survey, shutdown).await?;
-        let mut worked = 0;
-        let partitions: Vec<u16> = self.places.keys().copied().collect();
-        for partition in partitions {
-            if shutdown.is_cancelled() {
-                return Ok(worked);
+        let mut worked = self.attempt(Piece::Together, shutdown).await?;
+        if self.apart {
+            // One of the partitions holds up the others: each for itself, once.
+            self.apart = false;
+            let partitions: Vec<u16> = self.places.keys().copied().collect();
+            for partition in partitions {
+                worked += self.attempt(Piece::Batch(partition), shutdown).await?;
             }
-            worked += self.attempt(Piece::Batch(partition), shutdown).await?;
+        }
+        if shutdown.is_cancelled() {
+            return Ok(worked);
         }
         Ok(worked + self.attempt(Piece::Renewal, shutdown).await?)
     }
@@ -261,8 +271,9 @@ impl ScorerTask {
             if self.places.contains_key(&partition) {
                 continue;
             }
-            // Somebody else may have changed its leads since they were remembered.
+            // Somebody else may have changed its leads since they were remembered, here or by readers.
             self.cache.clear();
+            self.publisher.reset();
             let (position, announced) = self.store.standing(GROUP, partition).await?;
             let from = self.lost.get(&partition).map_or(announced, |lost| announced.min(*lost));
             self.announce_again(partition, from, position).await?;
@@ -287,7 +298,11 @@ impl ScorerTask {
         for retry in 0_u32.. {
             let done = match piece {
                 Piece::Survey => self.survey().await.map(|()| 0).map_err(Fault::from),
-                Piece::Batch(partition) => self.batch(partition).await,
+                Piece::Together => {
+                    let partitions: Vec<u16> = self.places.keys().copied().collect();
+                    self.batch(&partitions).await
+                }
+                Piece::Batch(partition) => self.batch(&[partition]).await,
                 Piece::Renewal => self.renew().await,
             };
             let error = match (done, piece) {
@@ -301,6 +316,10 @@ impl ScorerTask {
                 }
                 // It is read and derived anew.
                 (Err(Fault::Store(StoreError::Overtaken)), _) => return Ok(1),
+                (Err(Fault::Poison(_)), Piece::Together) => {
+                    self.apart = true;
+                    return Ok(1);
+                }
                 (Err(Fault::Poison(reason)), Piece::Batch(partition)) => {
                     self.isolate(partition, reason);
                     continue;

@@ -58,7 +58,7 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
         truth,
         title: format!("Leads of {}", context.data.display()),
     };
-    let folder = Folder::open(context).await?;
+    let folder = Folder::open_settled(context).await?;
     let (told, bar) = progress_of(context);
     let clock = context.clock.as_ref();
     let stopwatch = Arc::new(Stopwatch::default());

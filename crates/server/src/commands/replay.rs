@@ -33,7 +33,7 @@ pub struct Options {
 /// Runs the command.
 pub async fn run(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
     let signals = StopSignals::listen()?;
-    let folder = Folder::open(context).await?;
+    let folder = Folder::open_settled(context).await?;
     let stop = CancellationToken::new();
     let done = tokio::select! {
         done = compare(options, &folder, context, stop.clone()) => done,

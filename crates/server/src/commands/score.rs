@@ -55,7 +55,7 @@ struct Scored {
 /// Runs the command.
 pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let signals = StopSignals::listen()?;
-    let folder = Folder::open(context).await?;
+    let folder = Folder::open_settled(context).await?;
     if options.all {
         let done = score_all::run(options.model.as_deref(), options.out, &folder, signals, context).await;
         folder.store.close().await;

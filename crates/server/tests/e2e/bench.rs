@@ -32,6 +32,8 @@ async fn what_the_generator_reports_is_what_the_server_stored_and_counted() {
     assert_eq!(read["by_status"], json!({ "200": read["succeeded"] }), "every lead has a score: {scores}");
     let batch = bench("batch", &["--runs", "2"]);
     assert_eq!((&batch["sizes"][0]["leads"], &batch["sizes"][0]["runs"]), (&json!(LEADS), &json!(2)), "{batch}");
+    let [min, median, max] = ["min_ms", "median_ms", "max_ms"].map(|name| batch["sizes"][0][name].as_f64().unwrap());
+    assert!(0.0 < min && min <= median && median <= max, "{batch}");
 
     let stored = LEADS + 2 * EVENTS + requests * 5;
     let metrics = metrics(&server).await;

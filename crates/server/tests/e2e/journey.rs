@@ -20,6 +20,11 @@ async fn from_an_export_to_served_scores_on_postgresql() {
 }
 
 #[tokio::test]
+async fn from_an_export_to_served_scores_on_postgresql_kafka_and_redis() {
+    journey(Folder::on_servers().await).await;
+}
+
+#[tokio::test]
 async fn a_server_whose_schema_is_missing_is_migrated_by_command_only() {
     let folder = Folder::on_postgres().await;
     std::fs::create_dir(folder.data()).unwrap();

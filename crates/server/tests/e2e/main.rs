@@ -11,5 +11,6 @@ mod crash;
 mod demo;
 mod interop;
 mod journey;
+mod scale_out;
 mod serving;
 mod support;

@@ -18,14 +18,14 @@ const DEADLINE: Duration = Duration::from_secs(240);
 /// A data folder that goes away with the test.
 pub struct Folder {
     folder: TempDir,
-    /// Address of its database on a server; `None` for the embedded one.
-    postgres: Option<String>,
+    /// Where its servers are; empty for what is embedded.
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Folder {
     /// An empty place.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), postgres: None }
+        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
     }
 
     /// An empty place whose database is a new one on the server that `LEADSCORE_TEST_POSTGRES` names.
@@ -38,7 +38,24 @@ impl Folder {
         let mut conn = server.connect().await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut conn).await.unwrap();
         conn.close().await.unwrap();
-        Self { postgres: Some(server.database(&name).to_url_lossy().to_string()), ..folder }
+        let url = server.database(&name).to_url_lossy().to_string();
+        Self { environment: vec![("LEADSCORE_STORE__POSTGRES", url)], ..folder }
+    }
+
+    /// The same with topics and keys of its own on the servers that `LEADSCORE_TEST_KAFKA` and `LEADSCORE_TEST_REDIS`
+    /// name.
+    pub async fn on_servers() -> Self {
+        let server =
+            |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} names a server; `make test` starts one"));
+        let mut folder = Self::on_postgres().await;
+        let prefix = format!("e2e-{}", Uuid::new_v4().simple());
+        folder.environment.extend([
+            ("LEADSCORE_KAFKA__BROKERS", server("LEADSCORE_TEST_KAFKA")),
+            ("LEADSCORE_KAFKA__PREFIX", prefix.clone()),
+            ("LEADSCORE_STORE__REDIS", server("LEADSCORE_TEST_REDIS")),
+            ("LEADSCORE_STORE__REDIS_PREFIX", prefix),
+        ]);
+        folder
     }
 
     /// An initialised data folder, and an API key for it.
@@ -73,7 +90,7 @@ impl Folder {
                 command.env_remove(name);
             }
         }
-        command.envs(self.postgres.iter().map(|url| ("LEADSCORE_STORE__POSTGRES", url)));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(arguments).arg("--data").arg(self.data()).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -101,7 +118,12 @@ impl Folder {
 
     /// Starts a server on a free port.
     pub fn serve(&self) -> Server {
-        Server::start(self.command(&["serve", "--listen", "127.0.0.1:0", "--json"]))
+        self.serve_roles("api,scorer,trainer")
+    }
+
+    /// Starts a server that does a part of the work.
+    pub fn serve_roles(&self, roles: &str) -> Server {
+        Server::start(self.command(&["serve", "--listen", "127.0.0.1:0", "--json", "--roles", roles]))
     }
 }
 

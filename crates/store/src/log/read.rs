@@ -15,6 +15,22 @@ use crate::{
 const PAGE_MAX: usize = 10_000;
 
 impl Store {
+    /// Events of a log outside of the database that it does not have yet, because `group` has still to read them; 0
+    /// where the database is the log.
+    ///
+    /// # Errors
+    /// Where the database fails, or Kafka cannot be asked.
+    pub async fn reads_behind(&self, group: &str) -> Result<i64, StoreError> {
+        if self.kafka().is_none() {
+            return Ok(0);
+        }
+        let mut behind = 0;
+        for (partition, head) in (0..).zip(self.heads().await?) {
+            behind += head - self.position(group, partition).await?;
+        }
+        Ok(behind)
+    }
+
     /// Up to `limit` records (at most 10,000) that the database has of a partition after position `after`, in order;
     /// where the database is the log, without gaps, otherwise those that were applied.
     ///

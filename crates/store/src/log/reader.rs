@@ -55,19 +55,30 @@ impl LogReader {
         }
     }
 
-    /// Up to `limit` records of a partition after position `after`. The same call gives the same records again until
-    /// the position is moved.
+    /// What stands in partitions behind positions: of each (partition, position, limit) up to `limit` records.
+    /// Partitions without any are missing. The same call gives the same records again until the position is moved.
     ///
     /// # Errors
     /// Where database or Kafka fail.
-    pub async fn read(&self, partition: u16, after: i64, limit: usize) -> Result<Batch, StoreError> {
+    pub async fn read(&self, places: &[(u16, i64, usize)]) -> Result<Vec<(u16, Batch)>, StoreError> {
         match &self.source {
-            Source::Database { .. } => self.read_database(partition, after, limit).await,
-            Source::Nothing => Ok(Batch { to: after, ..Batch::default() }),
+            Source::Nothing => Ok(Vec::new()),
+            Source::Database { .. } => {
+                let mut batches = Vec::new();
+                let heads = self.store.heads().await?;
+                for &(partition, after, limit) in places {
+                    if heads.get(usize::from(partition)).is_some_and(|head| *head > after) {
+                        batches.push((partition, self.read_database(partition, after, limit).await?));
+                    }
+                }
+                Ok(batches)
+            }
             Source::Kafka(member) => {
-                let raws = member.waiting(partition, after, limit);
+                let waiting =
+                    places.iter().flat_map(|(partition, after, limit)| member.waiting(*partition, *after, *limit));
+                let raws: Vec<_> = waiting.collect();
                 let kafka = self.store.kafka().ok_or(StoreError::Closed)?;
-                kafka::take(&self.store, kafka, partition, after, &raws).await
+                kafka::take(&self.store, kafka, &raws).await
             }
         }
     }

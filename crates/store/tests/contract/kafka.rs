@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use leadscore_store::{DeadFilter, DeadOrigin, KafkaOptions, LogReader, Store, StoreError};
+use leadscore_store::{DeadFilter, DeadOrigin, KafkaOptions, LogReader, Store, StoreError, TraceParent};
 use rdkafka::{
     ClientConfig, Message as _,
     admin::{AdminClient, AdminOptions, ResourceSpecifier},
@@ -14,13 +14,13 @@ use rdkafka::{
 use serde_json::{Value, json};
 
 use crate::{
-    log::{commit_of, drain, next},
+    log::{commit_of, drain, next, read},
     support::{Backend as _, Kafka, append_one, crm, email, event, living, score},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Every record of a topic: key, value and the header `reason`.
+/// Every record of a topic: key, value and the first header.
 fn every_record(kafka: &Kafka, topic: &str) -> Vec<(String, Option<Value>, Option<String>)> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &kafka.brokers)
@@ -42,11 +42,11 @@ fn every_record(kafka: &Kafka, topic: &str) -> Vec<(String, Option<Value>, Optio
         match consumer.poll(PATIENCE).expect("a record or an end") {
             Ok(message) => {
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-                let reason = message.headers().map(|headers| text(headers.get(0).value.unwrap()));
+                let header = message.headers().map(|headers| text(headers.get(0).value.unwrap()));
                 let value = message
                     .payload()
                     .map(|payload| serde_json::from_slice(payload).unwrap_or_else(|_| Value::String(text(payload))));
-                records.push((text(message.key().unwrap()), value, reason));
+                records.push((text(message.key().unwrap()), value, header));
             }
             Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ended += 1,
             Err(error) => panic!("{error}"),
@@ -67,9 +67,12 @@ async fn produce(kafka: &Kafka, payloads: &[String]) {
 async fn events_travel_sealed_as_cloud_events_keyed_by_lead() {
     let kafka = Kafka::new().await;
     let store = kafka.open().await;
-    let lead = append_one(&store, event("1", &[email("ann")], 7)).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let appending = append_one(&store, event("1", &[email("ann")], 7));
+    let lead = TraceParent::parse(trace).unwrap().within(appending).await;
     let records = every_record(&kafka, "events.v1");
-    let [(key, Some(record), None)] = records.as_slice() else { panic!("{records:?}") };
+    let [(key, Some(record), Some(header))] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!(header, trace);
     assert_eq!(*key, lead.to_string());
     assert_eq!(record["specversion"], "1.0");
     assert_eq!(record["subject"], lead.to_string());
@@ -156,7 +159,7 @@ async fn partitions_move_when_a_member_joins_and_when_it_leaves() {
     let (reader, other) =
         if owned(&first).contains(&partition) { (&mut first, &mut second) } else { (&mut second, &mut first) };
     let batch = next(reader, partition, 0).await;
-    assert_eq!(other.read(partition, 0, 10).await.unwrap().count, 0, "it is not the other's");
+    assert!(read(other, partition, 0).await.is_none(), "it is not the other's");
     one.commit(commit_of(partition, 0, batch)).await.unwrap();
     first.leave().await;
     until(&mut second, |second| owned(second) == all).await;
@@ -188,7 +191,7 @@ async fn an_event_that_was_applied_elsewhere_meanwhile_is_not_applied_again() {
     let partition = store.partition_of(lead);
     let mut reader = LogReader::join(&store, "scorer").unwrap();
     let batch = next(&mut reader, partition, 0).await;
-    let again = reader.read(partition, 0, 10).await.unwrap();
+    let again = read(&reader, partition, 0).await.unwrap();
     store.commit(commit_of(partition, 0, batch)).await.unwrap();
     // As if the same event stood there once more, read before the first one was committed.
     let late = store.commit(commit_of(partition, 1, again)).await;

@@ -160,7 +160,7 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
             Rate::Max => None,
         },
         wait_score: options.wait_score,
-        requests: Requests::from(&seen),
+        requests: Requests::from(&seen).check()?,
         latency: Latency::from(&seen.latencies_us),
         events: seen.receipt,
         scored_after_s,

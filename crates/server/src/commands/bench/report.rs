@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{load::Seen, stages::StageCost};
+use super::{
+    load::{Seen, is_success},
+    stages::StageCost,
+};
 use crate::output::Table;
 
 /// Statuses by which a server says that it has too much to do.
@@ -68,21 +71,35 @@ impl From<&Histogram<u64>> for Latency {
 impl Requests {
     /// One line, and another one for what went wrong.
     pub fn text(&self) -> String {
-        let Self { per_second, succeeded, by_status, unanswered, unsent, took_s } = self;
+        let Self { per_second, succeeded, by_status, took_s, .. } = self;
         let mut text = format!("requests   {succeeded} answered in {took_s:.2} s, {per_second:.1}/s\n");
         let throttled: u64 = THROTTLED.iter().filter_map(|status| by_status.get(status)).sum();
-        let of_status = |(status, count): (&u16, &u64)| format!("{count} × {status}");
-        let mut wrong: Vec<String> =
-            by_status.iter().filter(|(status, _)| !super::load::is_success(**status)).map(of_status).collect();
-        wrong.extend(unanswered.iter().map(|(reason, count)| format!("{count} × {reason}")));
-        if *unsent > 0 {
-            wrong.push(format!("{unsent} not sent, too late"));
-        }
-        if !wrong.is_empty() {
-            writeln!(text, "failed     {} ({throttled} throttled)", wrong.join(", "))
-                .expect("a string takes everything");
+        let failures = self.failures();
+        if !failures.is_empty() {
+            writeln!(text, "failed     {failures} ({throttled} throttled)").expect("a string takes everything");
         }
         text
+    }
+
+    /// Checks that there is something to report.
+    ///
+    /// # Errors
+    /// Where no request succeeded.
+    pub fn check(self) -> anyhow::Result<Self> {
+        anyhow::ensure!(self.succeeded > 0, "no request succeeded: {}", self.failures());
+        Ok(self)
+    }
+
+    /// What went wrong, and how often.
+    fn failures(&self) -> String {
+        let Self { by_status, unanswered, unsent, .. } = self;
+        let by_status = by_status.iter().filter(|(status, _)| !is_success(**status));
+        let mut failures: Vec<String> = by_status.map(|(status, count)| format!("{count} × {status}")).collect();
+        failures.extend(unanswered.iter().map(|(reason, count)| format!("{count} × {reason}")));
+        if *unsent > 0 {
+            failures.push(format!("{unsent} not sent, too late"));
+        }
+        failures.join(", ")
     }
 }
 

@@ -75,7 +75,7 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
         target: target.authority().to_owned(),
         connections: options.connect.connections,
         leads: options.leads,
-        requests: Requests::from(&seen),
+        requests: Requests::from(&seen).check()?,
         latency: Latency::from(&seen.latencies_us),
     };
     context.output.result(&report, || {

@@ -80,7 +80,7 @@ enum Wanted<'a> {
 /// Runs the command.
 pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let wanted = options.wanted()?;
-    let folder = Folder::open(context).await?;
+    let folder = Folder::open_settled(context).await?;
     let done = match wanted {
         Wanted::Lines(what, form) => lines::export(what, form, options.out.as_deref(), &folder, context).await,
         Wanted::TrainingSet(until, out) => training_set::export(until, out, &folder, context).await,

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use leadscore_domain::{LeadId, Score};
-use rdkafka::producer::{DeliveryFuture, FutureRecord};
+use rdkafka::{
+    message::{Header, OwnedHeaders},
+    producer::{DeliveryFuture, FutureRecord},
+};
 use tokio::time::Instant;
 
 use super::{Kafka, record};
 use crate::{
-    Store,
+    Store, TraceParent,
     log::{partition_of, rows::EventRow},
 };
 
@@ -61,8 +64,12 @@ impl Kafka {
 
     fn send(&self, row: &EventRow) -> Option<DeliveryFuture> {
         let (key, payload) = (row.lead.to_string(), record::write(row));
-        let record = FutureRecord::to(&self.topics.events).partition(i32::from(row.partition));
-        self.producer.send_result(record.key(&key).payload(&payload)).ok()
+        let record =
+            FutureRecord::to(&self.topics.events).partition(i32::from(row.partition)).key(&key).payload(&payload);
+        let headers = TraceParent::current().map(|parent| {
+            OwnedHeaders::new().insert(Header { key: TraceParent::HEADER, value: Some(parent.as_str()) })
+        });
+        self.producer.send_result(FutureRecord { headers, ..record }).ok()
     }
 
     /// Sends a lead's latest score; `None` takes it away.
@@ -76,8 +83,7 @@ impl Kafka {
     /// Puts a record that cannot be applied on the topic of the dead, as it was.
     pub(super) async fn bury(&self, partition: u16, position: i64, payload: &[u8], reason: &str) -> bool {
         let key = format!("{partition}/{position}");
-        let headers = rdkafka::message::OwnedHeaders::new()
-            .insert(rdkafka::message::Header { key: "reason", value: Some(reason) });
+        let headers = OwnedHeaders::new().insert(Header { key: "reason", value: Some(reason) });
         let record = FutureRecord::to(&self.topics.dead).key(&key).payload(payload).headers(headers);
         delivered(self.producer.send_result(record).ok()).await.is_some()
     }

@@ -4,7 +4,7 @@
 //! or dead with the reason.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -32,7 +32,7 @@ const LATE: &str = "late";
 /// What was read of a partition.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Position of the last record that was read; where nothing was, the one that was asked for.
+    /// Position of the last record that was read.
     pub to: i64,
     /// Records that were read, of whatever fate.
     pub count: u64,
@@ -54,40 +54,46 @@ struct Lead {
     merged_into: Option<LeadId>,
 }
 
-/// Reads `raws`, which follow `after`.
+/// The batches of several partitions.
+type Batches = BTreeMap<u16, Batch>;
+
+/// Reads `raws`, those of a partition in order.
 pub(in super::super) async fn take(
     store: &Store,
     kafka: &Kafka,
-    partition: u16,
-    after: i64,
     raws: &[Arc<Raw>],
-) -> Result<Batch, StoreError> {
-    let mut batch = Batch { to: after, count: raws.len() as u64, ..Batch::default() };
+) -> Result<Vec<(u16, Batch)>, StoreError> {
+    let mut batches = Batches::new();
     let (mut sealed, mut plain) = (Vec::with_capacity(raws.len()), Vec::new());
     for raw in raws {
-        batch.to = raw.position;
-        match record::parse(&raw.payload) {
-            Ok(Parsed::Sealed(row)) => sealed.push((EventRow { partition, position: raw.position, ..row }, raw)),
+        let Raw { partition, position, payload } = &**raw;
+        let batch = batches.entry(*partition).or_default();
+        (batch.to, batch.count) = (*position, batch.count + 1);
+        match record::parse(payload) {
+            Ok(Parsed::Sealed(row)) => {
+                sealed.push((EventRow { partition: *partition, position: *position, ..row }, raw));
+            }
             Ok(Parsed::Plain(event)) => plain.push((*event, raw)),
-            Err(reason) => bury(kafka, &mut batch, Dead::new(raw, reason)).await?,
+            Err(reason) => bury(kafka, batch, Dead::new(raw, reason)).await?,
         }
     }
-    apply(store, kafka, &mut batch, sealed).await?;
-    adopt(store, kafka, &mut batch, plain).await?;
-    Ok(batch)
+    apply(store, kafka, &mut batches, sealed).await?;
+    adopt(store, kafka, &mut batches, plain).await?;
+    Ok(batches.into_iter().collect())
 }
 
 /// Opens our own records.
 async fn apply(
     store: &Store,
     kafka: &Kafka,
-    batch: &mut Batch,
+    batches: &mut Batches,
     sealed: Vec<(EventRow, &Arc<Raw>)>,
 ) -> Result<(), StoreError> {
     let leads = leads(store, &sealed).await?;
     let mut known = known(store, &sealed).await?;
     let mut moved = Vec::new();
     for (row, raw) in sealed {
+        let batch = batches.entry(raw.partition).or_default();
         if !known.insert(row.id) {
             batch.duplicates += 1;
             continue;
@@ -128,12 +134,13 @@ fn reseal(store: &Store, row: EventRow, key: &DataKey, survivor: LeadId, new: &D
 async fn adopt(
     store: &Store,
     kafka: &Kafka,
-    batch: &mut Batch,
+    batches: &mut Batches,
     plain: Vec<(EventEnvelope, &Arc<Raw>)>,
 ) -> Result<(), StoreError> {
     let (mut pending, mut from) = (Vec::with_capacity(plain.len()), Vec::with_capacity(plain.len()));
     let KafkaOptions { region, late_max_us, .. } = *kafka.options();
     for (event, raw) in plain {
+        let batch = batches.entry(raw.partition).or_default();
         let identities = event.lead.identities.iter().filter_map(|raw| raw.normalise(region).ok()).collect();
         let dead = |reason: String| Dead { identities, ..Dead::new(raw, reason) };
         match event.validate(store.now(), region) {
@@ -147,6 +154,7 @@ async fn adopt(
     }
     let answers = Box::pin(store.append(pending, None)).await?;
     for (answer, raw) in answers.into_iter().zip(from) {
+        let batch = batches.entry(raw.partition).or_default();
         match answer {
             Appended::Applied { .. } => {}
             Appended::Duplicate { .. } => batch.duplicates += 1,
