@@ -11,6 +11,7 @@ pub mod outcomes;
 pub mod presence;
 pub mod publish;
 pub mod replay;
+mod retention;
 pub mod scorer;
 pub mod topology;
 pub mod training;

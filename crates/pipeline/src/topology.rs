@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use leadscore_domain::Clock;
 use leadscore_engine::score::{Scorer, ScoringPolicy};
-use leadscore_store::{Registry, ScoreCache, Store};
+use leadscore_store::{Registry, Retention, ScoreCache, Store};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -24,6 +24,7 @@ use crate::{
     jobs::Runner,
     outcomes, presence,
     publish::Publisher,
+    retention,
     scorer::{ModelError, ModelWatch, ScorerError, ScorerTask},
 };
 
@@ -44,6 +45,8 @@ pub struct PipelineOptions {
     pub shutdown: CancellationToken,
     /// Consent, zone and lifetime of scores.
     pub policy: ScoringPolicy,
+    /// For how long what grows for ever is kept.
+    pub retention: Retention,
 }
 
 /// Why the pipeline did not start or did not finish.
@@ -62,7 +65,7 @@ pub enum PipelineError {
 pub struct Duties {
     /// Keeping scores in step with the log.
     pub scorer: bool,
-    /// Jobs, and what is learned from outcomes.
+    /// Jobs, what is learned from outcomes, and removing what is too old.
     pub trainer: bool,
 }
 
@@ -86,7 +89,7 @@ impl Pipeline {
     /// # Errors
     /// Where model or positions cannot be read.
     pub async fn start(options: PipelineOptions, duties: Duties) -> Result<Self, PipelineError> {
-        let PipelineOptions { store, registry, cache, clock, tracker, shutdown, policy } = options;
+        let PipelineOptions { store, registry, cache, clock, tracker, shutdown, policy, retention } = options;
         let shutdown = shutdown.child_token();
         let reload = Arc::new(Notify::new());
         let (models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::clone(&reload)).await?;
@@ -97,6 +100,8 @@ impl Pipeline {
             let jobs = Runner::new(store.clone(), Arc::clone(&clock), publisher.clone(), scorer.clone());
             tasks.push(tracker.spawn(jobs.run(shutdown.clone())));
             tasks.push(tracker.spawn(outcomes::run(store.clone(), Arc::clone(&clock), shutdown.clone())));
+            let aging = retention::run(store.clone(), Arc::clone(&clock), retention, shutdown.clone());
+            tasks.push(tracker.spawn(aging));
         }
         if duties.scorer {
             let task = ScorerTask::open(store.clone(), clock, publisher, scorer.clone()).await?;
@@ -168,7 +173,7 @@ pub async fn catch_up(
     options: PipelineOptions,
     progress: &(dyn Fn(Tally) + Send + Sync),
 ) -> Result<Tally, PipelineError> {
-    let PipelineOptions { store, registry, cache, clock, shutdown, policy, tracker: _ } = options;
+    let PipelineOptions { store, registry, cache, clock, shutdown, policy, tracker: _, retention: _ } = options;
     let (_models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::new(Notify::new())).await?;
     let mut task = ScorerTask::open(store, clock, Publisher::new(cache), scorer).await?;
     let done = task.catch_up(&shutdown, progress).await;
@@ -181,7 +186,7 @@ pub async fn catch_up(
 /// # Errors
 /// Where the model in use cannot be loaded.
 pub async fn job_runner(options: PipelineOptions) -> Result<Runner, PipelineError> {
-    let PipelineOptions { store, registry, cache, clock, shutdown: _, policy, tracker: _ } = options;
+    let PipelineOptions { store, registry, cache, clock, shutdown: _, policy, tracker: _, retention: _ } = options;
     let (_, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::new(Notify::new())).await?;
     Ok(Runner::new(store, clock, Publisher::new(cache), scorer))
 }

@@ -89,7 +89,9 @@ pub enum Command {
     Dead(commands::dead::Command),
     /// Compare states and scores with the event log, and write anew what differs
     Replay(commands::replay::Options),
-    /// Write scores, leads, events, training examples or models to files
+    /// Remove what is older than the configuration says
+    Retention(commands::retention::Options),
+    /// Write scores, features, leads, events, training examples or models to files
     Export(commands::export::Options),
     /// Judge the sentiment of texts and read calls, by a model of your own or the one that is built in
     #[command(subcommand)]

@@ -99,6 +99,7 @@ impl Folder {
             tracker: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             policy: context.config.scoring.policy()?,
+            retention: context.config.retention.months(),
         })
     }
 }
@@ -111,6 +112,7 @@ pub fn options(context: &Context) -> anyhow::Result<StoreOptions> {
     let mut options = StoreOptions::new(&context.data, context.clock.clone());
     options.postgres = context.config.store.postgres();
     options.kafka = context.config.kafka()?;
+    options.keep_features = context.config.store.keep_features;
     options.append_timeout = context.config.server.append_timeout();
     Ok(options)
 }

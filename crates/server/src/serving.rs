@@ -83,6 +83,7 @@ async fn until_drained(
         tracker: tracker.clone(),
         shutdown: stop.child_token(),
         policy: context.config.scoring.policy()?,
+        retention: context.config.retention.months(),
     };
     let roles = &context.config.server.roles;
     let duties = Duties { scorer: roles.contains(&Role::Scorer), trainer: roles.contains(&Role::Trainer) };

@@ -96,6 +96,8 @@ const SQLITE_NOTADB: i32 = 26;
 const POSTGRES_TRANSIENT: [&str; 5] = ["08", "40", "53", "55P03", "57P"];
 /// No room on the disk.
 const POSTGRES_FULL: &str = "53100";
+/// A row that no constraint admits, or no table of those that it could go to.
+const POSTGRES_CHECK: &str = "23514";
 /// Classes of errors about the rows themselves: their values, or constraints on them.
 const POSTGRES_UNFIT: [&str; 2] = ["22", "23"];
 
@@ -115,6 +117,8 @@ impl From<sqlx::Error> for StoreError {
             return match () {
                 () if code == POSTGRES_FULL => Self::Full,
                 () if is_one_of(&POSTGRES_TRANSIENT) => Self::Busy,
+                // No table for the row's month: it was dropped just now, and is made again for the next try.
+                () if code == POSTGRES_CHECK && refused.constraint().is_none() => Self::Busy,
                 () if is_one_of(&POSTGRES_UNFIT) => Self::Unfit(Arc::new(error)),
                 () => Self::Db(Arc::new(error)),
             };

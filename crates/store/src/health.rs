@@ -129,7 +129,7 @@ impl Store {
              (SELECT COUNT(*) FROM leads WHERE merged_into IS NULL AND erased_at IS NULL), \
              (SELECT COUNT(*) FROM leads WHERE merged_into IS NOT NULL AND erased_at IS NULL), \
              (SELECT COUNT(*) FROM leads WHERE erased_at IS NOT NULL), \
-             (SELECT COUNT(*) FROM event_ids), \
+             (SELECT COUNT(*) FROM lead_interactions), \
              (SELECT COUNT(*) FROM latest_scores), \
              (SELECT COUNT(*) FROM dead_letters), \
              (SELECT COUNT(*) FROM market_snapshots)",

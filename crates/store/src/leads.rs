@@ -126,8 +126,8 @@ impl Store {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
-    /// Destroys a lead's key, handles, state and scores, and those of the leads that were merged with it. Its events
-    /// stay in the log, for ever unreadable. `None` where the lead is unknown or was erased before.
+    /// Destroys a lead's key, handles, state, scores and features, and those of the leads that were merged with it. Its events
+    /// stay in the log, for ever unreadable and without figures. `None` where the lead is unknown or was erased before.
     ///
     /// # Errors
     /// Where the database fails.
@@ -169,6 +169,7 @@ async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, Store
         "DELETE FROM lead_states WHERE lead_id = $1",
         "DELETE FROM latest_scores WHERE lead_id = $1",
         "DELETE FROM lead_scores WHERE lead_id = $1",
+        "DELETE FROM lead_features WHERE lead_id = $1",
     ] {
         query(sql).bind(id).execute(conn).await?;
     }
@@ -179,8 +180,10 @@ async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, Store
         .bind(id)
         .execute(conn)
         .await?;
-    let row = query("SELECT COUNT(*) FROM lead_interactions WHERE lead_id = $1").bind(id).fetch_one(conn).await?;
-    Ok(u64::try_from(row.get::<i64>(0)?).unwrap_or(0))
+    query("UPDATE lead_interactions SET sentiment_score = NULL, engagement_duration = NULL WHERE lead_id = $1")
+        .bind(id)
+        .execute(conn)
+        .await
 }
 
 fn open_text(key: &DataKey, binding: &[u8], sealed: &[u8], id: LeadId) -> Result<String, StoreError> {

@@ -11,7 +11,9 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     db::{Conn, Row, insert, query, select_in},
+    features,
     keyring::timed_id,
+    states::Living,
 };
 
 /// Most scores of one page.
@@ -82,8 +84,14 @@ impl Store {
     }
 }
 
-/// Keeps scores of living leads, each with its partition, and makes them the latest unless a newer one is.
-pub(crate) async fn save(conn: &mut Conn, scores: &[(u16, Score)]) -> Result<(), StoreError> {
+/// Keeps scores of living leads, each with its partition, and what they were calculated from; makes them the latest
+/// unless a newer one is.
+pub(crate) async fn save(
+    conn: &mut Conn,
+    living: &Living,
+    scores: &[(u16, Score)],
+    features: &[(LeadId, Vec<u8>)],
+) -> Result<(), StoreError> {
     let id = |score: &Score| timed_id(score.calculated_at);
     let rows: Vec<(Uuid, u16, &Score)> =
         scores.iter().map(|(partition, score)| (id(score), *partition, score)).collect();
@@ -141,7 +149,7 @@ pub(crate) async fn save(conn: &mut Conn, scores: &[(u16, Score)]) -> Result<(),
         },
     )
     .await?;
-    Ok(())
+    features::save(conn, living, &latest, features).await
 }
 
 /// The latest score of each lead: a statement may write a row once only.

@@ -43,6 +43,8 @@ pub struct Derived {
     pub states: Vec<(LeadId, Vec<u8>)>,
     /// New scores of leads.
     pub scores: Vec<Score>,
+    /// What the new scores were calculated from, at most once for a lead: it belongs to the lead's latest among them.
+    pub features: Vec<(LeadId, Vec<u8>)>,
     /// Leads that must not have a score now.
     pub withheld: Vec<LeadId>,
     /// Events that could not be applied.
@@ -56,8 +58,9 @@ pub struct Derived {
 impl Derived {
     /// About how many rows it writes.
     fn rows(&self) -> usize {
-        let Self { states, scores, withheld, dead, undelivered, log, .. } = self;
-        1 + 2 * log.0.len() + states.len() + 2 * scores.len() + withheld.len() + dead.len() + undelivered.len()
+        let Self { states, scores, features, withheld, dead, undelivered, log, .. } = self;
+        let derived = states.len() + 2 * scores.len() + features.len() + withheld.len();
+        1 + 2 * log.0.len() + derived + dead.len() + undelivered.len()
     }
 }
 
@@ -85,6 +88,9 @@ pub struct DeadLetter {
     /// Why; never personal data.
     pub reason: String,
 }
+
+/// Data keys of leads that are neither absorbed nor erased.
+pub(crate) type Living = HashMap<LeadId, Arc<DataKey>>;
 
 impl Store {
     /// States of those of `ids` that have one.
@@ -180,7 +186,7 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, all: Vec<Der
     }
     let living = living(conn, keyring, touched(&all)).await?;
     let (mut log, mut states, mut scores) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut withheld, mut undelivered) = (Vec::new(), Vec::new());
+    let (mut features, mut withheld, mut undelivered) = (Vec::new(), Vec::new(), Vec::new());
     for derived in all {
         let seal =
             |(id, bytes): (LeadId, Vec<u8>)| Some((id, living.get(&id)?.seal(id.0.as_bytes(), &bytes), derived.to));
@@ -188,6 +194,7 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, all: Vec<Der
         let scored = derived.scores.into_iter().filter(|score| living.contains_key(&score.lead_id));
         scores.extend(scored.map(|score| (derived.partition, score)));
         log.extend(derived.log.0);
+        features.extend(derived.features);
         withheld.extend(derived.withheld);
         undelivered.extend(derived.undelivered);
         dead::bury_records(conn, &derived.group, derived.partition, now, &derived.dead).await?;
@@ -204,7 +211,7 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, all: Vec<Der
         },
     )
     .await?;
-    scores::save(conn, &scores).await?;
+    scores::save(conn, &living, &scores, &features).await?;
     scores::withhold(conn, &withheld).await?;
     dead::bury_undelivered(conn, keyring, now, undelivered).await
 }
@@ -243,11 +250,7 @@ async fn fence(conn: &mut Conn, derived: &Derived) -> Result<(), StoreError> {
 }
 
 /// Adds to the log in the database what it does not have yet.
-async fn insert_log(
-    conn: &mut Conn,
-    log: &[EventRow],
-    living: &HashMap<LeadId, Arc<DataKey>>,
-) -> Result<(), StoreError> {
+async fn insert_log(conn: &mut Conn, log: &[EventRow], living: &Living) -> Result<(), StoreError> {
     if log.is_empty() {
         return Ok(());
     }
@@ -295,11 +298,7 @@ async fn move_position(
 }
 
 /// Data keys of those leads that are neither absorbed nor erased.
-async fn living(
-    conn: &mut Conn,
-    keyring: &Keyring,
-    ids: Vec<LeadId>,
-) -> Result<HashMap<LeadId, Arc<DataKey>>, StoreError> {
+async fn living(conn: &mut Conn, keyring: &Keyring, ids: Vec<LeadId>) -> Result<Living, StoreError> {
     let sql = "SELECT id, data_key FROM leads WHERE merged_into IS NULL AND data_key IS NOT NULL AND id";
     let kept = conn.keep_rows();
     let rows = select_in(conn, sql, &ids, kept).await?;

@@ -6,6 +6,7 @@ mod check;
 mod codec;
 mod conversation;
 mod crm;
+mod figures;
 #[cfg(test)]
 mod tests;
 

@@ -6,6 +6,7 @@
 
 mod model;
 mod policy;
+mod vector;
 
 use std::sync::Arc;
 
@@ -15,10 +16,11 @@ use leadscore_domain::{Breakdown, Explanation, Grade, LeadId, Score, Timestamp};
 pub use self::{
     model::{ACTIONS_FILE, Learned, LearnedError, Model},
     policy::{ScoringPolicy, Withheld},
+    vector::FeatureVector,
 };
 use crate::{
     explain::{ActionRates, Narrator, Permissions, Situation, next_steps},
-    features::{self, FEATURES, FeatureView, LeadState, MAX_WIDTH, Market, mix},
+    features::{self, FEATURES, FeatureView, LeadState, MAX_WIDTH, Market},
     intent::intent,
     models::Prediction,
     playbook,
@@ -133,6 +135,23 @@ impl Scorer {
         Ok(self.score_of(&self.read(state, at), lead_id, state, at, log_position))
     }
 
+    /// Scores a lead as [`Self::score`] does, and says what the model read of it.
+    ///
+    /// # Errors
+    /// See [`Withheld`].
+    pub fn score_with_features(
+        &self,
+        lead_id: LeadId,
+        state: &LeadState,
+        at: Timestamp,
+        log_position: i64,
+    ) -> Result<(Score, FeatureVector), Withheld> {
+        self.policy.permits(state)?;
+        let reading = self.read(state, at);
+        let score = self.score_of(&reading, lead_id, state, at, log_position);
+        Ok((score, FeatureVector::new(&reading.row)))
+    }
+
     /// Scores a lead as [`Self::score`] does, and says what goes with it.
     ///
     /// # Errors
@@ -227,7 +246,7 @@ impl Scorer {
             recommended_approach: playbook::recommend(&reading.fixed, &intent(state, at)),
             model_version: self.version.clone(),
             schema_hash: self.schema_hash.clone(),
-            features_hash: features_hash(&reading.row),
+            features_hash: vector::hash(&reading.row),
             log_position,
             calculated_at: at,
             expires_at: at.plus_micros(self.policy.lifetime_us),
@@ -249,13 +268,6 @@ impl Scorer {
             None => (&self.policy.default_zone, false),
         }
     }
-}
-
-/// Hash of a row of features: 64 bits, in under a microsecond. Missing is missing, whatever bits say so.
-fn features_hash(row: &[f32]) -> String {
-    let bits = |value: &f32| if value.is_nan() { u64::MAX } else { u64::from(value.to_bits()) };
-    let hash = row.iter().fold(0, |hash: u64, value| mix(hash ^ bits(value)));
-    format!("{hash:016x}")
 }
 
 /// 1 − width of the interval.
@@ -332,6 +344,8 @@ mod tests {
         assert_eq!(after.schema_hash, scorer.model().schema_hash());
         assert_ne!(after.features_hash, before.features_hash);
         assert_eq!(scorer.score(LEAD, &state, at(), 3).unwrap().features_hash, after.features_hash);
+        let (again, features) = scorer.score_with_features(LEAD, &state, at(), 2).unwrap();
+        assert_eq!((&again, features.hash()), (&after, after.features_hash.clone()));
         assert_eq!(after.expires_at.since(after.calculated_at), ScoringPolicy::default().lifetime_us);
         assert!((after.confidence - (1.0 - (after.upper - after.lower))).abs() < 1e-12);
     }

@@ -65,6 +65,17 @@ impl Learned {
 }
 
 impl Model {
+    /// Names of the columns that the model reads, in order.
+    #[must_use]
+    pub fn column_names(&self) -> Vec<&str> {
+        match self {
+            Self::Learned(learned) => {
+                learned.bundle.view().columns().iter().map(|column| column.name.as_str()).collect()
+            }
+            Self::Scorecard(_) => features::FEATURES.iter().map(|feature| feature.name).collect(),
+        }
+    }
+
     /// Hash of the features that the model reads, hexadecimal.
     #[must_use]
     pub fn schema_hash(&self) -> String {

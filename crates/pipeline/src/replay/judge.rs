@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 use leadscore_domain::{LeadId, Score, Timestamp};
 use leadscore_engine::{
     features::LeadState,
-    score::{Model, Scorer, Withheld},
+    score::{FeatureVector, Model, Scorer, Withheld},
     scorecard::{SCORECARD_VERSION, Scorecard},
 };
 use leadscore_store::{LogRecord, SealedHistory, StoreError, StoredScore, StoredState};
@@ -51,7 +51,8 @@ pub(super) enum Compared {
 /// State and score as they should be.
 pub(super) struct Anew {
     pub state: Vec<u8>,
-    pub verdict: Result<Score, Withheld>,
+    /// The score with what it was calculated from, or why there is none.
+    pub verdict: Result<(Score, FeatureVector), Withheld>,
 }
 
 /// The models that scores name, and the one that scores now.
@@ -136,7 +137,7 @@ impl Judges {
 
     fn make_anew(&self, folded: Folded, position: i64, at: Timestamp) -> Anew {
         let state = folded.state_at(position);
-        let verdict = self.champion.score(folded.lead, state.as_ref(), at, position);
+        let verdict = self.champion.score_with_features(folded.lead, state.as_ref(), at, position);
         Anew { state: state.as_ref().to_bytes(), verdict }
     }
 }

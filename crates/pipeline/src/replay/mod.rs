@@ -279,7 +279,12 @@ async fn write(store: &Store, judged: Vec<Judged>) -> Result<u64, ReplayError> {
         });
         derived.states.push((one.lead, state));
         match verdict {
-            Ok(score) => derived.scores.push(score),
+            Ok((score, features)) => {
+                derived.scores.push(score);
+                if store.keeps_features() {
+                    derived.features.push((one.lead, features.to_bytes()));
+                }
+            }
             Err(_) => derived.withheld.push(one.lead),
         }
     }

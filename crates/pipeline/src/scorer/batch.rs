@@ -11,7 +11,7 @@ use leadscore_store::{
 };
 
 use super::{
-    derive::{Base, Failed, Judge, Next, Work, derive},
+    derive::{Base, Failed, Judge, Next, Scored, Work, derive},
     rebuild::history,
     worker::{GROUP, Place, ScorerTask},
 };
@@ -89,6 +89,7 @@ pub(super) struct Outcome {
     pub log: LogRows,
     pub states: Vec<(LeadId, Vec<u8>)>,
     pub scores: Vec<Score>,
+    pub features: Vec<(LeadId, Vec<u8>)>,
     pub withheld: Vec<LeadId>,
     pub kept: Vec<(LeadId, LeadState)>,
 }
@@ -105,7 +106,7 @@ struct Committed {
 impl Outcome {
     /// What the store commits, and what follows.
     fn split(self, partition: u16, (from, to): (i64, i64), announced: i64) -> (Derived, Committed) {
-        let Self { absorbed, dead, undelivered, log, states, scores, withheld, kept } = self;
+        let Self { absorbed, dead, undelivered, log, states, scores, features, withheld, kept } = self;
         let count = (dead.len() + undelivered.len()) as u64;
         let derived = Derived {
             group: GROUP.to_owned(),
@@ -116,6 +117,7 @@ impl Outcome {
             log,
             states,
             scores: scores.clone(),
+            features,
             withheld: withheld.iter().chain(&absorbed).copied().collect(),
             dead,
             undelivered,
@@ -129,7 +131,10 @@ impl Outcome {
 
     pub(super) fn add(&mut self, next: Next) {
         match next.verdict {
-            Some(Ok(score)) => self.scores.push(score),
+            Some(Ok(Scored { score, features })) => {
+                self.scores.push(score);
+                self.features.extend(features.map(|bytes| (next.lead, bytes)));
+            }
             Some(Err(_)) => self.withheld.push(next.lead),
             None => {}
         }

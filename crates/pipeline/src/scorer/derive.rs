@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Instant};
 use leadscore_domain::{Event, LeadId, Score, Timestamp};
 use leadscore_engine::{
     features::LeadState,
-    score::{Scorer, Withheld},
+    score::{FeatureVector, Scorer, Withheld},
 };
 use leadscore_store::telemetry::{Stage, Sum};
 use rayon::prelude::*;
@@ -55,15 +55,25 @@ pub(super) struct Judge {
     pub at: Timestamp,
     /// Whether scores are put off. A withdrawal still takes the score back at once.
     pub deferred: bool,
+    /// Whether what a score was calculated from is kept.
+    pub features: bool,
+}
+
+/// A score, and what it was calculated from where that is kept.
+#[derive(Debug)]
+pub(super) struct Scored {
+    pub score: Score,
+    pub features: Option<Vec<u8>>,
 }
 
 impl Judge {
-    fn verdict(&self, lead: LeadId, state: &LeadState, position: i64) -> Option<Result<Score, Withheld>> {
+    fn verdict(&self, lead: LeadId, state: &LeadState, position: i64) -> Option<Result<Scored, Withheld>> {
         if self.deferred {
-            self.scorer.policy().permits(state).err().map(Err)
-        } else {
-            Some(self.scorer.score(lead, state, self.at, position))
+            return self.scorer.policy().permits(state).err().map(Err);
         }
+        let kept = |features: &FeatureVector| self.features.then(|| features.to_bytes());
+        let scored = self.scorer.score_with_features(lead, state, self.at, position);
+        Some(scored.map(|(score, features)| Scored { score, features: kept(&features) }))
     }
 }
 
@@ -79,7 +89,7 @@ pub(super) struct Next {
     /// The state to be written; `None` where it did not change.
     pub bytes: Option<Vec<u8>>,
     /// The score, or why there is none; `None` where scoring was put off.
-    pub verdict: Option<Result<Score, Withheld>>,
+    pub verdict: Option<Result<Scored, Withheld>>,
 }
 
 /// Why a lead's part was not computed.
@@ -203,9 +213,9 @@ mod tests {
     fn verdict(state: ConsentState, deferred: bool) -> Option<Result<u8, Withheld>> {
         let model = Arc::new(Model::Scorecard(Scorecard));
         let scorer = Scorer::new(model, "1".into(), Arc::new(Market::empty()), ScoringPolicy::default());
-        let judge = Judge { scorer: Arc::new(scorer), at: at(), deferred };
+        let judge = Judge { scorer: Arc::new(scorer), at: at(), deferred, features: true };
         let next = derive_one(statement(state), &judge, &Meters::default()).unwrap();
-        next.verdict.map(|verdict| verdict.map(|score| score.score))
+        next.verdict.map(|verdict| verdict.map(|scored| scored.score.score))
     }
 
     #[test]

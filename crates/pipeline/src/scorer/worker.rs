@@ -359,7 +359,7 @@ impl ScorerTask {
     /// The present scorer and instant.
     pub(super) fn judge(&mut self) -> Judge {
         let scorer = Arc::clone(&self.scorer.borrow_and_update());
-        Judge { scorer, at: self.clock.now(), deferred: false }
+        Judge { scorer, at: self.clock.now(), deferred: false, features: self.store.keeps_features() }
     }
 
     /// Records that the group has still to read, in all partitions.

@@ -7,7 +7,7 @@ use leadscore_domain::{
     event::{EmailAction, ShowingAction},
     time::DAY_US,
 };
-use leadscore_engine::scorecard::SCORECARD_VERSION;
+use leadscore_engine::{score::FeatureVector, scorecard::SCORECARD_VERSION};
 use leadscore_pipeline::{
     publish::Publisher,
     scorer::{GROUP, ScorerTask, load_champion},
@@ -33,6 +33,27 @@ async fn an_appended_event_becomes_a_published_score() {
     assert_eq!(score.log_position, 1);
     assert_eq!(brokerage.score(lead).await.as_ref(), Some(&*score), "published is committed");
     pipeline.drain().await;
+}
+
+#[tokio::test]
+async fn every_committed_score_has_the_features_that_its_hash_is_of() {
+    let brokerage = Brokerage::open().await;
+    let lead = brokerage.lead("a").await;
+    brokerage.catch_up().await;
+    brokerage.append(vec![showing(brokerage.clock.now(), "a", ShowingAction::Held)]).await;
+    brokerage.catch_up().await;
+    brokerage.clock.advance_micros(2 * DAY_US);
+    brokerage.catch_up().await;
+    let mut scores = brokerage.store.score_history(lead, 10).await.unwrap();
+    scores.reverse();
+    let features = brokerage.store.features_of(&[lead]).await.unwrap();
+    assert_eq!((scores.len(), features.len()), (3, 3), "two events and an expiry");
+    for (stored, kept) in scores.iter().zip(&features) {
+        let vector = FeatureVector::from_bytes(&kept.vector).unwrap();
+        assert_eq!((kept.created_at, vector.hash()), (stored.score.calculated_at, stored.score.features_hash.clone()));
+        assert_eq!(kept.features_hash, stored.score.features_hash);
+    }
+    assert!(features.windows(2).all(|pair| pair[0].vector != pair[1].vector));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use leadscore_domain::{
 };
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_pipeline::topology::{Duties, Pipeline, PipelineOptions, Tally, catch_up};
-use leadscore_store::{Appended, Change, Registry, ScoreCache, Store, StoreOptions, Update};
+use leadscore_store::{Appended, Change, Registry, Retention, ScoreCache, Store, StoreOptions, Update};
 use sqlx::{Connection as _, Row as _};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -54,6 +54,7 @@ impl Brokerage {
             tracker: self.tracker.clone(),
             shutdown: self.shutdown.clone(),
             policy: ScoringPolicy::default(),
+            retention: Retention::default(),
         }
     }
 

@@ -21,6 +21,7 @@ pub mod migrate;
 pub mod models;
 pub mod performance;
 pub mod replay;
+pub mod retention;
 pub mod score;
 pub mod score_all;
 pub mod sentiment;
@@ -52,6 +53,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sentiment(command) => sentiment::run(&command, &context(false)?),
         Command::Doctor(options) => return doctor::run(&options, &global).await,
         Command::Replay(options) => return replay::run(&options, &context(false)?).await,
+        Command::Retention(options) => retention::run(&options, &context(false)?).await,
         Command::Jobs(command) => jobs::run(command, &context(false)?).await,
         Command::Completions(options) => {
             completions::run(&options);

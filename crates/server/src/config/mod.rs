@@ -13,7 +13,7 @@ use leadscore_domain::{
     time::{DAY_US, HOUR_US},
 };
 use leadscore_engine::score::ScoringPolicy;
-use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions};
+use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions, Retention};
 use serde::Deserialize;
 
 use crate::{failure::bad_input, telemetry::LogFormat};
@@ -36,6 +36,7 @@ pub struct Config {
     kafka: Kafka,
     pub ingest: Ingest,
     pub import: Import,
+    pub retention: RetentionMonths,
     pub scoring: Scoring,
     pub training: Training,
     pub log: Log,
@@ -96,6 +97,7 @@ pub struct Store {
     postgres_connections: u32,
     redis: Secret,
     redis_prefix: String,
+    pub keep_features: bool,
     pub cached_scores: u64,
 }
 
@@ -199,6 +201,41 @@ impl Import {
     /// Where it is no country.
     pub fn region(&self) -> Result<Region, Invalid> {
         self.region.parse::<Region>().map_err(|e| e.within("import"))
+    }
+}
+
+/// For how long what grows for ever is kept.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "a key names its unit")]
+pub struct RetentionMonths {
+    scores_months: u16,
+    features_months: u16,
+    interactions_months: u16,
+}
+
+impl RetentionMonths {
+    /// As the store takes it.
+    pub const fn months(&self) -> Retention {
+        let Self { scores_months, features_months, interactions_months } = *self;
+        Retention { scores_months, features_months, interactions_months }
+    }
+
+    /// The key that is wrong, and why.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        let Self { scores_months: scores, features_months: features, interactions_months: interactions } = *self;
+        let too_long = |months: u16| months > 1_200;
+        if scores == 1 || too_long(scores) {
+            return Some(("retention.scores_months", "must be 0, or from 2 to 1200: outcomes take a month"));
+        }
+        if scores > 0 && !(1..=scores).contains(&features) || too_long(features) {
+            return Some((
+                "retention.features_months",
+                "must be at most 1200, and not longer than retention.scores_months",
+            ));
+        }
+        let wrong = (1..12).contains(&interactions) || too_long(interactions);
+        wrong.then_some(("retention.interactions_months", "must be 0, or from 12 to 1200: scores look back a year"))
     }
 }
 
@@ -331,6 +368,9 @@ impl Config {
         if !(1..=8_760).contains(&self.scoring.lifetime_h) {
             return refuse("scoring.lifetime_h", "must be from 1 to 8760");
         }
+        if let Some((key, problem)) = self.retention.problem() {
+            return refuse(key, problem);
+        }
         if self.server.roles.is_empty() {
             return refuse("server.roles", "must name at least one role");
         }
@@ -393,6 +433,17 @@ mod tests {
         assert!(error.contains("store.redis_prefix"), "{error}");
         let error = with_file("[server]\nlisten = \"everywhere\"").unwrap_err().to_string();
         assert!(error.contains("listen"), "{error}");
+        for (section, key) in [
+            ("scores_months = 1", "scores_months"),
+            ("scores_months = 6", "features_months"),
+            ("scores_months = 6\nfeatures_months = 0", "features_months"),
+            ("interactions_months = 11", "interactions_months"),
+        ] {
+            let error = with_file(&format!("[retention]\n{section}")).unwrap_err().to_string();
+            assert!(error.contains(&format!("retention.{key}: ")), "{error}");
+        }
+        let kept = with_file("[retention]\nscores_months = 6\nfeatures_months = 6").unwrap().retention.months();
+        assert_eq!((kept.scores_months, kept.features_months, kept.interactions_months), (6, 6, 0));
     }
 
     #[test]

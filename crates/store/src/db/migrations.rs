@@ -9,11 +9,13 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0002_interactions.sql"),
     include_str!("sqlite/0003_announced.sql"),
     include_str!("sqlite/0004_operations.sql"),
+    include_str!("sqlite/0005_features.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),
     include_str!("postgres/0002_kafka.sql"),
     include_str!("postgres/0003_operations.sql"),
+    include_str!("postgres/0004_features.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

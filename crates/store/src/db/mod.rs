@@ -30,7 +30,7 @@ pub(crate) use self::{
     bulk::{insert, select_in},
     migrations::version as schema_version,
     postgres::{acquire, wake::wake},
-    query::{Conn, query},
+    query::{Conn, Query, query},
     transaction::{begin, end},
     value::Row,
     writer::After,
@@ -43,6 +43,7 @@ use crate::{
     KafkaOptions, MasterKey, StoreError,
     keyring::Keyring,
     log::kafka::{Kafka, outbox},
+    retention::Aging,
 };
 
 /// What a write answers, once it is durable.
@@ -66,6 +67,8 @@ pub struct StoreOptions {
     /// How long an append waits for a place in the queue of the task that writes; then it is [`StoreError::Busy`], and
     /// had no effect.
     pub append_timeout: Duration,
+    /// Whether scores are to be committed with what they were calculated from; see [`Store::keeps_features`].
+    pub keep_features: bool,
 }
 
 impl StoreOptions {
@@ -85,6 +88,7 @@ impl StoreOptions {
             postgres: None,
             kafka: None,
             append_timeout: Self::APPEND_TIMEOUT,
+            keep_features: true,
         }
     }
 }
@@ -110,6 +114,7 @@ struct Inner {
     lanes: Lanes,
     kafka: Option<Arc<Kafka>>,
     append_timeout: Duration,
+    keep_features: bool,
     appended: watch::Sender<u64>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -196,6 +201,7 @@ impl Store {
             keyring: Arc::new(made.keyring),
             lanes,
             append_timeout: options.append_timeout,
+            keep_features: options.keep_features,
             appended,
             tasks,
             closing,
@@ -241,6 +247,12 @@ impl Store {
         self.0.partitions
     }
 
+    /// Whether scores are to be committed with what they were calculated from.
+    #[must_use]
+    pub fn keeps_features(&self) -> bool {
+        self.0.keep_features
+    }
+
     /// Runs `work` in the lane's next transaction and answers once that is durable. `rows` is about how many rows it
     /// writes. An error undoes this work alone.
     pub(crate) async fn write<T, F>(&self, lane: Lane, rows: usize, after: After, work: F) -> Result<T, StoreError>
@@ -271,13 +283,28 @@ impl Store {
     /// Sees to it that there are tables for the rows of these times.
     pub(crate) async fn make_months(&self, times: impl Iterator<Item = Timestamp>) -> Result<(), StoreError> {
         if let Database::Postgres { pool, months } = &self.0.database {
-            let unknown = months.unknown(times);
+            let unknown = months.unknown(times, self.now());
             if !unknown.is_empty() {
                 months::make(&mut acquire(pool).await?, &unknown).await?;
                 months.learn(unknown);
             }
         }
         Ok(())
+    }
+
+    /// Drops tables of months before `before`: rows that went, and old ones that stay. The embedded database has none.
+    pub(crate) async fn drop_months(
+        &self,
+        aging: Aging,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<(u64, u64), StoreError> {
+        match &self.0.database {
+            Database::Embedded { .. } => Ok((0, 0)),
+            Database::Postgres { pool, .. } => {
+                months::expire(&mut acquire(pool).await?, aging, before, self.partitions(), dry_run).await
+            }
+        }
     }
 
     /// The file of the embedded database.

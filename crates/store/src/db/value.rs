@@ -74,6 +74,7 @@ macro_rules! to_value {
 
 to_value! {
     i64 => Int, |value| value;
+    u32 => Int, |value| i64::from(value);
     u16 => Int, |value| i64::from(value);
     u8 => Int, |value| i64::from(value);
     f64 => Real, |value| value;

@@ -15,7 +15,7 @@ use super::{
     APPEND_MAX_EVENTS, Appended,
     book::{Book, OWN_SOURCE, Placed},
     kafka, merge, partition_of,
-    rows::{EventRow, insert_ids, insert_rows},
+    rows::{EventRow, Figures, insert_ids, insert_rows},
 };
 use crate::{
     Checkpoint, Store, StoreError,
@@ -202,6 +202,7 @@ impl Placement {
             occurred_at: event.occurred_at,
             received_at: event.received_at,
             sealed: book.key(lead).seal(event.id.0.as_bytes(), &one.data),
+            figures: Figures::of(&event.body),
         });
         Decision::Row { row: self.rows.len() - 1, created: placed.created }
     }
@@ -253,6 +254,7 @@ fn merge_row(absorbed: LeadId, survivor: LeadId, at: Timestamp, book: &Book<'_>,
         occurred_at: at,
         received_at: at,
         sealed: book.key(survivor).seal(id.0.as_bytes(), &body.data_to_json()),
+        figures: Figures::default(),
     }
 }
 

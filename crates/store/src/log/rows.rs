@@ -23,6 +23,22 @@ pub(crate) struct EventRow {
     pub(crate) received_at: Timestamp,
     /// The event's data under the key of `lead`, bound to `id`.
     pub(crate) sealed: Vec<u8>,
+    /// What stands beside it in the clear; nothing where it was not opened yet.
+    pub(crate) figures: Figures,
+}
+
+/// What of an event is kept in the clear: coarse figures that say nothing about what was said.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Figures {
+    /// −1 to 1, in tenths.
+    sentiment: Option<f64>,
+    duration_s: Option<u32>,
+}
+
+impl Figures {
+    pub(crate) fn of(body: &EventBody) -> Self {
+        Self { sentiment: body.sentiment(), duration_s: body.engagement_duration_s() }
+    }
 }
 
 impl EventRow {
@@ -49,8 +65,9 @@ pub(crate) async fn insert_rows(conn: &mut Conn, rows: &[EventRow]) -> Result<()
     insert(
         conn,
         "INSERT INTO lead_interactions \
-         (partition, position, id, lead_id, source, interaction_type, occurred_at, received_at, context_data)",
-        9,
+         (partition, position, id, lead_id, source, interaction_type, sentiment_score, engagement_duration, \
+         occurred_at, received_at, context_data)",
+        11,
         "",
         rows,
         |bind, row| {
@@ -60,6 +77,8 @@ pub(crate) async fn insert_rows(conn: &mut Conn, rows: &[EventRow]) -> Result<()
                 .push(row.lead)
                 .push(row.source.as_str())
                 .push(row.kind.as_str())
+                .push(row.figures.sentiment)
+                .push(row.figures.duration_s)
                 .push(row.occurred_at)
                 .push(row.received_at)
                 .push(row.sealed.as_slice());

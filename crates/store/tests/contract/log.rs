@@ -5,10 +5,13 @@ use std::{
     time::Duration,
 };
 
-use leadscore_domain::{EventId, LeadId};
+use leadscore_domain::{
+    EventBody, EventId, LeadId,
+    event::{Direction, VoiceCall},
+};
 use leadscore_store::{Appended, Batch, Derived, LogReader, LogRecord, Store, StoreError, Unreadable};
 
-use crate::support::{Backend, append_one, crm, derived, email, event, living};
+use crate::support::{Backend, append_one, crm, derived, email, event, living, of};
 
 /// The group of these tests.
 const GROUP: &str = "scorer";
@@ -53,8 +56,8 @@ async fn step(store: &Store, reader: &LogReader, partition: u16) -> Option<Vec<L
 }
 
 pub fn commit_of(partition: u16, from: i64, batch: Batch) -> Derived {
-    let Batch { to, dead, log, .. } = batch;
-    Derived { dead, log, ..derived(partition, from, to) }
+    let Batch { to, dead, undelivered, log, .. } = batch;
+    Derived { dead, undelivered, log, ..derived(partition, from, to) }
 }
 
 async fn behind(store: &Store) -> i64 {
@@ -214,4 +217,30 @@ pub async fn a_lead_that_is_erased_after_its_events_were_read_gets_nothing(backe
     assert!(store.states(&[lead]).await.unwrap().is_empty());
     assert!(store.events_of(&[lead]).await.unwrap().is_empty());
     reader.leave().await;
+}
+
+pub async fn figures_of_events_stand_in_their_columns_until_the_lead_is_erased(backend: &impl Backend) {
+    let store = backend.open().await;
+    let call = EventBody::VoiceCall(VoiceCall {
+        direction: Direction::Outbound,
+        answered: true,
+        duration_ms: 181_400,
+        ai_voice: true,
+        turns: Vec::new(),
+        sentiment: Some(-0.342),
+    });
+    let lead = append_one(&store, of("1", None, &[email("ann")], 0, call)).await;
+    append_one(&store, event("2", &[email("ann")], 1)).await;
+    let mut reader = LogReader::join(&store, GROUP).unwrap();
+    drain(&store, &mut reader).await;
+    reader.leave().await;
+    let of_call =
+        |column: &str| format!("SELECT {column} FROM lead_interactions WHERE interaction_type = 'voice_call'");
+    let sentiment = backend.number(&of_call("sentiment_score")).await.unwrap();
+    assert!((sentiment + 0.3).abs() < 1e-12, "{sentiment}");
+    assert_eq!(backend.number(&of_call("engagement_duration")).await, Some(181.0));
+    let said = "SELECT COUNT(sentiment_score) + COUNT(engagement_duration) FROM lead_interactions";
+    assert_eq!(backend.number(said).await, Some(2.0), "an e-mail says neither");
+    assert_eq!(store.erase_lead(lead).await.unwrap().unwrap().events, 2);
+    assert_eq!(backend.number(said).await, Some(0.0));
 }

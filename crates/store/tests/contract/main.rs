@@ -11,6 +11,7 @@ mod commit;
 mod concurrency;
 mod dead;
 mod erasure;
+mod features;
 mod jobs;
 mod joins;
 mod kafka;
@@ -21,6 +22,7 @@ mod outcomes;
 mod plans;
 mod redis;
 mod registry;
+mod retention;
 mod support;
 
 /// Runs a contract over the embedded database in a folder of its own, and over a database of its own on the PostgreSQL
@@ -86,6 +88,7 @@ log_contracts! {
     leads_that_merge_while_their_events_wait_end_with_one_history,
     events_of_an_erased_lead_are_passed_over,
     a_lead_that_is_erased_after_its_events_were_read_gets_nothing,
+    figures_of_events_stand_in_their_columns_until_the_lead_is_erased,
 }
 
 contracts! {
@@ -120,11 +123,15 @@ contracts! {
     erasure::an_erased_lead_is_gone_and_its_events_stay_unreadable,
     erasure::a_merged_family_is_erased_together_from_any_member,
     erasure::personal_data_is_never_on_the_disk_in_the_clear,
+    features::a_score_is_kept_with_what_it_was_calculated_from,
+    features::absorbed_erased_and_unknown_leads_get_no_features,
     jobs::a_job_that_waits_or_runs_is_not_queued_twice,
     jobs::a_job_has_one_owner_and_goes_on_where_a_dead_one_left_it,
     jobs::a_cancelled_or_failed_job_can_be_resumed,
     outcomes::the_first_prediction_of_each_lead_in_a_period_is_found,
     outcomes::a_period_is_kept_once_with_its_calibration,
+    retention::old_months_go_and_latest_scores_stay,
+    retention::events_that_were_read_go_and_stay_duplicates,
     concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
     concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
     concurrency::closing_writes_what_waits,

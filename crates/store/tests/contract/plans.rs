@@ -2,6 +2,7 @@
 //!
 //! With few rows a table is read whole, so reading whole is switched off: what is then still read whole has no index.
 
+use leadscore_store::Retention;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use crate::support::{Backend as _, Postgres, append_one, derived, email, event, score};
@@ -35,6 +36,11 @@ const QUERIES: &[(&str, &str)] = &[
         "SELECT DISTINCT model_version FROM lead_scores WHERE calculated_at >= now() AND calculated_at < now()",
         "calculated_at_idx",
     ),
+    (
+        "SELECT 1 FROM lead_features f JOIN lead_scores s ON s.id = f.id AND s.calculated_at = f.created_at \
+         WHERE f.lead_id = ANY('{00000000-0000-0000-0000-000000000001}')",
+        "lead_features_2026_03_lead_id_created_at",
+    ),
     ("SELECT 1 FROM dead_letters ORDER BY recorded_at DESC, id DESC LIMIT 5", "dead_letters_recorded_at"),
     ("SELECT 1 FROM dead_letters WHERE lead_id = '00000000-0000-0000-0000-000000000001'", "dead_letters_lead_id"),
     ("SELECT 1 FROM model_performance WHERE model_version = 'v1' ORDER BY test_date DESC", "idx_model_performance"),
@@ -48,6 +54,12 @@ async fn queries_use_their_indexes() {
     let mut commit = derived(store.partition_of(lead), 0, 1);
     commit.scores = vec![score(lead, 1, 1, 50)];
     store.commit(commit).await.unwrap();
+    // A month that was dropped leaves the indexes of the others as they were.
+    let mut commit = derived(store.partition_of(lead), 1, 1);
+    commit.scores = vec![score(lead, 1, -400 * 86_400, 50)];
+    store.commit(commit).await.unwrap();
+    let retention = Retention { scores_months: 2, features_months: 2, interactions_months: 12 };
+    assert!(store.retain(&retention, false).await.unwrap().iter().any(|one| one.removed > 0));
     store.close().await;
     let mut conn = backend.connect().await;
     conn.execute("SET enable_seqscan = off").await.unwrap();

@@ -11,6 +11,7 @@ use leadscore_store::{Appended, Derived, KafkaOptions, PostgresOptions, Store, S
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _,
     postgres::{PgConnectOptions, PgConnection},
+    sqlite::SqliteConnectOptions,
 };
 use uuid::Uuid;
 
@@ -22,6 +23,13 @@ pub trait Backend {
     fn clock(&self) -> &ManualClock;
     /// Every byte that it keeps, in pieces; nobody has it open.
     async fn kept(&self) -> Vec<Vec<u8>>;
+    /// The number that a query answers, past the store; none for NULL.
+    async fn number(&self, sql: &str) -> Option<f64>;
+
+    /// Rows of a table.
+    async fn count(&self, table: &str) -> u64 {
+        self.number(&format!("SELECT COUNT(*) FROM {table}")).await.unwrap() as u64
+    }
 }
 
 /// The embedded database.
@@ -56,6 +64,13 @@ impl Backend for Embedded {
 
     async fn kept(&self) -> Vec<Vec<u8>> {
         every_file(self.folder())
+    }
+
+    async fn number(&self, sql: &str) -> Option<f64> {
+        let file = self.folder().join("data/leadscore.db");
+        let mut conn = SqliteConnectOptions::new().filename(file).read_only(true).connect().await.unwrap();
+        let sql = AssertSqlSafe(format!("SELECT CAST(({sql}) AS REAL)"));
+        sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap()
     }
 }
 
@@ -131,6 +146,11 @@ impl Backend for Postgres {
         }
         kept
     }
+
+    async fn number(&self, sql: &str) -> Option<f64> {
+        let sql = AssertSqlSafe(format!("SELECT ({sql})::double precision"));
+        sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await.unwrap()
+    }
 }
 
 /// The same with topics of its own on the brokers that `LEADSCORE_TEST_KAFKA` names.
@@ -171,6 +191,10 @@ impl Backend for Kafka {
 
     async fn kept(&self) -> Vec<Vec<u8>> {
         self.database.kept().await
+    }
+
+    async fn number(&self, sql: &str) -> Option<f64> {
+        self.database.number(sql).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Scores, leads or events, a line each.
+//! Scores, features, leads or events, a line each.
 
 use std::{
     fs::File,
@@ -11,16 +11,20 @@ use clap::ValueEnum;
 use leadscore_domain::{Event, LeadId};
 use serde_json::{Map, Value, json};
 
+use super::features::Columns;
 use crate::{context::Context, folder::Folder, progress};
 
-/// Leads that are read at a time.
+/// Leads that are read at a time; fewer where each has many rows.
 const PAGE_LEADS: usize = 1_000;
+const PAGE_LEADS_OF_FEATURES: usize = 50;
 
 /// What can be exported a line each.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum What {
     /// The latest score of each lead
     Scores,
+    /// What each score of each lead was calculated from
+    Features,
     /// Each lead with its name and handles
     Leads,
     /// Every event of every lead
@@ -61,11 +65,16 @@ async fn write(what: What, form: Lined, out: Option<&Path>, folder: &Folder, con
     let leads = folder.store.counts().await?.leads;
     let bar = progress::bar(context.output, "exporting", Some(leads).filter(|_| out.is_some()));
     let mut after = None;
+    let mut columns = Columns::default();
+    let page_leads = match what {
+        What::Features => PAGE_LEADS_OF_FEATURES,
+        What::Scores | What::Leads | What::Events => PAGE_LEADS,
+    };
     loop {
-        let page = folder.store.leads_page(after, PAGE_LEADS).await?;
+        let page = folder.store.leads_page(after, page_leads).await?;
         let Some(last) = page.last() else { break };
         after = Some(*last);
-        for row in rows(what, &page, folder).await? {
+        for row in rows(what, &page, folder, &mut columns).await? {
             lines.write(row)?;
         }
         bar.inc(page.len() as u64);
@@ -75,13 +84,17 @@ async fn write(what: What, form: Lined, out: Option<&Path>, folder: &Folder, con
 }
 
 /// The rows of a page of leads, in the leads' order.
-async fn rows(what: What, page: &[LeadId], folder: &Folder) -> anyhow::Result<Vec<Value>> {
+async fn rows(what: What, page: &[LeadId], folder: &Folder, columns: &mut Columns) -> anyhow::Result<Vec<Value>> {
     let store = &folder.store;
     Ok(match what {
         What::Scores => {
             let mut scores = store.latest_scores(page).await?;
             let found = page.iter().filter_map(|id| scores.remove(id));
             found.map(|stored| serde_json::to_value(stored.score)).collect::<Result<_, _>>()?
+        }
+        What::Features => {
+            let found = store.features_of(page).await?;
+            found.into_iter().map(|one| columns.row(one, &folder.registry)).collect::<Result<_, _>>()?
         }
         What::Events => {
             let mut events = store.events_of(page).await?;
@@ -141,13 +154,16 @@ impl Lines {
     }
 }
 
+/// What stays one cell, because its fields differ from row to row.
+const WHOLE: [&str; 2] = ["data", "feature_vector"];
+
 /// The fields of a row; those of an object within it under `outer.inner`, one level deep.
 fn flat(row: Value) -> Map<String, Value> {
     let Value::Object(fields) = row else { return Map::new() };
     let mut flat = Map::new();
     for (name, value) in fields {
         match value {
-            Value::Object(inner) if name != "data" => {
+            Value::Object(inner) if !WHOLE.contains(&name.as_str()) => {
                 flat.extend(inner.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {

@@ -1,5 +1,6 @@
-//! `leadscore export`: scores, leads or events a line each; training examples; models for other programs.
+//! `leadscore export`: scores, their features, leads or events a line each; training examples; models for other programs.
 
+mod features;
 mod lines;
 mod model;
 mod training_set;
@@ -18,6 +19,7 @@ use crate::{context::Context, failure::bad_input, folder::Folder};
 #[command(after_help = "\
 Examples:
   leadscore export scores --format csv --out scores.csv
+  leadscore export features --out features.jsonl
   leadscore export leads | jq .lead_id
   leadscore export events --out events.jsonl
   leadscore export --training-set parquet --out examples
@@ -25,7 +27,8 @@ Examples:
   leadscore export --format python --out model && pip install ./model
   leadscore export --format onnx --model v2 --out model
 
-Leads and events hold personal data, in the clear. A training set holds pseudonyms: examples of leads at
+Leads, features and events hold personal data, in the clear. Features are named by the model that read them; what was
+missing is left out, and categories are the model's codes. A training set holds pseudonyms: examples of leads at
 instants, with only what had been received by then, in files by month and described by _examples.json.")]
 pub struct Options {
     /// What to export, a line each
@@ -94,7 +97,7 @@ impl Options {
             (Some(what), None) => Ok(Wanted::Lines(what, form)),
             (Some(_), Some(_)) => Err(bad_input("--model goes with --format python or onnx")),
             (None, _) => Err(bad_input(
-                "say what to export: scores, leads, events, --training-set parquet, or a model by --format python or onnx",
+                "say what to export: scores, features, leads, events, --training-set parquet, or a model by --format python or onnx",
             )),
         };
         let model = |form| match self.what {

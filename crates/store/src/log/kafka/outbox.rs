@@ -12,7 +12,10 @@ use super::Kafka;
 use crate::{
     StoreError,
     db::{self, Conn, insert, query, select_in},
-    log::{partition_of, rows::EventRow},
+    log::{
+        partition_of,
+        rows::{EventRow, Figures},
+    },
 };
 
 /// Most rows that are produced at once.
@@ -84,6 +87,7 @@ async fn produce(kafka: &Kafka, conn: &mut Conn) -> Result<u64, StoreError> {
             occurred_at: row.get(4)?,
             received_at: row.get(5)?,
             sealed: row.get::<&[u8]>(6)?.to_vec(),
+            figures: Figures::default(),
         });
     }
     kafka.produce(&mut rows).await;

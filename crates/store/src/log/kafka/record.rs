@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::super::rows::EventRow;
+use super::super::rows::{EventRow, Figures};
 
 /// Type of an event whose data is sealed.
 const SEALED: &str = "com.leadscore.event.sealed.v1";
@@ -135,6 +135,7 @@ fn sealed(event: &CloudEvent<'_>) -> Option<EventRow> {
         occurred_at: event.time?,
         received_at: event.receivedtime?,
         sealed: BASE64.decode(event.data_base64.as_deref()?).ok()?,
+        figures: Figures::default(),
     })
 }
 
@@ -153,6 +154,7 @@ mod tests {
             occurred_at: "2026-03-01T09:00:00.000001Z".parse().unwrap(),
             received_at: "2026-03-01T09:00:01Z".parse().unwrap(),
             sealed: vec![0, 255, 7],
+            figures: Figures::default(),
         }
     }
 

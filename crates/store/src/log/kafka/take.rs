@@ -20,7 +20,10 @@ use crate::{
     DeadLetter, DeadOrigin, DeadPlace, KafkaOptions, LogRows, Store, StoreError, Undelivered,
     db::select_in,
     keyring::DataKey,
-    log::{Appended, LogRecord, Unreadable, partition_of, rows::EventRow},
+    log::{
+        Appended, LogRecord, Unreadable, partition_of,
+        rows::{EventRow, Figures},
+    },
 };
 
 /// Why a late event is a dead letter.
@@ -109,8 +112,9 @@ async fn apply(
                     bury(kafka, batch, Dead::new(raw, Unreadable::Corrupt.to_string()).of(&row)).await?;
                     continue;
                 }
-                if record.event.is_ok() {
-                    batch.log.0.push(row);
+                if let Ok(event) = &record.event {
+                    // The topic carries them inside of what is sealed only.
+                    batch.log.0.push(EventRow { figures: Figures::of(&event.body), ..row });
                 }
                 batch.records.push(record);
             }
