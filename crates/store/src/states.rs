@@ -6,7 +6,7 @@ use leadscore_domain::{EventId, Invalid, LeadId, Score, Timestamp};
 use rayon::prelude::*;
 
 use crate::{
-    Store, StoreError,
+    FailPoint, Store, StoreError,
     db::{After, Conn, Lane, Row, insert, query, select_in},
     dead::{self, Undelivered},
     keyring::{DataKey, Keyring},
@@ -119,9 +119,15 @@ impl Store {
         self.make_months(derived.scores.iter().map(|score| score.calculated_at)).await?;
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
         self.write(Lane::Derive, rows, After::Nothing, move |conn| {
-            Box::pin(async move { commit(conn, &keyring, now, derived).await })
+            Box::pin(async move {
+                let done = commit(conn, &keyring, now, derived).await;
+                FailPoint::CommitBefore.pass();
+                done
+            })
         })
-        .await
+        .await?;
+        FailPoint::CommitAfter.pass();
+        Ok(())
     }
 
     /// Where a group of readers stands; 0 at the start.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use leadscore_domain::{Event, EventBody, LeadId, Score};
 use leadscore_engine::features::LeadState;
 use leadscore_store::{
-    Batch, DeadLetter, Derived, LogRecord, LogRows, StoreError, StoredState, Undelivered,
+    Batch, DeadLetter, Derived, FailPoint, LogRecord, LogRows, StoreError, StoredState, Undelivered,
     telemetry::{self, Fate, Stage},
 };
 
@@ -304,10 +304,13 @@ impl ScorerTask {
         let gone: Vec<LeadId> = withheld.iter().chain(&absorbed).copied().collect();
         telemetry::count_scores(published.len());
         let publishing = Stage::Publish.start();
+        FailPoint::PublishBefore.pass();
         self.announcing.insert(partition, (to, self.store.announce_scores(&published, &gone)));
+        FailPoint::Announce.pass();
         self.publisher.publish(published);
         self.publisher.withhold(&withheld, to);
         self.publisher.forget(&absorbed);
+        FailPoint::PublishAfter.pass();
         publishing.stop();
         Ok(())
     }

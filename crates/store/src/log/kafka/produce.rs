@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Kafka, record};
 use crate::{
-    Store,
+    FailPoint, Store,
     log::{partition_of, rows::EventRow},
 };
 
@@ -47,6 +47,7 @@ impl Kafka {
         if self.is_down() {
             return rows.len();
         }
+        FailPoint::ProduceBefore.pass();
         let sent: Vec<Option<DeliveryFuture>> = rows.iter().map(|row| self.send(row)).collect();
         let mut missing = 0;
         for (row, sent) in rows.iter_mut().zip(sent) {
@@ -55,6 +56,7 @@ impl Kafka {
                 None => missing += 1,
             }
         }
+        FailPoint::ProduceAfter.pass();
         self.note(missing == 0);
         missing
     }
