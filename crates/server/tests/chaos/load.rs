@@ -168,12 +168,6 @@ impl Load {
         }
     }
 
-    /// Waits until an event is acknowledged, scored or not.
-    pub async fn taken(&self) {
-        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        self.shared.deliver(PROBE, &[number], false).await;
-    }
-
     /// Sends an event once: status and answer.
     pub async fn try_once(&self) -> Option<(u16, Value)> {
         let planned = self.shared.planned(self.shared.next.fetch_add(1, Ordering::Relaxed));

@@ -21,6 +21,8 @@ use crate::{
 
 const POSTGRES: &str = "LEADSCORE_STORE__POSTGRES";
 const BROKERS: &str = "LEADSCORE_KAFKA__BROKERS";
+/// Everybody has a score until they say no, so that every event shows.
+const PROFILE_ALL: (&str, &str) = ("LEADSCORE_SCORING__PROFILE_WITHOUT_STATEMENT", "true");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An installation, without a process.
@@ -36,6 +38,14 @@ impl World {
         Self::initialised(Folder::new(), None)
     }
 
+    /// The same once more, on its own, of one on the embedded database.
+    pub fn copied(&self) -> Self {
+        let folder = Folder::new().with(PROFILE_ALL.0, PROFILE_ALL.1);
+        let status = Command::new("cp").arg("-r").arg(self.folder.data()).arg(folder.data()).status().unwrap();
+        assert!(status.success());
+        Self { folder, servers: None, key: self.key.clone() }
+    }
+
     /// PostgreSQL, Redis and Kafka, which nobody else uses: they will be stopped.
     pub async fn on_servers() -> Self {
         let servers = Servers::start();
@@ -46,14 +56,8 @@ impl World {
         Self::initialised(folder, Some(servers))
     }
 
-    /// In a folder that is there already.
-    pub fn embedded_in(folder: Folder) -> Self {
-        Self::initialised(folder, None)
-    }
-
     fn initialised(folder: Folder, servers: Option<Servers>) -> Self {
-        // Everybody has a score until they say no, so that every event shows.
-        let folder = folder.with("LEADSCORE_SCORING__PROFILE_WITHOUT_STATEMENT", "true");
+        let folder = folder.with(PROFILE_ALL.0, PROFILE_ALL.1);
         let key = folder.json(&["init"])["api_key"].as_str().unwrap().to_owned();
         Self { folder, servers, key }
     }
