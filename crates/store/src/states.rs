@@ -1,6 +1,9 @@
 //! What readers of the log derived, committed together with how far they read.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use leadscore_domain::{EventId, Invalid, LeadId, Score, Timestamp};
 use rayon::prelude::*;
@@ -98,14 +101,14 @@ impl Store {
     }
 
     /// Commits what was derived and the position that it was derived from, in one transaction. A latest score is
-    /// only replaced by one of a later position (or a later calculation at the same position); absorbed and erased
-    /// leads get neither state nor score.
+    /// only replaced by one of a later position (or a later calculation at the same position). Answers with the leads of
+    /// `states` and `scores` that got neither, because they were absorbed or erased meanwhile: nobody may be told of them.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] where the group does not stand at `from`; [`StoreError::Overtaken`] where an event was
     /// applied elsewhere or a lead merged or erased since the batch was read; [`StoreError::Invalid`] where `to` lies
     /// before `from`; where the database fails. Then nothing was committed.
-    pub async fn commit(&self, derived: Derived) -> Result<(), StoreError> {
+    pub async fn commit(&self, derived: Derived) -> Result<Vec<LeadId>, StoreError> {
         if derived.to < derived.from || derived.from < 0 {
             return Err(Invalid::new("to", "lies before from", "commit forward").into());
         }
@@ -118,16 +121,17 @@ impl Store {
             + derived.dead.len();
         self.make_months(derived.scores.iter().map(|score| score.calculated_at)).await?;
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
-        self.write(Lane::Derive, rows, After::Nothing, move |conn| {
-            Box::pin(async move {
-                let done = commit(conn, &keyring, now, derived).await;
-                FailPoint::CommitBefore.pass();
-                done
+        let left_out = self
+            .write(Lane::Derive, rows, After::Nothing, move |conn| {
+                Box::pin(async move {
+                    let done = commit(conn, &keyring, now, derived).await;
+                    FailPoint::CommitBefore.pass();
+                    done
+                })
             })
-        })
-        .await?;
+            .await?;
         FailPoint::CommitAfter.pass();
-        Ok(())
+        Ok(left_out)
     }
 
     /// Where a group of readers stands; 0 at the start.
@@ -170,7 +174,12 @@ async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, S
     Ok(row.map(|row| row.get(0)).transpose()?.unwrap_or(0))
 }
 
-async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Derived) -> Result<(), StoreError> {
+async fn commit(
+    conn: &mut Conn,
+    keyring: &Keyring,
+    now: Timestamp,
+    derived: Derived,
+) -> Result<Vec<LeadId>, StoreError> {
     let Derived {
         group,
         partition,
@@ -189,7 +198,8 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
         return Err(StoreError::Fenced { group, partition, expected: from, found });
     }
     let touched = states.iter().map(|(id, _)| *id).chain(scores.iter().map(|score| score.lead_id));
-    let living = living(conn, keyring, touched.chain(log.iter().map(|row| row.lead))).await?;
+    let touched: HashSet<LeadId> = touched.collect();
+    let living = living(conn, keyring, touched.iter().copied().chain(log.iter().map(|row| row.lead))).await?;
     if log.iter().any(|row| !living.contains_key(&row.lead)) {
         return Err(StoreError::Overtaken);
     }
@@ -218,7 +228,8 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, derived: Der
     scores::save(conn, partition, &scores).await?;
     scores::withhold(conn, &withheld).await?;
     dead::bury_undelivered(conn, keyring, now, undelivered).await?;
-    dead::bury_records(conn, &group, partition, now, &letters).await
+    dead::bury_records(conn, &group, partition, now, &letters).await?;
+    Ok(touched.into_iter().filter(|id| !living.contains_key(id)).collect())
 }
 
 /// Moves a group's position if it stands at `from`, and keeps others from moving it until the transaction ends; whether

@@ -269,7 +269,7 @@ impl ScorerTask {
         let Outcome { absorbed, dead, undelivered, log, states, scores, withheld, kept } = outcome;
         let from = self.places.get(&partition).map_or(0, |place| place.position);
         let announced = self.announced(partition).await?;
-        let published = scores.clone();
+        let mut published = scores.clone();
         let dead_count = (dead.len() + undelivered.len()) as u64;
         let derived = Derived {
             group: GROUP.to_owned(),
@@ -285,13 +285,14 @@ impl ScorerTask {
             undelivered,
         };
         let writing = Stage::Write.start();
-        self.store.commit(derived).await?;
+        let left_out = self.store.commit(derived).await?;
         writing.stop();
+        published.retain(|score| !left_out.contains(&score.lead_id));
 
         if let Some(place) = self.places.get_mut(&partition) {
             place.position = to;
         }
-        for (lead, state) in kept {
+        for (lead, state) in kept.into_iter().filter(|(lead, _)| !left_out.contains(lead)) {
             self.cache.put(lead, state);
         }
         for &lead in &absorbed {
