@@ -156,6 +156,16 @@ impl Load {
         tokio::time::timeout(Duration::from_secs(120), reached).await.expect("the server takes events").unwrap();
     }
 
+    /// Waits until `more` further requests were put off.
+    pub async fn put_off(&self, more: u64) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let wanted = self.shared.recording.lock().unwrap().put_off + more;
+        while self.shared.recording.lock().unwrap().put_off < wanted {
+            assert!(Instant::now() < deadline, "no request is put off");
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
     /// Waits until an event is answered with its score.
     pub async fn scored(&self) {
         let deadline = Instant::now() + Duration::from_secs(120);

@@ -1,6 +1,7 @@
 //! The two ways to run: one folder alone, or PostgreSQL, Redis and Kafka of the test's own.
 
 use std::{
+    io::Write as _,
     path::PathBuf,
     process::{Command, ExitStatus, Output, Stdio},
     time::{Duration, UNIX_EPOCH},
@@ -27,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An installation, without a process.
 pub struct World {
+    /// Unmounted before the folder is removed.
+    disk: Option<Disk>,
     pub folder: Folder,
     pub servers: Option<Servers>,
     key: String,
@@ -38,12 +41,28 @@ impl World {
         Self::initialised(Folder::new(), None)
     }
 
+    /// The embedded database on a file system of its own, which is soon full.
+    pub fn on_small_disk() -> Self {
+        let folder = Folder::new();
+        let disk = Disk::mount(folder.data());
+        Self { disk: Some(disk), ..Self::initialised(folder, None) }
+    }
+
+    /// Leaves no room on the small disk; the file that takes it.
+    pub fn fill_disk(&self) -> PathBuf {
+        let Disk(data) = self.disk.as_ref().unwrap();
+        let ballast = data.join("ballast");
+        let mut file = std::fs::File::create(&ballast).unwrap();
+        while file.write_all(&[0; 4_096]).is_ok() {}
+        ballast
+    }
+
     /// The same once more, on its own, of one on the embedded database.
     pub fn copied(&self) -> Self {
         let folder = Folder::new().with(PROFILE_ALL.0, PROFILE_ALL.1);
         let status = Command::new("cp").arg("-r").arg(self.folder.data()).arg(folder.data()).status().unwrap();
         assert!(status.success());
-        Self { folder, servers: None, key: self.key.clone() }
+        Self { disk: None, folder, servers: None, key: self.key.clone() }
     }
 
     /// PostgreSQL, Redis and Kafka, which nobody else uses: they will be stopped.
@@ -59,7 +78,7 @@ impl World {
     fn initialised(folder: Folder, servers: Option<Servers>) -> Self {
         let folder = folder.with(PROFILE_ALL.0, PROFILE_ALL.1);
         let key = folder.json(&["init"])["api_key"].as_str().unwrap().to_owned();
-        Self { folder, servers, key }
+        Self { disk: None, folder, servers, key }
     }
 
     /// An instant after which nothing of a load happens.
@@ -70,9 +89,9 @@ impl World {
     }
 
     /// A process that serves, with further variables; how it ended where it did not come to it.
-    pub fn try_serve(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Server, ExitStatus> {
+    pub fn try_serve(&self, arguments: &[&str], variables: &[(&str, String)]) -> Result<Server, ExitStatus> {
         let mut command = self.folder.command(&[&["serve", "--listen", "127.0.0.1:0", "--json"], arguments].concat());
-        command.envs(variables.iter().copied());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         Server::try_start(command)
     }
 
@@ -186,5 +205,61 @@ impl Servers {
 impl Drop for Servers {
     fn drop(&mut self) {
         self.script(&["remove"], &[]);
+    }
+}
+
+/// A file system in memory.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(at: PathBuf) -> Self {
+        std::fs::create_dir(&at).unwrap();
+        let mut mount = Command::new("mount");
+        let status = mount.args(["-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs"]).arg(&at).status().unwrap();
+        assert!(status.success(), "a file system cannot be mounted, which takes root");
+        Self(at)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let status = Command::new("umount").arg("--lazy").arg(&self.0).status().unwrap();
+        assert!(status.success(), "{} stays mounted", self.0.display());
+    }
+}
+
+/// A clock that steps, for processes that are given its variables.
+pub struct Clock {
+    library: PathBuf,
+    folder: TempDir,
+}
+
+impl Clock {
+    pub fn new() -> Self {
+        // Below a folder that is named for the machine's architecture.
+        let folders = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+        let library = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists());
+        let library = library.expect("libfaketime is missing: scripts/install-build-deps.sh libfaketime");
+        let clock = Self { library, folder: tempfile::tempdir().unwrap() };
+        clock.step("+0");
+        clock
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("offset")
+    }
+
+    /// So many seconds from the machine's own time.
+    pub fn step(&self, to: &str) {
+        std::fs::write(self.file(), to).unwrap();
+    }
+
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("LD_PRELOAD", self.library.to_str().unwrap().to_owned()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file().to_str().unwrap().to_owned()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
     }
 }
