@@ -44,6 +44,12 @@ demo-reset: ## Remove the demo's folder, ./leadscore-data
 test: deps ## Run every test
 	@scripts/test.sh
 
+.PHONY: chaos
+chaos: deps ## Prove the guarantees through hundreds of crashes and outages (needs root; docs/GUARANTEES.md)
+	@scripts/install-build-deps.sh libfaketime
+	@scripts/servers install
+	@CHAOS=long cargo test --locked --no-fail-fast -p leadscore-server --test chaos --test chaos_machine -- --nocapture --test-threads=1
+
 .PHONY: lint
 lint: deps ## Format, clippy, licences, unused dependencies, dependency directions
 	@scripts/lint.sh

@@ -6,7 +6,7 @@ use leadscore_domain::{EventId, Invalid, LeadId, Score, Timestamp};
 use rayon::prelude::*;
 
 use crate::{
-    Store, StoreError,
+    FailPoint, Store, StoreError,
     db::{After, Conn, Lane, Row, insert, query, select_in},
     dead::{self, Undelivered},
     keyring::{DataKey, Keyring},
@@ -115,29 +115,36 @@ impl Store {
     ///
     /// # Errors
     /// As there.
-    pub async fn commit(&self, derived: Derived) -> Result<(), StoreError> {
+    pub async fn commit(&self, derived: Derived) -> Result<Vec<LeadId>, StoreError> {
         self.commit_all(vec![derived]).await
     }
 
     /// Commits what was derived of several partitions and the positions that it was derived from, in one transaction.
     /// A latest score is only replaced by one of a later position (or a later calculation at the same position);
-    /// absorbed and erased leads get neither state nor score.
+    /// absorbed and erased leads get neither state nor score. Answers with these: nobody may be told of them.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] where a group does not stand at `from`; [`StoreError::Overtaken`] where an event was
     /// applied elsewhere or a lead merged or erased since the batch was read; [`StoreError::Invalid`] where `to` lies
     /// before `from`; where the database fails. Then nothing was committed.
-    pub async fn commit_all(&self, all: Vec<Derived>) -> Result<(), StoreError> {
+    pub async fn commit_all(&self, all: Vec<Derived>) -> Result<Vec<LeadId>, StoreError> {
         if all.iter().any(|derived| derived.to < derived.from || derived.from < 0) {
             return Err(Invalid::new("to", "lies before from", "commit forward").into());
         }
         self.make_months(times(&all).into_iter()).await?;
         let rows = all.iter().map(Derived::rows).sum();
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
-        self.write(Lane::Derive, rows, After::Nothing, move |conn| {
-            Box::pin(async move { commit(conn, &keyring, now, all).await })
-        })
-        .await
+        let left_out = self
+            .write(Lane::Derive, rows, After::Nothing, move |conn| {
+                Box::pin(async move {
+                    let done = commit(conn, &keyring, now, all).await;
+                    FailPoint::CommitBefore.pass();
+                    done
+                })
+            })
+            .await?;
+        FailPoint::CommitAfter.pass();
+        Ok(left_out)
     }
 
     /// Where a group of readers stands; 0 at the start.
@@ -180,11 +187,17 @@ async fn position(conn: &mut Conn, group: &str, partition: u16) -> Result<i64, S
     Ok(row.map(|row| row.get(0)).transpose()?.unwrap_or(0))
 }
 
-async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, all: Vec<Derived>) -> Result<(), StoreError> {
+async fn commit(
+    conn: &mut Conn,
+    keyring: &Keyring,
+    now: Timestamp,
+    all: Vec<Derived>,
+) -> Result<Vec<LeadId>, StoreError> {
     for derived in &all {
         fence(conn, derived).await?;
     }
-    let living = living(conn, keyring, touched(&all)).await?;
+    let touched = touched(&all);
+    let living = living(conn, keyring, touched.clone()).await?;
     let (mut log, mut states, mut scores) = (Vec::new(), Vec::new(), Vec::new());
     let (mut features, mut withheld, mut undelivered) = (Vec::new(), Vec::new(), Vec::new());
     for derived in all {
@@ -213,7 +226,8 @@ async fn commit(conn: &mut Conn, keyring: &Keyring, now: Timestamp, all: Vec<Der
     .await?;
     scores::save(conn, &living, &scores, &features).await?;
     scores::withhold(conn, &withheld).await?;
-    dead::bury_undelivered(conn, keyring, now, undelivered).await
+    dead::bury_undelivered(conn, keyring, now, undelivered).await?;
+    Ok(touched.into_iter().filter(|id| !living.contains_key(id)).collect())
 }
 
 /// The times of what is written, for its months.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use leadscore_domain::{Event, EventBody, LeadId, Score};
 use leadscore_engine::features::LeadState;
 use leadscore_store::{
-    Batch, DeadLetter, Derived, LogRecord, LogRows, StoreError, StoredState, Undelivered,
+    Batch, DeadLetter, Derived, FailPoint, LogRecord, LogRows, StoreError, StoredState, Undelivered,
     telemetry::{self, Fate, Stage},
 };
 
@@ -342,10 +342,12 @@ impl ScorerTask {
             committed.push((partition, to, rest));
         }
         let writing = Stage::Write.start();
-        self.store.commit_all(derived).await?;
+        let left_out = self.store.commit_all(derived).await?;
         writing.stop();
         let publishing = Stage::Publish.start();
-        for (partition, to, rest) in committed {
+        for (partition, to, mut rest) in committed {
+            rest.scores.retain(|score| !left_out.contains(&score.lead_id));
+            rest.kept.retain(|(lead, _)| !left_out.contains(lead));
             self.publish(partition, to, rest);
         }
         publishing.stop();
@@ -370,10 +372,13 @@ impl ScorerTask {
         self.tally.absorbed += absorbed.len() as u64;
         telemetry::count_scores(scores.len());
         let gone: Vec<LeadId> = withheld.iter().chain(&absorbed).copied().collect();
+        FailPoint::PublishBefore.pass();
         self.announcing.insert(partition, (to, self.store.announce_scores(&scores, &gone)));
+        FailPoint::Announce.pass();
         self.publisher.publish(scores);
         self.publisher.withhold(&withheld, to);
         self.publisher.forget(&absorbed);
+        FailPoint::PublishAfter.pass();
     }
 
     /// Up to where everybody was told of a partition's scores, after those of its last commit have arrived.

@@ -13,4 +13,5 @@ mod interop;
 mod journey;
 mod scale_out;
 mod serving;
+#[expect(dead_code, reason = "the other test binary uses the rest")]
 mod support;

@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(240);
 /// A data folder that goes away with the test.
 pub struct Folder {
     folder: TempDir,
-    /// Where its servers are; empty for what is embedded.
+    /// Settings that every command gets, such as where its servers are.
     environment: Vec<(&'static str, String)>,
 }
 
@@ -32,14 +32,17 @@ impl Folder {
     pub async fn on_postgres() -> Self {
         let server = std::env::var("LEADSCORE_TEST_POSTGRES")
             .expect("LEADSCORE_TEST_POSTGRES names a PostgreSQL server; `make test` starts one");
+        Self::with_database_on(&server).await
+    }
+
+    /// An empty place whose database is a new one on this server.
+    pub async fn with_database_on(server: &str) -> Self {
         let server: PgConnectOptions = server.parse().unwrap();
-        let folder = Self::new();
         let name = format!("e2e_{}", Uuid::new_v4().simple());
         let mut conn = server.connect().await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut conn).await.unwrap();
         conn.close().await.unwrap();
-        let url = server.database(&name).to_url_lossy().to_string();
-        Self { environment: vec![("LEADSCORE_STORE__POSTGRES", url)], ..folder }
+        Self::new().with("LEADSCORE_STORE__POSTGRES", server.database(&name).to_url_lossy().as_str())
     }
 
     /// The same with topics and keys of its own on the servers that `LEADSCORE_TEST_KAFKA` and `LEADSCORE_TEST_REDIS`
@@ -47,15 +50,24 @@ impl Folder {
     pub async fn on_servers() -> Self {
         let server =
             |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} names a server; `make test` starts one"));
-        let mut folder = Self::on_postgres().await;
         let prefix = format!("e2e-{}", Uuid::new_v4().simple());
-        folder.environment.extend([
-            ("LEADSCORE_KAFKA__BROKERS", server("LEADSCORE_TEST_KAFKA")),
-            ("LEADSCORE_KAFKA__PREFIX", prefix.clone()),
-            ("LEADSCORE_STORE__REDIS", server("LEADSCORE_TEST_REDIS")),
-            ("LEADSCORE_STORE__REDIS_PREFIX", prefix),
-        ]);
-        folder
+        Self::on_postgres()
+            .await
+            .with("LEADSCORE_KAFKA__BROKERS", &server("LEADSCORE_TEST_KAFKA"))
+            .with("LEADSCORE_KAFKA__PREFIX", &prefix)
+            .with("LEADSCORE_STORE__REDIS", &server("LEADSCORE_TEST_REDIS"))
+            .with("LEADSCORE_STORE__REDIS_PREFIX", &prefix)
+    }
+
+    /// The same with a setting for all of its commands.
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
+    /// A setting that all of its commands get.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
     /// An initialised data folder, and an API key for it.
@@ -148,21 +160,28 @@ pub struct Server {
 
 impl Server {
     /// Starts a command that prints one JSON document with its `address` when it serves.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::try_start(command).unwrap_or_else(|status| panic!("the server ended before it served: {status}"))
+    }
+
+    /// The same for one that may end before it serves.
+    pub fn try_start(mut command: Command) -> Result<Self, ExitStatus> {
         let mut child = command.spawn().unwrap();
         drain(child.stderr.take().unwrap());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
         let started: Value = loop {
             let read = stdout.read_line(&mut text).unwrap();
-            assert!(read > 0, "the server ended before it served: {:?}: {text}", child.wait());
+            if read == 0 {
+                return Err(wait(&mut child));
+            }
             if let Ok(document) = serde_json::from_str(&text) {
                 break document;
             }
         };
         drain(stdout.into_inner());
         let address = started["address"].as_str().unwrap().to_owned();
-        Self { child, started, address }
+        Ok(Self { child, started, address })
     }
 
     /// Requests with this key.
@@ -174,6 +193,11 @@ impl Server {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits for it to end by itself.
+    pub fn ended(mut self) -> ExitStatus {
+        wait(&mut self.child)
     }
 
     /// SIGTERM, and how the process ended.
@@ -247,8 +271,12 @@ pub struct Client {
 impl Client {
     /// Status and body; null where that is no JSON.
     pub async fn get(&self, path: &str) -> (u16, Value) {
-        let request = self.http.get(format!("{}{path}", self.address)).bearer_auth(&self.key);
-        answer(request).await.unwrap()
+        self.try_get(path).await.unwrap()
+    }
+
+    /// Status and body; an error where the connection broke.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<(u16, Value)> {
+        answer(self.http.get(format!("{}{path}", self.address)).bearer_auth(&self.key)).await
     }
 
     /// Status and body; an error where the connection broke.

@@ -18,7 +18,7 @@ use super::{
     rows::{EventRow, Figures, insert_ids, insert_rows},
 };
 use crate::{
-    Checkpoint, Store, StoreError,
+    Checkpoint, FailPoint, Store, StoreError,
     db::{After, Conn, Lane, insert, query, select_in, wake},
     imports,
     keyring::{Keyring, Lookup},
@@ -96,10 +96,13 @@ impl Store {
                     if let Some(checkpoint) = checkpoint {
                         imports::save(conn, &checkpoint, now).await?;
                     }
-                    append(conn, &keyring, partitions, now, &incoming).await
+                    let answers = append(conn, &keyring, partitions, now, &incoming).await;
+                    FailPoint::AppendBefore.pass();
+                    answers
                 })
             })
             .await?;
+        FailPoint::AppendAfter.pass();
         self.appends().send_modify(|count| *count += 1);
         Ok(answers)
     }

@@ -88,7 +88,11 @@ pub async fn absorbed_erased_and_unknown_leads_get_neither_state_nor_score(backe
     let mut commit = derived(0, 0, 1);
     commit.states = gone.iter().chain([&older]).map(|id| (*id, b"state".to_vec())).collect();
     commit.scores = gone.iter().chain([&older]).map(|id| score(*id, 1, 1, 50)).collect();
-    store.commit(commit).await.unwrap();
+    let mut left_out = store.commit(commit).await.unwrap();
+    left_out.sort_unstable();
+    let mut expected = gone;
+    expected.sort_unstable();
+    assert_eq!(left_out, expected, "the committer knows of whom nobody may be told");
     assert!(store.states(&gone).await.unwrap().is_empty());
     assert!(store.latest_scores(&gone).await.unwrap().is_empty());
     assert_eq!(store.states(&[older]).await.unwrap().len(), 1);

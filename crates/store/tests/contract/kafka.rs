@@ -170,6 +170,25 @@ async fn partitions_move_when_a_member_joins_and_when_it_leaves() {
     second.leave().await;
 }
 
+#[tokio::test]
+async fn a_partition_that_was_away_comes_back_under_another_number() {
+    let kafka = Kafka::new().await;
+    let (one, two) = (kafka.open().await, kafka.open().await);
+    let mut first = LogReader::join(&one, "scorer").unwrap();
+    until(&mut first, |first| first.owned().len() == 8).await;
+    let before = first.owned();
+    let mut second = LogReader::join(&two, "scorer").unwrap();
+    until(&mut second, |second| second.owned().len() == 4).await;
+    until(&mut first, |first| first.owned().len() == 4).await;
+    let stayed = first.owned();
+    assert!(stayed.iter().all(|one| before.contains(one)), "what did not move is as it was");
+    second.leave().await;
+    until(&mut first, |first| first.owned().len() == 8).await;
+    let back = first.owned();
+    assert_eq!(back.iter().filter(|one| before.contains(one)).count(), stayed.len(), "{before:?}, then {back:?}");
+    first.leave().await;
+}
+
 async fn until(reader: &mut LogReader, wanted: impl Fn(&LogReader) -> bool) {
     let wait = async {
         loop {

@@ -49,7 +49,7 @@ async fn step(store: &Store, reader: &LogReader, partition: u16) -> Option<Vec<L
     let batch = read(reader, partition, from).await?;
     let records = batch.records.clone();
     match store.commit(commit_of(partition, from, batch)).await {
-        Ok(()) => Some(records),
+        Ok(_) => Some(records),
         Err(StoreError::Overtaken) => Some(Vec::new()),
         Err(error) => panic!("{error}"),
     }
@@ -210,7 +210,7 @@ pub async fn a_lead_that_is_erased_after_its_events_were_read_gets_nothing(backe
     commit.states = vec![(lead, b"state".to_vec())];
     match store.commit(commit).await {
         // Where the log is in the database the event is there already; otherwise the batch is read anew.
-        Ok(()) | Err(StoreError::Overtaken) => {}
+        Ok(_) | Err(StoreError::Overtaken) => {}
         Err(error) => panic!("{error}"),
     }
     drain(&store, &mut reader).await;

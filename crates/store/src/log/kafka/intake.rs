@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Kafka, outbox};
 use crate::{
-    Checkpoint, Store, StoreError,
+    Checkpoint, FailPoint, Store, StoreError,
     db::{After, Lane},
     imports,
     log::{
@@ -54,10 +54,12 @@ async fn identify(store: &Store, kafka: &Kafka, incoming: Vec<Incoming>) -> Resu
                 let mut placement = placed.unwrap_or_default();
                 let merges = placement.take_merges();
                 outbox::put(conn, &merges).await?;
+                FailPoint::AppendBefore.pass();
                 Ok(placement)
             })
         })
         .await?;
+    FailPoint::AppendAfter.pass();
     kafka.relay.notify_one();
     Ok(placement)
 }

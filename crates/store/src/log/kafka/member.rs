@@ -5,7 +5,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -41,7 +44,7 @@ pub(in super::super) struct Raw {
 /// What a partition holds.
 #[derive(Default)]
 struct Held {
-    /// Grows with each assignment.
+    /// Another one with each assignment.
     generation: u64,
     records: VecDeque<Arc<Raw>>,
     paused: bool,
@@ -51,6 +54,8 @@ type Partitions = BTreeMap<u16, Held>;
 
 struct Shared {
     partitions: Mutex<Partitions>,
+    /// Partitions that were assigned so far: a generation is never given twice, also where a partition was away.
+    assigned: AtomicU64,
     /// Changes when there is something new: records, or other partitions.
     news: watch::Sender<u64>,
 }
@@ -77,7 +82,7 @@ impl Member {
     pub(in super::super) fn join(store: &Store, kafka: &Kafka, group: &str) -> Result<Self, StoreError> {
         let news = watch::Sender::new(0);
         let receiver = news.subscribe();
-        let shared = Arc::new(Shared { partitions: Mutex::default(), news });
+        let shared = Arc::new(Shared { partitions: Mutex::default(), assigned: AtomicU64::new(0), news });
         let stop = CancellationToken::new();
         let context = Rebalancing {
             store: store.clone(),
@@ -211,9 +216,8 @@ impl Rebalancing {
             // The position of the last record is the offset of the next one.
             let Some(position) = self.position(partition) else { return Ok(()) };
             placed.add_partition_offset(element.topic(), element.partition(), Offset::Offset(position))?;
-            let mut partitions = self.shared.lock();
-            let held = partitions.entry(partition).or_default();
-            *held = Held { generation: held.generation + 1, ..Held::default() };
+            let generation = self.shared.assigned.fetch_add(1, Ordering::Relaxed);
+            self.shared.lock().insert(partition, Held { generation, ..Held::default() });
         }
         consumer.incremental_assign(&placed)?;
         tracing::info!(partitions = placed.count(), "took over partitions of the log");
@@ -259,9 +263,11 @@ impl ClientContext for Rebalancing {
 
 impl ConsumerContext for Rebalancing {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let done = match code {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, list),
-            _ => self.revoke(consumer, list),
+        // Whatever else it is, the partitions are not this member's any more.
+        let done = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.assign(consumer, list)
+        } else {
+            self.revoke(consumer, list)
         };
         if let Err(error) = done {
             tracing::warn!(%error, "the group's partitions could not be dealt anew");

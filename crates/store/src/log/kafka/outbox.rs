@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Kafka;
 use crate::{
-    StoreError,
+    FailPoint, StoreError,
     db::{self, Conn, insert, query, select_in},
     log::{
         partition_of,
@@ -62,6 +62,9 @@ async fn page(kafka: &Kafka, pool: &PgPool) -> Result<u64, StoreError> {
     db::begin(&mut conn).await?;
     let done = produce(kafka, &mut conn).await;
     db::end(&mut conn, done.is_ok()).await?;
+    if done.as_ref().is_ok_and(|left| *left > 0) {
+        FailPoint::OutboxAfter.pass();
+    }
     done
 }
 
@@ -93,5 +96,8 @@ async fn produce(kafka: &Kafka, conn: &mut Conn) -> Result<u64, StoreError> {
     kafka.produce(&mut rows).await;
     let gone: Vec<_> = rows.iter().filter(|row| row.position > 0).map(|row| row.id).collect();
     select_in(conn, "DELETE FROM outbox WHERE id", &gone, "").await?;
+    if !gone.is_empty() {
+        FailPoint::OutboxBefore.pass();
+    }
     Ok(gone.len() as u64)
 }

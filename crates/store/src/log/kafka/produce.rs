@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Kafka, record};
 use crate::{
-    Store, TraceParent,
+    FailPoint, Store, TraceParent,
     log::{partition_of, rows::EventRow},
 };
 
@@ -50,6 +50,7 @@ impl Kafka {
         if self.is_down() {
             return rows.len();
         }
+        FailPoint::ProduceBefore.pass();
         let sent: Vec<Option<DeliveryFuture>> = rows.iter().map(|row| self.send(row)).collect();
         let mut missing = 0;
         for (row, sent) in rows.iter_mut().zip(sent) {
@@ -58,6 +59,7 @@ impl Kafka {
                 None => missing += 1,
             }
         }
+        FailPoint::ProduceAfter.pass();
         self.note(missing == 0);
         missing
     }
