@@ -12,7 +12,6 @@
 mod checker;
 mod end_state;
 mod faults;
-#[expect(dead_code, reason = "the other test binary uses the rest")]
 mod load;
 mod planted;
 mod recording;
