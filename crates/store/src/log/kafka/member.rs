@@ -263,9 +263,11 @@ impl ClientContext for Rebalancing {
 
 impl ConsumerContext for Rebalancing {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let done = match code {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, list),
-            _ => self.revoke(consumer, list),
+        // What is no assignment takes partitions away, also where it is an error.
+        let done = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.assign(consumer, list)
+        } else {
+            self.revoke(consumer, list)
         };
         if let Err(error) = done {
             tracing::warn!(%error, "the group's partitions could not be dealt anew");
