@@ -6,7 +6,6 @@
 
 mod checker;
 mod end_state;
-#[expect(dead_code, reason = "the other test binary uses the rest")]
 mod load;
 mod recording;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
@@ -39,5 +38,8 @@ async fn the_embedded_server_keeps_its_promises_while_clocks_step_ten_minutes() 
         run.serve_by(&clock).await;
         run.step(&clock, step).await;
     }
-    run.finish("stepping clocks").await;
+    let seen = run.finish("stepping clocks").await.observations;
+    let calculated = || seen.iter().map(|one| one.calculated_us);
+    let apart_us = calculated().max().unwrap() - calculated().min().unwrap();
+    assert!(apart_us >= 1_200_000_000, "the clocks did not step: {apart_us}");
 }

@@ -67,8 +67,10 @@ const BUGS: [(&str, Rule, Traces); 20] = [
         "scores are published before they are committed",
         Rule::Uncommitted,
         RowsOf(|seen, end| {
-            let shown =
-                |scored: &&Scored| seen.observations.iter().any(|one| one.calculated_us == scored.calculated_us);
+            let shown = |scored: &&Scored| {
+                let told = |one: &Observation| (&one.lead, one.calculated_us) == (&scored.lead, scored.calculated_us);
+                seen.observations.iter().any(told)
+            };
             let passed = |scored: &&Scored| !end.latest.values().any(|latest| *latest == scored.id);
             let lost = end.history.iter().filter(passed).find(shown).unwrap();
             format!("DELETE FROM lead_scores WHERE id = X'{}'", lost.id)

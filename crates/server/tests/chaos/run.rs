@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     checker::check,
     load::Load,
+    recording::Recording,
     support::Server,
     world::{Clock, World},
 };
@@ -220,8 +221,8 @@ impl Run {
         self.load.acknowledged(100).await;
     }
 
-    /// Lets everything come to rest, and checks.
-    pub async fn finish(mut self, way: &str) {
+    /// Lets everything come to rest, and checks; what was seen.
+    pub async fn finish(mut self, way: &str) -> Recording {
         let recording = self.load.finish().await;
         self.world.outbox_empty().await;
         let server = self.server.take().unwrap();
@@ -249,5 +250,6 @@ impl Run {
         let told: Vec<String> = violations.iter().take(20).map(ToString::to_string).collect();
         assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), told.join("\n"));
         assert!(recording.observations.len() > 100 && totals.duplicates > 0 && totals.dead > 0, "too little happened");
+        recording
     }
 }

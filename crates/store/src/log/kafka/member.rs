@@ -263,7 +263,7 @@ impl ClientContext for Rebalancing {
 
 impl ConsumerContext for Rebalancing {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        // Whatever else it is, the partitions are not this member's any more.
+        // What is no assignment takes partitions away, also where it is an error.
         let done = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.assign(consumer, list)
         } else {
