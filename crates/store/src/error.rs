@@ -4,7 +4,6 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use leadscore_domain::Invalid;
 use rdkafka::error::KafkaError;
-use sqlx::postgres::PgDatabaseError;
 
 /// Why the store did not do what was asked. Never carries personal data.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -73,10 +72,10 @@ pub enum StoreError {
     },
     /// The database refuses these very rows, today and tomorrow.
     #[error("the database refuses what was to be written: {0}")]
-    Unfit(#[source] Arc<sqlx::Error>),
+    Unfit(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The database refused for another reason.
     #[error("the database failed: {0}")]
-    Db(#[source] Arc<sqlx::Error>),
+    Db(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
 /// Primary result codes of SQLite (<https://www.sqlite.org/rescode.html>); extended codes keep them in the low byte.
@@ -103,7 +102,6 @@ const POSTGRES_UNFIT: [&str; 2] = ["22", "23"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        // The embedded database has no connection that could break.
         if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) {
             return Self::Busy;
         }
@@ -112,23 +110,26 @@ impl From<sqlx::Error> for StoreError {
         }
         let Some(refused) = error.as_database_error() else { return Self::Db(Arc::new(error)) };
         let code = refused.code().unwrap_or_default();
-        if refused.try_downcast_ref::<PgDatabaseError>().is_some() {
-            let is_one_of = |classes: &[&str]| classes.iter().any(|prefix| code.starts_with(prefix));
-            return match () {
-                () if code == POSTGRES_FULL => Self::Full,
-                () if is_one_of(&POSTGRES_TRANSIENT) => Self::Busy,
-                // No table for the row's month: it was dropped just now, and is made again for the next try.
-                () if code == POSTGRES_CHECK && refused.constraint().is_none() => Self::Busy,
-                () if is_one_of(&POSTGRES_UNFIT) => Self::Unfit(Arc::new(error)),
-                () => Self::Db(Arc::new(error)),
-            };
+        let is_one_of = |classes: &[&str]| classes.iter().any(|prefix| code.starts_with(prefix));
+        match () {
+            () if code == POSTGRES_FULL => Self::Full,
+            () if is_one_of(&POSTGRES_TRANSIENT) => Self::Busy,
+            // No table for the row's month: it was dropped just now, and is made again for the next try.
+            () if code == POSTGRES_CHECK && refused.constraint().is_none() => Self::Busy,
+            () if is_one_of(&POSTGRES_UNFIT) => Self::Unfit(Arc::new(error)),
+            () => Self::Db(Arc::new(error)),
         }
-        match code.parse::<i32>().map(|code| code & 0xff) {
-            Ok(SQLITE_BUSY | SQLITE_LOCKED | SQLITE_IOERR) => Self::Busy,
-            Ok(SQLITE_FULL) => Self::Full,
-            Ok(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH) => Self::Unfit(Arc::new(error)),
-            Ok(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Corrupt("the database file".to_owned()),
-            Ok(_) | Err(_) => Self::Db(Arc::new(error)),
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error().map(|failure| failure.extended_code & 0xff) {
+            Some(SQLITE_BUSY | SQLITE_LOCKED | SQLITE_IOERR) => Self::Busy,
+            Some(SQLITE_FULL) => Self::Full,
+            Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH) => Self::Unfit(Arc::new(error)),
+            Some(SQLITE_CORRUPT | SQLITE_NOTADB) => Self::Corrupt("the database file".to_owned()),
+            Some(_) | None => Self::Db(Arc::new(error)),
         }
     }
 }

@@ -1,13 +1,16 @@
 //! What readers of the log derived, committed together with how far they read.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use leadscore_domain::{EventId, Invalid, LeadId, Score, Timestamp};
 use rayon::prelude::*;
 
 use crate::{
     FailPoint, Store, StoreError,
-    db::{After, Conn, Lane, Row, insert, query, select_in},
+    db::{After, Conn, Lane, Row, insert, query, select_in, update},
     dead::{self, Undelivered},
     keyring::{DataKey, Keyring},
     log::rows::{EventRow, insert_ids, insert_rows},
@@ -193,9 +196,7 @@ async fn commit(
     now: Timestamp,
     all: Vec<Derived>,
 ) -> Result<Vec<LeadId>, StoreError> {
-    for derived in &all {
-        fence(conn, derived).await?;
-    }
+    fence(conn, &all).await?;
     let touched = touched(&all);
     let living = living(conn, keyring, touched.clone()).await?;
     let (mut log, mut states, mut scores) = (Vec::new(), Vec::new(), Vec::new());
@@ -253,14 +254,34 @@ fn touched(all: &[Derived]) -> Vec<LeadId> {
     leads
 }
 
-/// Moves the group's position, if it stands where it was read from.
-async fn fence(conn: &mut Conn, derived: &Derived) -> Result<(), StoreError> {
-    let Derived { group, partition, from, to, announced, .. } = derived;
-    if move_position(conn, group, *partition, (*from, *to), *announced).await? {
-        return Ok(());
+/// Moves the positions of all, if each group stands where it was read from, and keeps others from moving them until the
+/// transaction ends.
+async fn fence(conn: &mut Conn, all: &[Derived]) -> Result<(), StoreError> {
+    let begun: Vec<&Derived> = all.iter().filter(|derived| derived.from == 0).collect();
+    let into = "INSERT INTO group_positions (group_name, partition, position)";
+    insert(conn, into, 3, "ON CONFLICT (group_name, partition) DO NOTHING", &begun, |bind, derived| {
+        bind.push(derived.group.as_str()).push(derived.partition).push(0_i64);
+    })
+    .await?;
+    let sql = "UPDATE group_positions SET position = v.read_to, announced = v.told_to FROM v \
+               WHERE group_positions.group_name = v.in_group AND group_positions.partition = v.at \
+               AND group_positions.position = v.read_from RETURNING group_name, partition";
+    let rows = update(conn, &["in_group", "at", "read_from", "read_to", "told_to"], sql, all, |bind, derived| {
+        let Derived { group, partition, from, to, announced, .. } = derived;
+        bind.push(group.as_str()).push(*partition).push(*from).push(*to).push(*announced);
+    })
+    .await?;
+    let mut moved: HashSet<(&str, u16)> = HashSet::with_capacity(rows.len());
+    for row in &rows {
+        moved.insert((row.get(0)?, row.get(1)?));
     }
-    let found = position(conn, group, *partition).await?;
-    Err(StoreError::Fenced { group: group.clone(), partition: *partition, expected: *from, found })
+    match all.iter().find(|derived| !moved.contains(&(derived.group.as_str(), derived.partition))) {
+        None => Ok(()),
+        Some(Derived { group, partition, from, .. }) => {
+            let found = position(conn, group, *partition).await?;
+            Err(StoreError::Fenced { group: group.clone(), partition: *partition, expected: *from, found })
+        }
+    }
 }
 
 /// Adds to the log in the database what it does not have yet.
@@ -273,42 +294,6 @@ async fn insert_log(conn: &mut Conn, log: &[EventRow], living: &Living) -> Resul
         return Err(StoreError::Overtaken);
     }
     insert_rows(conn, log).await
-}
-
-/// Moves a group's position if it stands at `from`, and keeps others from moving it until the transaction ends; whether
-/// it did.
-async fn move_position(
-    conn: &mut Conn,
-    group: &str,
-    partition: u16,
-    (from, to): (i64, i64),
-    announced: i64,
-) -> Result<bool, StoreError> {
-    let moved = query(
-        "UPDATE group_positions SET position = $1, announced = $5 \
-         WHERE group_name = $2 AND partition = $3 AND position = $4",
-    )
-    .bind(to)
-    .bind(group)
-    .bind(partition)
-    .bind(from)
-    .bind(announced)
-    .execute(conn)
-    .await?;
-    if moved == 1 || from != 0 {
-        return Ok(moved == 1);
-    }
-    // The group begins, unless another one of it begins at the same time.
-    let begun = query(
-        "INSERT INTO group_positions (group_name, partition, position) VALUES ($1, $2, $3) \
-         ON CONFLICT (group_name, partition) DO NOTHING",
-    )
-    .bind(group)
-    .bind(partition)
-    .bind(to)
-    .execute(conn)
-    .await?;
-    Ok(begun == 1)
 }
 
 /// Data keys of those leads that are neither absorbed nor erased.

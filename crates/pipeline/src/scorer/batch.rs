@@ -56,9 +56,10 @@ impl From<StoreError> for Fault {
 }
 
 impl Sorted {
-    /// `gone` are leads that belong to others now: the survivor's rebuild counts their events.
-    fn new(records: Vec<LogRecord>, gone: &HashMap<LeadId, LeadId>) -> Self {
-        let mut sorted = Self::default();
+    /// `fresh` records are new to the database. Whose leads belong to others by now is found with the commit, which keeps
+    /// nothing of them: the survivor's rebuild counts their events.
+    fn new(partition: u16, to: i64, records: Vec<LogRecord>, fresh: bool) -> Self {
+        let mut sorted = Self { partition, to, fresh, ..Self::default() };
         let mut places: HashMap<LeadId, usize> = HashMap::new();
         for record in records {
             // Those that cannot be read are of erased leads.
@@ -66,9 +67,6 @@ impl Sorted {
             if let EventBody::LeadMerged(merged) = &event.body {
                 sorted.absorbed.push(merged.absorbed);
                 sorted.survivors.insert(lead_id);
-            }
-            if gone.contains_key(&lead_id) {
-                continue;
             }
             let place = *places.entry(lead_id).or_insert_with(|| {
                 sorted.leads.push((lead_id, Vec::new()));
@@ -169,7 +167,7 @@ impl ScorerTask {
             counts[0] += size(count);
             counts[1] += size(duplicates);
             counts[2] += dead.len() + undelivered.len();
-            let part = self.sort(partition, to, records, !log.is_empty()).await?;
+            let part = Sorted::new(partition, to, records, !log.is_empty());
             let absorbed = part.absorbed.clone();
             outcomes.insert(partition, (to, Outcome { absorbed, dead, undelivered, log, ..Outcome::default() }));
             sorted.push(part);
@@ -233,18 +231,6 @@ impl ScorerTask {
         }
         self.count([1, 0, 1]);
         Ok(1)
-    }
-
-    /// `fresh` records are new to the database.
-    async fn sort(&self, partition: u16, to: i64, records: Vec<LogRecord>, fresh: bool) -> Result<Sorted, StoreError> {
-        // Whose leads belong to others now was found when fresh ones were read, and is looked at again with the commit.
-        let gone = if fresh {
-            HashMap::new()
-        } else {
-            let ids: HashSet<LeadId> = records.iter().map(|record| record.lead_id).collect();
-            self.store.absorbed(&ids.into_iter().collect::<Vec<_>>()).await?
-        };
-        Ok(Sorted { partition, to, fresh, ..Sorted::new(records, &gone) })
     }
 
     /// Finds each lead's state before the batch: from memory, from the database, or, where it absorbed others or the
@@ -348,6 +334,7 @@ impl ScorerTask {
         for (partition, to, mut rest) in committed {
             rest.scores.retain(|score| !left_out.contains(&score.lead_id));
             rest.kept.retain(|(lead, _)| !left_out.contains(lead));
+            rest.withheld.retain(|lead| !left_out.contains(lead));
             self.publish(partition, to, rest);
         }
         publishing.stop();

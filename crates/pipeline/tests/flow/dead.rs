@@ -63,13 +63,13 @@ async fn a_damaged_record_counts_once_it_can_be_read_again() {
     let lead = brokerage.lead("a").await;
     let appended = brokerage.append(vec![email(brokerage.clock.now(), "a", EmailAction::Opened)]).await;
     let Appended::Applied { event_id, .. } = appended[0] else { panic!("{appended:?}") };
-    let data = brokerage.damage(event_id).await;
+    let data = brokerage.damage(event_id);
     brokerage.catch_up().await;
     let without = brokerage.state(lead).await;
     let id = brokerage.store.dead_letters(&DeadFilter::default(), 1).await.unwrap()[0].id;
     assert_eq!(tried(&brokerage, id).await, Replayed::Stays("the stored event is damaged".to_owned()));
 
-    brokerage.overwrite(event_id, &data).await;
+    brokerage.overwrite(event_id, &data);
     assert_eq!(tried(&brokerage, id).await, Replayed::Rebuilds(lead));
     assert_eq!(brokerage.state(lead).await, without, "the scorer alone writes states");
     // A running scorer has the old state in its memory.
@@ -91,7 +91,7 @@ async fn a_damaged_record_of_an_erased_lead_is_let_go() {
     let lead = brokerage.lead("a").await;
     let appended = brokerage.append(vec![email(brokerage.clock.now(), "a", EmailAction::Opened)]).await;
     let Appended::Applied { event_id, .. } = appended[0] else { panic!("{appended:?}") };
-    brokerage.damage(event_id).await;
+    brokerage.damage(event_id);
     brokerage.catch_up().await;
     brokerage.store.erase_lead(lead).await.unwrap().unwrap();
     assert_eq!(brokerage.store.dead_letters(&DeadFilter::default(), 1).await.unwrap(), []);

@@ -176,7 +176,7 @@ async fn a_damaged_event_is_set_aside_and_blocks_nobody() {
     let appended = brokerage.append(vec![email(brokerage.clock.now(), "a", EmailAction::Opened)]).await;
     let Appended::Applied { event_id, position, .. } = &appended[0] else { panic!("{appended:?}") };
     brokerage.append(vec![showing(brokerage.clock.now(), "a", ShowingAction::Requested)]).await;
-    brokerage.damage(*event_id).await;
+    brokerage.damage(*event_id);
 
     let tally = brokerage.catch_up().await;
     assert_eq!((tally.events, tally.dead), (3, 1));

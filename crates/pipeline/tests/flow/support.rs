@@ -11,7 +11,6 @@ use leadscore_domain::{
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_pipeline::topology::{Duties, Pipeline, PipelineOptions, Tally, catch_up};
 use leadscore_store::{Appended, Change, Registry, Retention, ScoreCache, Store, StoreOptions, Update};
-use sqlx::{Connection as _, Row as _};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -87,32 +86,23 @@ impl Brokerage {
     }
 
     /// Alters an event in the log, past the store; what it was.
-    pub async fn damage(&self, event: EventId) -> Vec<u8> {
-        let mut database = self.database().await;
-        let id = event.0.as_bytes().as_slice();
-        let row = sqlx::query("SELECT context_data FROM lead_interactions WHERE id = $1").bind(id);
-        let data: Vec<u8> = row.fetch_one(&mut database).await.unwrap().get(0);
-        database.close().await.unwrap();
-        self.overwrite(event, b"\0").await;
+    pub fn damage(&self, event: EventId) -> Vec<u8> {
+        let sql = "SELECT context_data FROM lead_interactions WHERE id = ?";
+        let data = self.database().query_row(sql, [event.0.as_bytes()], |row| row.get(0)).unwrap();
+        self.overwrite(event, b"\0");
         data
     }
 
     /// Writes the sealed data of an event, past the store.
-    pub async fn overwrite(&self, event: EventId, data: &[u8]) {
-        let mut database = self.database().await;
-        let altered = sqlx::query("UPDATE lead_interactions SET context_data = $1 WHERE id = $2")
-            .bind(data)
-            .bind(event.0.as_bytes().as_slice())
-            .execute(&mut database)
-            .await
-            .unwrap();
-        assert_eq!(altered.rows_affected(), 1);
-        database.close().await.unwrap();
+    pub fn overwrite(&self, event: EventId, data: &[u8]) {
+        let sql = "UPDATE lead_interactions SET context_data = ? WHERE id = ?";
+        assert_eq!(self.database().execute(sql, (data, event.0.as_bytes())).unwrap(), 1);
     }
 
-    async fn database(&self) -> sqlx::SqliteConnection {
-        let url = format!("sqlite://{}", self.folder.path().join("leadscore.db").display());
-        sqlx::SqliteConnection::connect(&url).await.unwrap()
+    fn database(&self) -> rusqlite::Connection {
+        let conn = rusqlite::Connection::open(self.folder.path().join("leadscore.db")).unwrap();
+        conn.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        conn
     }
 
     pub async fn state(&self, lead: LeadId) -> Option<Vec<u8>> {

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _, SqliteConnection,
-    postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
-};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _, postgres::PgConnectOptions};
 
 /// Everything that the checker looks at. Ids are 32 hexadecimal digits, instants microseconds.
 #[derive(Default)]
@@ -56,13 +53,13 @@ pub struct Scored {
 
 /// A database of either kind.
 pub enum Db {
-    Sqlite(SqliteConnection),
+    Sqlite(rusqlite::Connection),
     Postgres(PgConnection),
 }
 
 impl Db {
-    pub async fn sqlite(file: &std::path::Path) -> Self {
-        Self::Sqlite(SqliteConnectOptions::new().filename(file).connect().await.unwrap())
+    pub fn sqlite(file: &std::path::Path) -> Self {
+        Self::Sqlite(rusqlite::Connection::open(file).unwrap())
     }
 
     pub async fn postgres(url: &str) -> Self {
@@ -71,7 +68,7 @@ impl Db {
 
     pub async fn close(self) {
         match self {
-            Self::Sqlite(conn) => conn.close().await.unwrap(),
+            Self::Sqlite(conn) => conn.close().unwrap(),
             Self::Postgres(conn) => conn.close().await.unwrap(),
         }
     }
@@ -80,8 +77,10 @@ impl Db {
     pub async fn rows(&mut self, sql: &str) -> Vec<Vec<String>> {
         match self {
             Self::Sqlite(conn) => {
-                let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(conn).await.unwrap();
-                rows.iter().map(|row| (0..row.len()).map(|at| row.get(at)).collect()).collect()
+                let mut statement = conn.prepare(sql).unwrap();
+                let columns = statement.column_count();
+                let rows = statement.query_map((), |row| (0..columns).map(|at| row.get(at)).collect());
+                rows.unwrap().map(Result::unwrap).collect()
             }
             Self::Postgres(conn) => {
                 let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(conn).await.unwrap();

@@ -106,7 +106,7 @@ impl World {
     async fn db(&self) -> Db {
         match self.folder.setting(POSTGRES) {
             Some(url) => Db::postgres(url).await,
-            None => Db::sqlite(&self.folder.data().join("leadscore.db")).await,
+            None => Db::sqlite(&self.folder.data().join("leadscore.db")),
         }
     }
 

@@ -95,6 +95,59 @@ where
     Ok(rows)
 }
 
+/// The rows of `select` for each of `all`, in no particular order, in one go; its places are written as `?`.
+pub(crate) async fn select_each<'v, T>(
+    conn: &mut Conn,
+    select: &'static str,
+    all: &'v [T],
+    bind: impl Fn(&mut Bind<'v>, &'v T) + Send,
+) -> Result<Vec<Row>, StoreError>
+where
+    T: Sync,
+{
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut values = Bind(Vec::new());
+    all.iter().for_each(|one| bind(&mut values, one));
+    let parts: Vec<String> = (0..all.len()).map(|at| format!("SELECT * FROM ({select}) AS p{at}")).collect();
+    let mut sql = parts.join(" UNION ALL ");
+    if conn.is_server() {
+        let pieces: Vec<&str> = sql.split('?').collect();
+        let numbered = pieces.iter().enumerate().map(|(at, piece)| match at {
+            0 => (*piece).to_owned(),
+            _ => format!("${at}{piece}"),
+        });
+        sql = numbered.collect();
+    }
+    built(sql, values.0).fetch_all(conn).await
+}
+
+/// Changes rows: `rows` are the table `v` of these columns, and `update` the statement that uses it. What it answers.
+pub(crate) async fn update<'v, T>(
+    conn: &mut Conn,
+    columns: &[&'static str],
+    update: &'static str,
+    rows: &'v [T],
+    bind: impl Fn(&mut Bind<'v>, &'v T) + Send,
+) -> Result<Vec<Row>, StoreError>
+where
+    T: Sync,
+{
+    let mut values = Bind(Vec::with_capacity(rows.len() * columns.len()));
+    rows.iter().for_each(|row| bind(&mut values, row));
+    let names = columns.join(", ");
+    let statement = if conn.is_server() {
+        let places: Vec<String> = (1..=columns.len()).map(|place| format!("${place}")).collect();
+        let sql = format!("WITH v ({names}) AS (SELECT * FROM UNNEST({})) {update}", places.join(", "));
+        built_with(sql, arrays(values.0, columns.len())?)
+    } else {
+        let row = format!("({})", places(columns.len()));
+        built(format!("WITH v ({names}) AS (VALUES {}) {update}", vec![row.as_str(); rows.len()].join(",")), values.0)
+    };
+    statement.fetch_all(conn).await
+}
+
 fn places(count: usize) -> String {
     vec!["?"; count].join(",")
 }

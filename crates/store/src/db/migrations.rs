@@ -1,6 +1,6 @@
 //! The schema, forward only: each step runs once, in order, in one transaction.
 
-use super::{Conn, query, query::Ends, transaction};
+use super::{Conn, query, transaction};
 use crate::StoreError;
 
 /// The steps of each database; a step that was released is never edited.
@@ -44,7 +44,7 @@ pub(super) async fn check(conn: &mut Conn) -> Result<(), StoreError> {
 }
 
 async fn steps(conn: &mut Conn) -> Result<(i64, i64), StoreError> {
-    if let Ends::Postgres(_) = conn.ends() {
+    if conn.is_server() {
         query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).fetch_one(conn).await?;
     }
     // Read again under the lock: another process may have migrated meanwhile.
@@ -53,29 +53,23 @@ async fn steps(conn: &mut Conn) -> Result<(i64, i64), StoreError> {
         return Err(StoreError::SchemaTooNew { found, known });
     }
     for (step, number) in all(conn).iter().zip(1..).skip(usize::try_from(found).unwrap_or(0)) {
-        match conn.ends() {
-            Ends::Sqlite(conn) => sqlx::raw_sql(*step).execute(conn).await.map(|_| ())?,
-            Ends::Postgres(conn) => sqlx::raw_sql(*step).execute(conn).await.map(|_| ())?,
-        }
+        conn.define((*step).to_owned()).await?;
         set_version(conn, number).await?;
     }
     Ok((found, known))
 }
 
-fn all(conn: &mut Conn) -> &'static [&'static str] {
-    match conn.ends() {
-        Ends::Sqlite(_) => SQLITE,
-        Ends::Postgres(_) => POSTGRES,
-    }
+const fn all(conn: &Conn) -> &'static [&'static str] {
+    if conn.is_server() { POSTGRES } else { SQLITE }
 }
 
-fn known(conn: &mut Conn) -> i64 {
+fn known(conn: &Conn) -> i64 {
     i64::try_from(all(conn).len()).unwrap_or(i64::MAX)
 }
 
 /// The version of the stored schema; 0 for an empty database.
 pub(crate) async fn version(conn: &mut Conn) -> Result<i64, StoreError> {
-    if let Ends::Sqlite(_) = conn.ends() {
+    if !conn.is_server() {
         return query("PRAGMA user_version").fetch_one(conn).await?.get(0);
     }
     let row = query("SELECT COUNT(to_regclass('schema_version'))").fetch_one(conn).await?;
@@ -86,11 +80,9 @@ pub(crate) async fn version(conn: &mut Conn) -> Result<i64, StoreError> {
 }
 
 async fn set_version(conn: &mut Conn, number: i64) -> Result<(), StoreError> {
-    if let Ends::Sqlite(conn) = conn.ends() {
+    if !conn.is_server() {
         // A pragma takes no parameters; the number is our own.
-        let sql = format!("PRAGMA user_version = {number}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(conn).await?;
-        return Ok(());
+        return conn.define(format!("PRAGMA user_version = {number}")).await;
     }
     let make = "CREATE TABLE IF NOT EXISTS schema_version (one boolean PRIMARY KEY DEFAULT true CHECK (one), \
                 version bigint NOT NULL)";

@@ -15,10 +15,16 @@ mod transaction;
 mod value;
 mod writer;
 
-use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::PathBuf,
+    pin::Pin,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use leadscore_domain::{Clock, Invalid, Timestamp};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::PgPool;
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -27,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::postgres::PostgresOptions;
 pub(crate) use self::{
-    bulk::{insert, select_in},
+    bulk::{insert, select_each, select_in, update},
     migrations::version as schema_version,
     postgres::{acquire, wake::wake},
     query::{Conn, Query, query},
@@ -42,7 +48,10 @@ use self::{
 use crate::{
     KafkaOptions, MasterKey, StoreError,
     keyring::Keyring,
-    log::kafka::{Kafka, outbox},
+    log::{
+        Intake,
+        kafka::{Kafka, outbox},
+    },
     retention::Aging,
 };
 
@@ -106,11 +115,13 @@ pub struct Migrated {
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
-struct Inner {
+/// What handles to a store share.
+pub(crate) struct Inner {
     database: Database,
     partitions: u16,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
+    intake: Intake,
     lanes: Lanes,
     kafka: Option<Arc<Kafka>>,
     append_timeout: Duration,
@@ -122,7 +133,7 @@ struct Inner {
 
 /// Where everything is read.
 enum Database {
-    Embedded { path: PathBuf, readers: SqlitePool },
+    Embedded { path: PathBuf, readers: Arc<sqlite::Readers> },
     Postgres { pool: PgPool, months: Months },
 }
 
@@ -151,19 +162,15 @@ impl Store {
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let tasks = TaskTracker::new();
         let closing = CancellationToken::new();
-        let lane = |source: Source| {
-            let (jobs, queue) = mpsc::channel(writer::QUEUE_JOBS_MAX);
-            tasks.spawn(writer::run(source, queue, closing.clone()));
-            jobs
-        };
+        let lane = |source| writer::start(source, &tasks, closing.clone());
         let appended = watch::Sender::new(0);
         let (database, lanes, made) = match &options.postgres {
             None => {
                 let mut file = sqlite::open(&options.folder).await?;
                 migrations::run(&mut file.writer).await?;
                 let made = open::made(&options, &mut file.writer).await?;
-                let readers = file.readers().await?;
-                let intake = lane(Source::Own(file.writer));
+                let readers = sqlite::Readers::new(&file.path);
+                let intake = lane(Source::Own(file.writer))?;
                 let lanes = Lanes { derive: intake.clone(), intake };
                 (Database::Embedded { path: file.path, readers }, lanes, made)
             }
@@ -176,7 +183,7 @@ impl Store {
                 migrations::check(&mut conn).await?;
                 let made = open::made(&options, &mut conn).await?;
                 let source = |in_order| Source::Pool { pool: pool.clone(), in_order };
-                let lanes = Lanes { intake: lane(source(true)), derive: lane(source(false)) };
+                let lanes = Lanes { intake: lane(source(true))?, derive: lane(source(false))? };
                 tasks.spawn(postgres::wake::listen(pool.clone(), appended.clone(), closing.clone()));
                 (Database::Postgres { pool, months: Months::default() }, lanes, made)
             }
@@ -193,7 +200,8 @@ impl Store {
             }
         };
         tasks.close();
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new_cyclic(|store| Inner {
+            intake: Intake::start(Weak::clone(store), kafka.is_some()),
             kafka,
             database,
             partitions: made.partitions,
@@ -217,7 +225,7 @@ impl Store {
             None => {
                 let mut file = sqlite::open(&options.folder).await?;
                 let done = migrations::run(&mut file.writer).await;
-                sqlite::close(file.writer).await?;
+                sqlite::close(file.writer)?;
                 done?
             }
             Some(server) => {
@@ -230,6 +238,7 @@ impl Store {
 
     /// Writes what waits, then closes. Later calls answer [`StoreError::Closed`].
     pub async fn close(&self) {
+        self.0.intake.close().await;
         // Of the embedded database the writer goes last: only it can fold the write-ahead log into the file.
         if let Database::Embedded { readers, .. } = &self.0.database {
             readers.close().await;
@@ -239,6 +248,11 @@ impl Store {
         if let Database::Postgres { pool, .. } = &self.0.database {
             pool.close().await;
         }
+    }
+
+    /// The store, unless its last handle is gone.
+    pub(crate) fn of(inner: &Weak<Inner>) -> Option<Self> {
+        inner.upgrade().map(Self)
     }
 
     /// Partitions of the log.
@@ -318,6 +332,15 @@ impl Store {
     /// Where events are logged; `None` for the database.
     pub(crate) fn kafka(&self) -> Option<&Arc<Kafka>> {
         self.0.kafka.as_ref()
+    }
+
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    /// How long a request waits for a place in the queue of the intake.
+    pub(crate) fn append_timeout(&self) -> Duration {
+        self.0.append_timeout
     }
 
     pub(crate) fn keyring(&self) -> &Arc<Keyring> {

@@ -1,43 +1,27 @@
 //! Statements over either database: the same text with `$1` for both.
 
-use sqlx::{
-    Arguments as _, AssertSqlSafe, Postgres, Sqlite,
-    pool::PoolConnection,
-    postgres::{PgArguments, PgConnection},
-    sqlite::{SqliteArguments, SqliteConnection},
-};
+use std::borrow::Cow;
+
+use sqlx::{Arguments as _, AssertSqlSafe, Postgres, pool::PoolConnection, postgres::PgArguments};
 
 use super::{
     moment::Moment,
+    sqlite,
     value::{Kind, Row, ToValue, Value},
 };
 use crate::StoreError;
 
 /// A connection of either database.
 pub(crate) enum Conn {
-    /// The one that writes the embedded database.
-    Writer(Box<SqliteConnection>),
+    /// The one that writes the embedded database. It does so on the thread that polls, which is its own.
+    Writer(Box<rusqlite::Connection>),
     /// One that reads the embedded database.
-    Reader(PoolConnection<Sqlite>),
+    Reader(sqlite::Reader),
     /// One to a PostgreSQL server.
     Server(PoolConnection<Postgres>),
 }
 
-/// Which database a connection leads to.
-pub(super) enum Ends<'c> {
-    Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut PgConnection),
-}
-
 impl Conn {
-    pub(super) fn ends(&mut self) -> Ends<'_> {
-        match self {
-            Self::Writer(conn) => Ends::Sqlite(conn),
-            Self::Reader(conn) => Ends::Sqlite(conn),
-            Self::Server(conn) => Ends::Postgres(conn),
-        }
-    }
-
     /// Whether it leads to a server that other processes write to at the same time.
     pub(crate) const fn is_server(&self) -> bool {
         matches!(self, Self::Server(_))
@@ -46,16 +30,26 @@ impl Conn {
     /// What makes rows that were read stay as they are until the transaction ends. The embedded database has one
     /// writer, whose transaction holds everything anyway.
     pub(crate) const fn keep_rows(&self) -> &'static str {
+        if self.is_server() { "FOR SHARE" } else { "" }
+    }
+
+    /// Runs statements of our own that define, and have no values.
+    pub(super) async fn define(&mut self, sql: String) -> Result<(), StoreError> {
         match self {
-            Self::Writer(_) | Self::Reader(_) => "",
-            Self::Server(_) => "FOR SHARE",
+            Self::Writer(conn) => conn.execute_batch(&sql)?,
+            Self::Reader(_) => unreachable!("readers define nothing"),
+            Self::Server(conn) => {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **conn).await?;
+            }
         }
+        Ok(())
     }
 }
 
 /// A statement with its values.
 pub(crate) struct Query<'q> {
-    sql: Sql,
+    /// Ours, or put together of pieces that are ours.
+    sql: Cow<'static, str>,
     values: Values<'q>,
 }
 
@@ -67,48 +61,19 @@ enum Values<'q> {
     Arrays(PgArguments),
 }
 
-/// The text of a statement: ours, or put together of pieces that are ours.
-enum Sql {
-    Ours(&'static str),
-    Built(String),
-}
-
 /// A statement.
 pub(crate) fn query<'q>(sql: &'static str) -> Query<'q> {
-    Query { sql: Sql::Ours(sql), values: Values::Each(Vec::new()) }
+    Query { sql: Cow::Borrowed(sql), values: Values::Each(Vec::new()) }
 }
 
 /// A statement that was put together of our own pieces; values are always bound.
 pub(super) fn built<'q>(sql: String, values: Vec<Value<'q>>) -> Query<'q> {
-    Query { sql: Sql::Built(sql), values: Values::Each(values) }
+    Query { sql: Cow::Owned(sql), values: Values::Each(values) }
 }
 
 /// The same with arrays, for PostgreSQL only.
 pub(super) fn built_with(sql: String, arrays: PgArguments) -> Query<'static> {
-    Query { sql: Sql::Built(sql), values: Values::Arrays(arrays) }
-}
-
-macro_rules! run {
-    ($self:ident, $conn:ident, $method:ident, |$found:ident| $sqlite:expr, $postgres:expr) => {
-        match $conn.ends() {
-            Ends::Sqlite(conn) => {
-                let values = sqlite_values($self.values)?;
-                let $found = match $self.sql {
-                    Sql::Ours(sql) => sqlx::query_with::<Sqlite, _>(sql, values).$method(conn).await,
-                    Sql::Built(sql) => sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql), values).$method(conn).await,
-                }?;
-                Ok($sqlite)
-            }
-            Ends::Postgres(conn) => {
-                let values = postgres_values($self.values)?;
-                let $found = match $self.sql {
-                    Sql::Ours(sql) => sqlx::query_with::<Postgres, _>(sql, values).$method(conn).await,
-                    Sql::Built(sql) => sqlx::query_with::<Postgres, _>(AssertSqlSafe(sql), values).$method(conn).await,
-                }?;
-                Ok($postgres)
-            }
-        }
-    };
+    Query { sql: Cow::Owned(sql), values: Values::Arrays(arrays) }
 }
 
 impl<'q> Query<'q> {
@@ -123,47 +88,53 @@ impl<'q> Query<'q> {
 
     /// Runs it; how many rows it changed.
     pub(crate) async fn execute(self, conn: &mut Conn) -> Result<u64, StoreError> {
-        run!(self, conn, execute, |done| done.rows_affected(), done.rows_affected())
+        if let Conn::Server(conn) = conn {
+            return Ok(self.for_server()?.execute(&mut **conn).await?.rows_affected());
+        }
+        Ok(self.embedded(conn, usize::MAX).await?.changed)
     }
 
     /// Every row of its answer.
     pub(crate) async fn fetch_all(self, conn: &mut Conn) -> Result<Vec<Row>, StoreError> {
-        run!(
-            self,
-            conn,
-            fetch_all,
-            |rows| rows.into_iter().map(Row::Sqlite).collect(),
-            rows.into_iter().map(Row::Postgres).collect()
-        )
+        if let Conn::Server(conn) = conn {
+            let rows = self.for_server()?.fetch_all(&mut **conn).await?;
+            return Ok(rows.into_iter().map(Row::Postgres).collect());
+        }
+        Ok(self.embedded(conn, usize::MAX).await?.rows.into_iter().map(Row::Sqlite).collect())
     }
 
     /// The first row of its answer, where there is one.
     pub(crate) async fn fetch_optional(self, conn: &mut Conn) -> Result<Option<Row>, StoreError> {
-        run!(self, conn, fetch_optional, |row| row.map(Row::Sqlite), row.map(Row::Postgres))
+        if let Conn::Server(conn) = conn {
+            return Ok(self.for_server()?.fetch_optional(&mut **conn).await?.map(Row::Postgres));
+        }
+        Ok(self.embedded(conn, 1).await?.rows.pop().map(Row::Sqlite))
     }
 
     /// The only row of its answer.
     pub(crate) async fn fetch_one(self, conn: &mut Conn) -> Result<Row, StoreError> {
-        run!(self, conn, fetch_one, |row| Row::Sqlite(row), Row::Postgres(row))
+        self.fetch_optional(conn).await?.ok_or_else(|| sqlx::Error::RowNotFound.into())
     }
-}
 
-fn sqlite_values(values: Values<'_>) -> Result<SqliteArguments, StoreError> {
-    let Values::Each(values) = values else { unreachable!("arrays are made for PostgreSQL only") };
-    let mut arguments = SqliteArguments::default();
-    for value in values {
-        let added = match value {
-            Value::Null(_) => arguments.add(None::<i64>),
-            Value::Int(value) => arguments.add(value),
-            Value::Real(value) => arguments.add(value),
-            Value::Text(value) => arguments.add(value.into_owned()),
-            Value::Bytes(value) => arguments.add(value.into_owned()),
-            Value::Id(value) => arguments.add(value.as_bytes().to_vec()),
-            Value::Time(value) => arguments.add(value.as_micros()),
-        };
-        added.map_err(sqlx::Error::Encode)?;
+    fn for_server(self) -> Result<sqlx::query::Query<'static, Postgres, PgArguments>, StoreError> {
+        let arguments = postgres_values(self.values)?;
+        Ok(match self.sql {
+            Cow::Borrowed(sql) => sqlx::query_with(sql, arguments),
+            Cow::Owned(sql) => sqlx::query_with(AssertSqlSafe(sql), arguments),
+        })
     }
-    Ok(arguments)
+
+    async fn embedded(self, conn: &mut Conn, rows_max: usize) -> Result<sqlite::Answer, StoreError> {
+        let Values::Each(values) = self.values else { unreachable!("arrays are made for PostgreSQL only") };
+        match conn {
+            Conn::Writer(conn) => sqlite::run(conn, &self.sql, &values, rows_max),
+            Conn::Reader(conn) => {
+                let values = values.into_iter().map(Value::into_owned).collect();
+                conn.run(self.sql, values, rows_max).await
+            }
+            Conn::Server(_) => unreachable!("a server has its own way"),
+        }
+    }
 }
 
 fn postgres_values(values: Values<'_>) -> Result<PgArguments, StoreError> {

@@ -1,6 +1,6 @@
 //! Beginning and ending a transaction of either database.
 
-use super::{Conn, query, query::Ends};
+use super::{Conn, query};
 use crate::StoreError;
 
 /// How often a transaction is begun anew while another process holds the lock (each try waits the busy timeout).
@@ -9,10 +9,7 @@ const BEGIN_ATTEMPTS: u32 = 6;
 /// Begins a transaction that writes. The embedded database takes its write lock at once, so that nothing that is read
 /// changes before it is written.
 pub(crate) async fn begin(conn: &mut Conn) -> Result<(), StoreError> {
-    let sql = match conn.ends() {
-        Ends::Sqlite(_) => "BEGIN IMMEDIATE",
-        Ends::Postgres(_) => "BEGIN",
-    };
+    let sql = if conn.is_server() { "BEGIN" } else { "BEGIN IMMEDIATE" };
     let mut attempt = 1;
     loop {
         match execute(conn, sql).await {

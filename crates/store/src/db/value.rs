@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 
 use leadscore_domain::{EventId, LeadId, Timestamp};
-use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _, postgres::PgRow, sqlite::SqliteRow};
+use rusqlite::types::Value as Cell;
+use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _, postgres::PgRow};
 use uuid::Uuid;
 
-use super::moment::Moment;
+use super::{moment::Moment, sqlite::SqliteRow};
 use crate::StoreError;
 
 /// What a value is, also where it is missing.
@@ -36,6 +37,19 @@ pub(crate) enum Value<'v> {
 }
 
 impl Value<'_> {
+    /// The same, keeping what it borrowed.
+    pub(super) fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null(kind) => Value::Null(kind),
+            Self::Int(value) => Value::Int(value),
+            Self::Real(value) => Value::Real(value),
+            Self::Text(value) => Value::Text(Cow::Owned(value.into_owned())),
+            Self::Bytes(value) => Value::Bytes(Cow::Owned(value.into_owned())),
+            Self::Id(value) => Value::Id(value),
+            Self::Time(value) => Value::Time(value),
+        }
+    }
+
     pub(super) const fn kind(&self) -> Kind {
         match self {
             Self::Null(kind) => *kind,
@@ -115,7 +129,7 @@ impl Row {
 
     fn is_null(&self, column: usize) -> Result<bool, StoreError> {
         Ok(match self {
-            Self::Sqlite(row) => row.try_get_raw(column)?.is_null(),
+            Self::Sqlite(row) => cell(row, column)? == &Cell::Null,
             Self::Postgres(row) => row.try_get_raw(column)?.is_null(),
         })
     }
@@ -126,27 +140,53 @@ pub(crate) trait FromRow<'r>: Sized {
     fn from_row(row: &'r Row, column: usize) -> Result<Self, StoreError>;
 }
 
+fn cell(row: &SqliteRow, column: usize) -> Result<&Cell, StoreError> {
+    row.get(column).ok_or_else(|| wrong(column))
+}
+
+fn wrong(column: usize) -> StoreError {
+    StoreError::Corrupt(format!("the type of column {column}"))
+}
+
 macro_rules! from_row {
-    ($($into:ty),*) => {
+    ($($into:ty, $($cell:pat => $value:expr),+;)*) => {
         $(
             impl<'r> FromRow<'r> for $into {
                 fn from_row(row: &'r Row, column: usize) -> Result<Self, StoreError> {
-                    Ok(match row {
-                        Row::Sqlite(row) => row.try_get(column)?,
-                        Row::Postgres(row) => row.try_get(column)?,
-                    })
+                    match row {
+                        Row::Sqlite(row) => match cell(row, column)? {
+                            $($cell => Ok($value),)+
+                            _ => Err(wrong(column)),
+                        },
+                        Row::Postgres(row) => Ok(row.try_get(column)?),
+                    }
                 }
             }
         )*
     };
 }
 
-from_row!(f64, &'r str, String, &'r [u8], Vec<u8>);
+from_row! {
+    f64, Cell::Real(value) => *value, Cell::Integer(value) => lossy(*value);
+    &'r str, Cell::Text(value) => value;
+    String, Cell::Text(value) => value.clone();
+    &'r [u8], Cell::Blob(value) => value;
+    Vec<u8>, Cell::Blob(value) => value.clone();
+}
+
+/// A whole number where a real one is asked for.
+#[expect(clippy::cast_precision_loss, reason = "SQLite's own conversion")]
+const fn lossy(value: i64) -> f64 {
+    value as f64
+}
 
 impl<'r> FromRow<'r> for i64 {
     fn from_row(row: &'r Row, column: usize) -> Result<Self, StoreError> {
         match row {
-            Row::Sqlite(row) => Ok(row.try_get(column)?),
+            Row::Sqlite(row) => match cell(row, column)? {
+                Cell::Integer(value) => Ok(*value),
+                _ => Err(wrong(column)),
+            },
             // Whole numbers have several sizes there.
             Row::Postgres(row) => Ok(match row.column(column).type_info().name() {
                 "INT2" => Self::from(row.try_get::<i16, _>(column)?),
@@ -175,9 +215,7 @@ narrow!(u8, u16, u64);
 impl<'r> FromRow<'r> for Uuid {
     fn from_row(row: &'r Row, column: usize) -> Result<Self, StoreError> {
         match row {
-            Row::Sqlite(row) => {
-                Self::from_slice(row.try_get(column)?).map_err(|_| StoreError::Corrupt("an id".to_owned()))
-            }
+            Row::Sqlite(_) => Self::from_slice(row.get(column)?).map_err(|_| StoreError::Corrupt("an id".to_owned())),
             Row::Postgres(row) => Ok(row.try_get(column)?),
         }
     }
@@ -198,7 +236,7 @@ impl<'r> FromRow<'r> for EventId {
 impl<'r> FromRow<'r> for Timestamp {
     fn from_row(row: &'r Row, column: usize) -> Result<Self, StoreError> {
         let micros = match row {
-            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Sqlite(_) => row.get(column)?,
             Row::Postgres(row) => row.try_get::<Moment, _>(column)?.0,
         };
         Self::from_micros(micros).ok_or_else(|| StoreError::Corrupt("a time".to_owned()))

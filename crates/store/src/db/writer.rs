@@ -7,14 +7,17 @@
 use std::{future::Future, pin::Pin};
 
 use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Conn, Work, postgres, query, sqlite,
     transaction::{self, execute},
 };
-use crate::StoreError;
+use crate::{StoreError, error::io_at};
 
 /// Most jobs that wait; further callers wait to hand theirs in.
 pub(super) const QUEUE_JOBS_MAX: usize = 256;
@@ -106,8 +109,29 @@ pub(super) enum Source {
     },
 }
 
+/// Starts the task that writes a lane.
+pub(super) fn start(
+    source: Source,
+    tasks: &TaskTracker,
+    closing: CancellationToken,
+) -> Result<mpsc::Sender<Box<dyn Job>>, StoreError> {
+    let (jobs, queue) = mpsc::channel(QUEUE_JOBS_MAX);
+    let is_own = matches!(source, Source::Own(_));
+    let work = tasks.track_future(run(source, queue, closing));
+    if is_own {
+        // The embedded database works on the thread that asks. This one does nothing else, so that a statement costs no
+        // change of threads, and a wait for the disk holds up nobody.
+        let runtime = Handle::current();
+        let writing = move || runtime.block_on(work);
+        std::thread::Builder::new().name("leadscore-db".to_owned()).spawn(writing).map_err(io_at("a thread"))?;
+    } else {
+        tokio::spawn(work);
+    }
+    Ok(jobs)
+}
+
 /// Writes until `closing`, then what still waits.
-pub(super) async fn run(mut source: Source, mut queue: mpsc::Receiver<Box<dyn Job>>, closing: CancellationToken) {
+async fn run(mut source: Source, mut queue: mpsc::Receiver<Box<dyn Job>>, closing: CancellationToken) {
     loop {
         let job = tokio::select! {
             biased;
@@ -125,7 +149,7 @@ pub(super) async fn run(mut source: Source, mut queue: mpsc::Receiver<Box<dyn Jo
         }
     }
     if let Source::Own(conn) = source
-        && let Err(error) = sqlite::close(conn).await
+        && let Err(error) = sqlite::close(conn)
     {
         tracing::warn!(%error, "the database did not close cleanly");
     }
@@ -137,7 +161,7 @@ impl Source {
             Self::Own(conn) => {
                 commit(conn, group, None).await?;
                 if group.iter().any(|job| job.after() == After::Scrub)
-                    && let Err(error) = sqlite::scrub(conn).await
+                    && let Err(error) = sqlite::scrub(conn)
                 {
                     tracing::warn!(%error, "the write-ahead log could not be emptied after an erasure");
                 }

@@ -1,11 +1,12 @@
-//! Appending: identify, join and merge, drop duplicates, append. One call is one piece of the writer's transaction.
+//! Appending: identify, join and merge, drop duplicates, append.
 //!
-//! The lookups of handles and the JSON are made before the work is handed to the writer; inside the transaction a
-//! batch costs a few statements over many rows. The write lock is held from the first read on, so what was read (the
+//! The lookups of handles and the JSON are made by whoever calls; inside the transaction a batch of the requests that
+//! wait costs a few statements over many rows. The write lock is held from the first read on, so what was read (the
 //! duplicates, the heads) still holds when it is written.
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Range,
     sync::Arc,
 };
 
@@ -14,11 +15,11 @@ use leadscore_domain::{EventBody, EventId, Invalid, LeadId, PendingEvent, Timest
 use super::{
     APPEND_MAX_EVENTS, Appended,
     book::{Book, OWN_SOURCE, Placed},
-    kafka, merge, partition_of,
+    merge, partition_of,
     rows::{EventRow, Figures, insert_ids, insert_rows},
 };
 use crate::{
-    Checkpoint, FailPoint, Store, StoreError,
+    Checkpoint, FailPoint, Store, StoreError, TraceParent,
     db::{After, Conn, Lane, insert, query, select_in, wake},
     imports,
     keyring::{Keyring, Lookup},
@@ -30,6 +31,7 @@ pub(super) struct Incoming {
     pub(super) event: PendingEvent,
     pub(super) lookups: Vec<Lookup>,
     data: Vec<u8>,
+    trace: Option<TraceParent>,
 }
 
 /// What becomes of an event.
@@ -73,37 +75,9 @@ impl Store {
         let logging = Stage::Log.start();
         let keyring = Arc::clone(self.keyring());
         let incoming: Vec<Incoming> = events.into_iter().map(|event| Incoming::prepare(event, &keyring)).collect();
-        let answers = match self.kafka() {
-            Some(kafka) => kafka::append(self, kafka, incoming, checkpoint).await?,
-            None => self.append_here(incoming, checkpoint).await?,
-        };
+        let answers = self.intake().append(incoming, checkpoint, self.append_timeout()).await?;
         logging.stop();
         answers.iter().for_each(|answer| Fate::from(answer).count(1));
-        Ok(answers)
-    }
-
-    /// Appends to the log in the database.
-    async fn append_here(
-        &self,
-        incoming: Vec<Incoming>,
-        checkpoint: Option<Checkpoint>,
-    ) -> Result<Vec<Appended>, StoreError> {
-        self.make_months(incoming.iter().map(|one| one.event.received_at)).await?;
-        let (partitions, now, keyring) = (self.partitions(), self.now(), Arc::clone(self.keyring()));
-        let answers = self
-            .write(Lane::Intake, incoming.len(), After::Nothing, move |conn| {
-                Box::pin(async move {
-                    if let Some(checkpoint) = checkpoint {
-                        imports::save(conn, &checkpoint, now).await?;
-                    }
-                    let answers = append(conn, &keyring, partitions, now, &incoming).await;
-                    FailPoint::AppendBefore.pass();
-                    answers
-                })
-            })
-            .await?;
-        FailPoint::AppendAfter.pass();
-        self.appends().send_modify(|count| *count += 1);
         Ok(answers)
     }
 }
@@ -112,11 +86,38 @@ impl Incoming {
     fn prepare(event: PendingEvent, keyring: &Keyring) -> Self {
         let lookups = event.identities.iter().map(|identity| keyring.lookup(identity)).collect();
         let data = event.body.data_to_json();
-        Self { event, lookups, data }
+        Self { event, lookups, data, trace: TraceParent::current() }
     }
 }
 
-async fn append(
+/// Appends these of `incoming` to the log in the database, in one transaction.
+pub(super) async fn append(
+    store: &Store,
+    incoming: &Arc<[Incoming]>,
+    events: Range<usize>,
+    checkpoints: Vec<Checkpoint>,
+) -> Result<Vec<Appended>, StoreError> {
+    store.make_months(incoming[events.clone()].iter().map(|one| one.event.received_at)).await?;
+    let (partitions, now, keyring) = (store.partitions(), store.now(), Arc::clone(store.keyring()));
+    let incoming = Arc::clone(incoming);
+    let answers = store
+        .write(Lane::Intake, events.len(), After::Nothing, move |conn| {
+            Box::pin(async move {
+                for checkpoint in &checkpoints {
+                    imports::save(conn, checkpoint, now).await?;
+                }
+                let answers = write(conn, &keyring, partitions, now, &incoming[events]).await;
+                FailPoint::AppendBefore.pass();
+                answers
+            })
+        })
+        .await?;
+    FailPoint::AppendAfter.pass();
+    store.appends().send_modify(|count| *count += 1);
+    Ok(answers)
+}
+
+async fn write(
     conn: &mut Conn,
     keyring: &Keyring,
     partitions: u16,
@@ -206,6 +207,7 @@ impl Placement {
             received_at: event.received_at,
             sealed: book.key(lead).seal(event.id.0.as_bytes(), &one.data),
             figures: Figures::of(&event.body),
+            trace: one.trace.clone(),
         });
         Decision::Row { row: self.rows.len() - 1, created: placed.created }
     }
@@ -258,6 +260,7 @@ fn merge_row(absorbed: LeadId, survivor: LeadId, at: Timestamp, book: &Book<'_>,
         received_at: at,
         sealed: book.key(survivor).seal(id.0.as_bytes(), &body.data_to_json()),
         figures: Figures::default(),
+        trace: None,
     }
 }
 

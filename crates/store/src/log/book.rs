@@ -4,7 +4,7 @@
 //! in memory, event by event, and written afterwards in a few statements.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -13,7 +13,7 @@ use leadscore_domain::{EventBody, EventId, Identity, Invalid, LeadId, Timestamp}
 use super::append::Incoming;
 use crate::{
     StoreError,
-    db::{Conn, insert, query, select_in},
+    db::{Conn, Row, insert, query, select_in},
     keyring::{DataKey, Keyring, Lookup, name_binding, timed_id},
 };
 
@@ -74,25 +74,26 @@ impl<'a> Book<'a> {
     ) -> Result<Self, StoreError> {
         let lookups: BTreeSet<Lookup> = incoming.iter().flat_map(|one| one.lookups.iter().copied()).collect();
         let lookups: Vec<Lookup> = lookups.into_iter().collect();
-        let rows = select_in(conn, "SELECT lookup, lead_id FROM identities WHERE lookup", &lookups, "").await?;
-        let mut owners = HashMap::with_capacity(lookups.len());
-        for row in &rows {
-            let lookup = <&[u8]>::try_into(row.get::<&[u8]>(0)?)
-                .map_err(|_| StoreError::Corrupt("the look-up of a handle".to_owned()))?;
-            owners.insert(lookup, row.get(1)?);
-        }
         let mut book = Self {
             keyring,
             now,
             leads: HashMap::new(),
-            owners,
+            owners: HashMap::with_capacity(lookups.len()),
             identities: Vec::new(),
             names: HashMap::new(),
             merges: Vec::new(),
         };
+        let sql = "SELECT l.id, l.created_at, l.data_key, l.merged_into, i.lookup FROM identities i \
+                   JOIN leads l ON l.id = i.lead_id WHERE i.lookup";
+        for row in select_in(conn, sql, &lookups, "").await? {
+            let lookup = <&[u8]>::try_into(row.get::<&[u8]>(4)?)
+                .map_err(|_| StoreError::Corrupt("the look-up of a handle".to_owned()))?;
+            let owner = book.add(&row)?;
+            book.owners.insert(lookup, owner);
+        }
         let named = incoming.iter().flat_map(|one| one.event.lead_id.into_iter().chain(absorbed_by(&one.event.body)));
-        let ids: BTreeSet<LeadId> = named.chain(book.owners.values().copied()).collect();
-        book.load_leads(conn, ids).await?;
+        let named: BTreeSet<LeadId> = named.filter(|id| !book.leads.contains_key(id)).collect();
+        book.load_leads(conn, named).await?;
         // A merge always names the last survivor, so one more step reaches everybody.
         let survivors = book.leads.values().filter_map(|lead| lead.merged_into);
         let missing: BTreeSet<LeadId> = survivors.filter(|id| !book.leads.contains_key(id)).collect();
@@ -108,12 +109,19 @@ impl<'a> Book<'a> {
         let keys: Vec<LeadId> = ids.into_iter().collect();
         let sql = "SELECT id, created_at, data_key, merged_into FROM leads WHERE id";
         for row in select_in(conn, sql, &keys, "").await? {
-            let id = row.get(0)?;
-            let key = row.get::<Option<&[u8]>>(2)?.map(|wrapped| self.keyring.unwrap(id, wrapped)).transpose()?;
-            let merged_into = row.get(3)?;
-            self.leads.insert(id, Lead { created_at: row.get(1)?, key, merged_into, fresh: None });
+            self.add(&row)?;
         }
         Ok(())
+    }
+
+    /// Adds a lead. Columns: id, created_at, data_key, merged_into.
+    fn add(&mut self, row: &Row) -> Result<LeadId, StoreError> {
+        let id = row.get(0)?;
+        if let Entry::Vacant(place) = self.leads.entry(id) {
+            let key = row.get::<Option<&[u8]>>(2)?.map(|wrapped| self.keyring.unwrap(id, wrapped)).transpose()?;
+            place.insert(Lead { created_at: row.get(1)?, key, merged_into: row.get(3)?, fresh: None });
+        }
+        Ok(id)
     }
 
     /// The last survivor of a lead; the lead itself where it was not absorbed.

@@ -3,6 +3,7 @@
 
 mod append;
 mod book;
+mod intake;
 pub(crate) mod kafka;
 mod merge;
 mod read;
@@ -13,6 +14,7 @@ mod sealed;
 use leadscore_domain::{Event, EventId, Invalid, LeadId};
 use tokio::sync::watch;
 
+pub(crate) use self::intake::Intake;
 pub use self::{
     kafka::{Announcement, Batch, KafkaOptions},
     reader::LogReader,

@@ -7,7 +7,7 @@ use leadscore_domain::{Event, EventBody, EventId, EventKind, LeadId, Timestamp};
 use super::{LogRecord, Unreadable};
 use crate::{
     Store, StoreError,
-    db::{Row, query, select_in},
+    db::{Row, query, select_each, select_in},
     keyring::Keyring,
 };
 
@@ -37,17 +37,28 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn read_log(&self, partition: u16, after: i64, limit: usize) -> Result<Vec<LogRecord>, StoreError> {
-        let rows = query(
-            "SELECT e.partition, e.position, e.id, e.lead_id, e.source, e.interaction_type, e.occurred_at, e.received_at, e.context_data, \
-             l.data_key FROM lead_interactions e JOIN leads l ON l.id = e.lead_id \
-             WHERE e.partition = $1 AND e.position > $2 ORDER BY e.position LIMIT $3",
-        )
-        .bind(partition)
-        .bind(after)
-        .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
-        .fetch_all(&mut self.reader().await?)
+        self.read_logs(&[(partition, after, limit)]).await
+    }
+
+    /// The same of several partitions (partition, after, limit), in the order of partitions and positions.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(crate) async fn read_logs(&self, places: &[(u16, i64, usize)]) -> Result<Vec<LogRecord>, StoreError> {
+        let select = "SELECT e.partition, e.position, e.id, e.lead_id, e.source, e.interaction_type, e.occurred_at, \
+                      e.received_at, e.context_data, l.data_key FROM lead_interactions e \
+                      JOIN leads l ON l.id = e.lead_id \
+                      WHERE e.partition = ? AND e.position > ? ORDER BY e.position LIMIT ?";
+        let mut reader = self.reader().await?;
+        let rows = select_each(&mut reader, select, places, |bind, (partition, after, limit)| {
+            bind.push(*partition).push(*after).push(i64::try_from((*limit).min(PAGE_MAX)).unwrap_or(i64::MAX));
+        })
         .await?;
-        rows.iter().map(|row| record(row, self.keyring())).collect()
+        drop(reader);
+        let mut records =
+            rows.iter().map(|row| record(row, self.keyring())).collect::<Result<Vec<LogRecord>, StoreError>>()?;
+        records.sort_unstable_by_key(|record| (record.partition, record.position));
+        Ok(records)
     }
 
     /// The last position of a partition; 0 where it is empty.

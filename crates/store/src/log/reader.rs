@@ -4,6 +4,8 @@
 //! of a group may believe for a moment that they own the same partition; the position, which only one of them can
 //! move, decides.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::watch;
 
 use super::kafka::{self, Batch, Member};
@@ -63,16 +65,7 @@ impl LogReader {
     pub async fn read(&self, places: &[(u16, i64, usize)]) -> Result<Vec<(u16, Batch)>, StoreError> {
         match &self.source {
             Source::Nothing => Ok(Vec::new()),
-            Source::Database { .. } => {
-                let mut batches = Vec::new();
-                let heads = self.store.heads().await?;
-                for &(partition, after, limit) in places {
-                    if heads.get(usize::from(partition)).is_some_and(|head| *head > after) {
-                        batches.push((partition, self.read_database(partition, after, limit).await?));
-                    }
-                }
-                Ok(batches)
-            }
+            Source::Database { .. } => self.read_database(places).await,
             Source::Kafka(member) => {
                 let waiting =
                     places.iter().flat_map(|(partition, after, limit)| member.waiting(*partition, *after, *limit));
@@ -83,11 +76,11 @@ impl LogReader {
         }
     }
 
-    async fn read_database(&self, partition: u16, after: i64, limit: usize) -> Result<Batch, StoreError> {
-        let records = self.store.read_log(partition, after, limit).await?;
-        let to = records.last().map_or(after, |record| record.position);
-        let mut batch = Batch { to, count: records.len() as u64, ..Batch::default() };
-        for record in records {
+    async fn read_database(&self, places: &[(u16, i64, usize)]) -> Result<Vec<(u16, Batch)>, StoreError> {
+        let mut batches: BTreeMap<u16, Batch> = BTreeMap::new();
+        for record in self.store.read_logs(places).await? {
+            let batch = batches.entry(record.partition).or_default();
+            (batch.to, batch.count) = (record.position, batch.count + 1);
             if record.event == Err(Unreadable::Corrupt) {
                 let (event_id, position, lead_id) = (record.event_id, record.position, record.lead_id);
                 tracing::error!(%event_id, position, "an event of the log is damaged; set aside");
@@ -96,7 +89,7 @@ impl LogReader {
                 batch.records.push(record);
             }
         }
-        Ok(batch)
+        Ok(batches.into_iter().collect())
     }
 
     /// Marks what there is now as seen, for [`Self::changed`].

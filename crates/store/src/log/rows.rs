@@ -4,7 +4,7 @@ use leadscore_domain::{Event, EventBody, EventId, EventKind, LeadId, Timestamp};
 
 use super::{LogRecord, Unreadable};
 use crate::{
-    StoreError,
+    StoreError, TraceParent,
     db::{Conn, insert},
     keyring::DataKey,
 };
@@ -25,6 +25,8 @@ pub(crate) struct EventRow {
     pub(crate) sealed: Vec<u8>,
     /// What stands beside it in the clear; nothing where it was not opened yet.
     pub(crate) figures: Figures,
+    /// The trace that it came with; known until it is in the log only.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 /// What of an event is kept in the clear: coarse figures that say nothing about what was said.

@@ -7,7 +7,6 @@ use std::{
 
 use leadscore_domain::LeadId;
 use leadscore_store::{Appended, Store, StoreError};
-use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 use tokio::task::JoinSet;
 
 use crate::support::{Backend, Embedded, append_one, crm, derived, email, event, living};
@@ -124,8 +123,8 @@ async fn a_full_queue_refuses_after_a_short_wait_and_loses_nothing() {
     let store = Store::open(options).await.unwrap();
     // Whoever holds the write lock holds up the task that writes.
     let file = backend.folder().join("data/leadscore.db");
-    let mut holder = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
-    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut holder).await.unwrap();
+    let holder = rusqlite::Connection::open(file).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut senders = JoinSet::new();
     for i in 0..WAITING {
         let store = store.clone();
@@ -134,7 +133,7 @@ async fn a_full_queue_refuses_after_a_short_wait_and_loses_nothing() {
     // The queue is bounded: some are refused while the others wait.
     let first = senders.join_next().await.unwrap().unwrap();
     assert!(matches!(first, Err(StoreError::Busy)), "{first:?}");
-    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+    holder.execute_batch("ROLLBACK").unwrap();
     let (mut acknowledged, mut refused) = (0, 1);
     while let Some(answer) = senders.join_next().await {
         match answer.unwrap() {

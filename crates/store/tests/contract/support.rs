@@ -11,7 +11,6 @@ use leadscore_store::{Appended, Derived, KafkaOptions, PostgresOptions, Store, S
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _,
     postgres::{PgConnectOptions, PgConnection},
-    sqlite::SqliteConnectOptions,
 };
 use uuid::Uuid;
 
@@ -68,9 +67,8 @@ impl Backend for Embedded {
 
     async fn number(&self, sql: &str) -> Option<f64> {
         let file = self.folder().join("data/leadscore.db");
-        let mut conn = SqliteConnectOptions::new().filename(file).read_only(true).connect().await.unwrap();
-        let sql = AssertSqlSafe(format!("SELECT CAST(({sql}) AS REAL)"));
-        sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap()
+        let conn = rusqlite::Connection::open(file).unwrap();
+        conn.query_row(&format!("SELECT CAST(({sql}) AS REAL)"), (), |row| row.get(0)).unwrap()
     }
 }
 

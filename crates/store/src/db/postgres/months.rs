@@ -4,13 +4,8 @@ use std::{collections::HashSet, sync::Mutex};
 
 use jiff::{Span, civil::Date, tz::TimeZone};
 use leadscore_domain::Timestamp;
-use sqlx::AssertSqlSafe;
 
-use super::super::{
-    Conn, query,
-    query::{Ends, built},
-    select_in, transaction,
-};
+use super::super::{Conn, query, query::built, select_in, transaction};
 use crate::{StoreError, retention::Aging};
 
 /// The tables that are partitioned by month.
@@ -70,7 +65,7 @@ async fn make_all(conn: &mut Conn, months: &[Date]) -> Result<(), StoreError> {
                 "CREATE TABLE IF NOT EXISTS {} PARTITION OF {table} FOR VALUES FROM ('{month} 00:00Z') TO ('{next} 00:00Z')",
                 name(table, month)
             );
-            define(conn, sql).await?;
+            conn.define(sql).await?;
         }
     }
     Ok(())
@@ -118,7 +113,7 @@ async fn expire_one(
         transaction::execute(conn, LOCK_TIMEOUT).await?;
         query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).fetch_one(conn).await?;
         // The whole table before its part, as everybody else does.
-        define(conn, format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", aging.table())).await?;
+        conn.define(format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", aging.table())).await?;
     }
     let latest = "latest_scores l WHERE l.score_id = t.id AND l.calculated_at = t.calculated_at";
     let count = match aging {
@@ -135,7 +130,7 @@ async fn expire_one(
     let stay: u64 = built(count, Vec::new()).fetch_one(conn).await?.get(0)?;
     match (dry_run, stay, aging) {
         (true, _, _) => {}
-        (false, 0, _) => define(conn, format!("DROP TABLE {name}")).await?,
+        (false, 0, _) => conn.define(format!("DROP TABLE {name}")).await?,
         (false, _, Aging::Scores) => {
             for sql in [
                 format!(
@@ -144,20 +139,12 @@ async fn expire_one(
                 format!("TRUNCATE {name}"),
                 format!("INSERT INTO {name} SELECT * FROM staying"),
             ] {
-                define(conn, sql).await?;
+                conn.define(sql).await?;
             }
         }
         (false, _, Aging::Features | Aging::Interactions) => {}
     }
     Ok(stay)
-}
-
-/// Runs a statement that defines, whose names are our own.
-async fn define(conn: &mut Conn, sql: String) -> Result<(), StoreError> {
-    if let Ends::Postgres(conn) = conn.ends() {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
-    }
-    Ok(())
 }
 
 /// The month whose table this is.

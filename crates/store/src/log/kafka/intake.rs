@@ -3,7 +3,7 @@
 //! Who an event is about is decided in the database first. Where that changes nothing, which is the usual case, it
 //! takes no transaction: a lead that is merged meanwhile is found by whoever reads the event.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use super::{Kafka, outbox};
 use crate::{
@@ -17,21 +17,27 @@ use crate::{
     },
 };
 
-/// As [`Store::append`].
-pub(in super::super) async fn append(
+/// Appends these of `incoming`; the checkpoints follow.
+pub(in crate::log) async fn append(
     store: &Store,
     kafka: &Kafka,
-    incoming: Vec<Incoming>,
-    checkpoint: Option<Checkpoint>,
+    incoming: &Arc<[Incoming]>,
+    events: Range<usize>,
+    checkpoints: Vec<Checkpoint>,
 ) -> Result<Vec<Appended>, StoreError> {
     let mut placement =
-        if incoming.is_empty() { Placement::default() } else { identify(store, kafka, incoming).await? };
+        if events.is_empty() { Placement::default() } else { identify(store, kafka, incoming, events).await? };
     keep(store, kafka, &mut placement.rows).await?;
-    if let Some(checkpoint) = checkpoint {
+    if !checkpoints.is_empty() {
         let now = store.now();
         store
             .write(Lane::Intake, 1, After::Nothing, move |conn| {
-                Box::pin(async move { imports::save(conn, &checkpoint, now).await })
+                Box::pin(async move {
+                    for checkpoint in &checkpoints {
+                        imports::save(conn, checkpoint, now).await?;
+                    }
+                    Ok(())
+                })
             })
             .await?;
     }
@@ -39,18 +45,24 @@ pub(in super::super) async fn append(
 }
 
 /// Finds or makes the leads. Merges, which only the database knows then, are in its outbox afterwards.
-async fn identify(store: &Store, kafka: &Kafka, incoming: Vec<Incoming>) -> Result<Placement, StoreError> {
+async fn identify(
+    store: &Store,
+    kafka: &Kafka,
+    incoming: &Arc<[Incoming]>,
+    events: Range<usize>,
+) -> Result<Placement, StoreError> {
     let (partitions, now, keyring) = (store.partitions(), store.now(), Arc::clone(store.keyring()));
     let mut reader = store.reader().await?;
-    let known = place(&mut reader, &keyring, partitions, now, &incoming, Changes::None).await?;
+    let known = place(&mut reader, &keyring, partitions, now, &incoming[events.clone()], Changes::None).await?;
     drop(reader);
     if let Some(placement) = known {
         return Ok(placement);
     }
+    let incoming = Arc::clone(incoming);
     let placement = store
-        .write(Lane::Intake, incoming.len(), After::Nothing, move |conn| {
+        .write(Lane::Intake, events.len(), After::Nothing, move |conn| {
             Box::pin(async move {
-                let placed = place(conn, &keyring, partitions, now, &incoming, Changes::Write).await?;
+                let placed = place(conn, &keyring, partitions, now, &incoming[events], Changes::Write).await?;
                 let mut placement = placed.unwrap_or_default();
                 let merges = placement.take_merges();
                 outbox::put(conn, &merges).await?;

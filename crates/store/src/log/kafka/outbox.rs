@@ -91,6 +91,7 @@ async fn produce(kafka: &Kafka, conn: &mut Conn) -> Result<u64, StoreError> {
             received_at: row.get(5)?,
             sealed: row.get::<&[u8]>(6)?.to_vec(),
             figures: Figures::default(),
+            trace: None,
         });
     }
     kafka.produce(&mut rows).await;

@@ -68,7 +68,7 @@ impl Kafka {
         let (key, payload) = (row.lead.to_string(), record::write(row));
         let record =
             FutureRecord::to(&self.topics.events).partition(i32::from(row.partition)).key(&key).payload(&payload);
-        let headers = TraceParent::current().map(|parent| {
+        let headers = row.trace.as_ref().map(|parent| {
             OwnedHeaders::new().insert(Header { key: TraceParent::HEADER, value: Some(parent.as_str()) })
         });
         self.producer.send_result(FutureRecord { headers, ..record }).ok()

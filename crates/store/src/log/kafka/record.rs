@@ -136,6 +136,7 @@ fn sealed(event: &CloudEvent<'_>) -> Option<EventRow> {
         received_at: event.receivedtime?,
         sealed: BASE64.decode(event.data_base64.as_deref()?).ok()?,
         figures: Figures::default(),
+        trace: None,
     })
 }
 
@@ -155,6 +156,7 @@ mod tests {
             received_at: "2026-03-01T09:00:01Z".parse().unwrap(),
             sealed: vec![0, 255, 7],
             figures: Figures::default(),
+            trace: None,
         }
     }
 
