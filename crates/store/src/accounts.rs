@@ -84,7 +84,7 @@ impl Store {
         let sealed = self.keyring().accounts().seal(&lookup, email.as_bytes());
         let now = self.now();
         let id = self
-            .write(Lane::Intake, 1, After::Nothing, move |conn| {
+            .write(Lane::Intake, 1, After::Sync, move |conn| {
                 Box::pin(async move {
                     let row = query(
                         "INSERT INTO users (id, email_lookup, email, password_hash, role, created_at) \
@@ -148,7 +148,7 @@ impl Store {
         let token = format!("{TOKEN_PREFIX}{}", hex(&secret));
         let hash = Sha256::digest(token.as_bytes()).to_vec();
         let now = self.now();
-        self.write(Lane::Intake, 1, After::Nothing, move |conn| {
+        self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
                     "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at) \
@@ -211,7 +211,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn revoke_token(&self, id: Uuid) -> Result<bool, StoreError> {
-        self.write(Lane::Intake, 1, After::Nothing, move |conn| {
+        self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 let done = query("DELETE FROM tokens WHERE id = $1").bind(id).execute(conn).await?;
                 Ok(done > 0)

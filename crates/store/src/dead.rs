@@ -125,7 +125,7 @@ impl Store {
         }
         let now = self.now();
         let sealed: Vec<Sealed> = letters.into_iter().map(|one| Sealed::new(one, self.keyring(), now)).collect();
-        self.write(Lane::Derive, 2 * sealed.len(), After::Nothing, move |conn| {
+        self.write(Lane::Derive, 2 * sealed.len(), After::Sync, move |conn| {
             Box::pin(async move { bury_sealed(conn, now, &sealed).await })
         })
         .await
@@ -188,7 +188,7 @@ impl Store {
     /// Where the database fails.
     pub async fn revive_dead_letter(&self, id: Uuid, lead: LeadId) -> Result<bool, StoreError> {
         let now = self.now();
-        self.write(Lane::Derive, 2, After::Nothing, move |conn| {
+        self.write(Lane::Derive, 2, After::Sync, move |conn| {
             Box::pin(async move {
                 let removed = remove(conn, id).await?;
                 if removed {
@@ -205,7 +205,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn retried_dead_letter(&self, id: Uuid, reason: String) -> Result<(), StoreError> {
-        self.write(Lane::Derive, 1, After::Nothing, move |conn| {
+        self.write(Lane::Derive, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query("UPDATE dead_letters SET tries = tries + 1, reason = $1 WHERE id = $2")
                     .bind(reason)

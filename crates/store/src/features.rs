@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
-    db::{Conn, Row, insert, select_in},
+    db::{Inserts, Row, select_in},
     keyring::Keyring,
     states::Living,
 };
@@ -54,7 +54,7 @@ impl Store {
 
 /// Keeps what the latest of the new scores of each lead were calculated from.
 pub(crate) async fn save(
-    conn: &mut Conn,
+    inserts: &mut Inserts<'_>,
     living: &Living,
     scores: &[(Uuid, &Score)],
     features: &[(LeadId, Vec<u8>)],
@@ -70,14 +70,10 @@ pub(crate) async fn save(
             Some((*id, *score, key.seal(id.as_bytes(), vector)))
         })
         .collect();
-    insert(
-        conn,
-        "INSERT INTO lead_features (id, lead_id, behavioral_score, engagement_score, market_correlation, timing_score, \
-         feature_vector, created_at)",
-        8,
-        "",
-        &rows,
-        |bind, (id, score, sealed)| {
+    let into = "INSERT INTO lead_features (id, lead_id, behavioral_score, engagement_score, market_correlation, \
+                timing_score, feature_vector, created_at)";
+    inserts
+        .add(into, 8, "", &rows, |bind, (id, score, sealed)| {
             bind.push(*id)
                 .push(score.lead_id)
                 .push(score.breakdown.behavioral)
@@ -86,10 +82,8 @@ pub(crate) async fn save(
                 .push(score.breakdown.timing)
                 .push(sealed.as_slice())
                 .push(score.calculated_at);
-        },
-    )
-    .await?;
-    Ok(())
+        })
+        .await
 }
 
 /// Columns as the query above names them.

@@ -152,7 +152,7 @@ impl Store {
     /// A small durable write.
     async fn probe(&self) -> Result<(), StoreError> {
         let now = self.now().to_string();
-        self.write(Lane::Intake, 1, After::Nothing, move |conn| {
+        self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
                     "INSERT INTO meta (name, value) VALUES ('probed_at', $1) \

@@ -58,7 +58,7 @@ impl Store {
     /// Where the database fails.
     pub async fn record_acknowledgements(&self, notes: Vec<String>) -> Result<(), StoreError> {
         let now = self.now();
-        self.write(Lane::Intake, notes.len(), After::Nothing, move |conn| {
+        self.write(Lane::Intake, notes.len(), After::Sync, move |conn| {
             Box::pin(async move {
                 for note in notes {
                     query(

@@ -69,7 +69,7 @@ impl Store {
     pub async fn create_job(&self, kind: &str, parameters: Value, total: u64) -> Result<Job, StoreError> {
         let (now, kind) = (self.now(), kind.to_owned());
         // In the lane whose transactions follow one another in all processes, so that two do not queue the same.
-        self.write(Lane::Intake, 1, After::Nothing, move |conn| {
+        self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move { create(conn, now, kind, parameters, total).await })
         })
         .await
@@ -104,7 +104,7 @@ impl Store {
     /// Where the database fails.
     pub async fn claim_job(&self, owner: Presence, id: Option<Uuid>, for_us: i64) -> Result<Option<Job>, StoreError> {
         let now = self.now();
-        self.write(Lane::Derive, 1, After::Nothing, move |conn| {
+        self.write(Lane::Derive, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 let row = query(
                     "UPDATE jobs SET state = 'running', owner = $1, leased_until = $2, updated_at = $3 WHERE id = \
@@ -140,7 +140,7 @@ impl Store {
         for_us: i64,
     ) -> Result<bool, StoreError> {
         let now = self.now();
-        self.write(Lane::Derive, 1, After::Nothing, move |conn| {
+        self.write(Lane::Derive, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 let kept = query(
                     "UPDATE jobs SET done = $1, resume_after = $2, leased_until = $3, updated_at = $4 \
@@ -167,7 +167,7 @@ impl Store {
     pub async fn finish_job(&self, owner: Presence, id: Uuid, failure: Option<String>) -> Result<(), StoreError> {
         let now = self.now();
         let state = if failure.is_some() { JobState::Failed } else { JobState::Done };
-        self.write(Lane::Derive, 1, After::Nothing, move |conn| {
+        self.write(Lane::Derive, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
                     "UPDATE jobs SET state = $1, error = $2, owner = NULL, leased_until = NULL, updated_at = $3, \
@@ -191,7 +191,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn release_job(&self, owner: Presence, id: Uuid) -> Result<(), StoreError> {
-        self.write(Lane::Derive, 1, After::Nothing, move |conn| {
+        self.write(Lane::Derive, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
                     "UPDATE jobs SET state = 'queued', owner = NULL, leased_until = NULL \
@@ -229,7 +229,7 @@ impl Store {
 
     async fn turn(&self, id: Uuid, sql: &'static str) -> Result<Option<(Job, bool)>, StoreError> {
         let now = self.now();
-        self.write(Lane::Derive, 1, After::Nothing, move |conn| {
+        self.write(Lane::Derive, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 let turned = query(sql).bind(now).bind(id).execute(conn).await? == 1;
                 Ok(find(conn, id).await?.map(|job| (job, turned)))

@@ -21,7 +21,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let now = self.now();
         let rows = snapshots.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-        self.write(Lane::Intake, rows.len(), After::Nothing, move |conn| {
+        self.write(Lane::Intake, rows.len(), After::Sync, move |conn| {
             Box::pin(async move {
                 if let Some(checkpoint) = checkpoint {
                     imports::save(conn, &checkpoint, now).await?;

@@ -138,7 +138,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn record_period(&self, period: PeriodPerformance) -> Result<(), StoreError> {
-        self.write(Lane::Derive, 11, After::Nothing, move |conn| Box::pin(async move { record(conn, &period).await }))
+        self.write(Lane::Derive, 11, After::Sync, move |conn| Box::pin(async move { record(conn, &period).await }))
             .await
     }
 

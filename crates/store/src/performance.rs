@@ -32,7 +32,7 @@ impl Store {
     /// Where the database fails.
     pub async fn record_performance(&self, performance: ModelPerformance) -> Result<(), StoreError> {
         let id = timed_id(performance.test_date);
-        self.write(Lane::Intake, 1, After::Nothing, move |conn| {
+        self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
                     "INSERT INTO model_performance \

@@ -28,7 +28,7 @@ impl Store {
     /// Where the database fails.
     pub async fn announce(&self, presence: Presence, role: &'static str, for_us: i64) -> Result<(), StoreError> {
         let now = self.now();
-        self.write(Lane::Derive, 1, After::Nothing, move |conn| {
+        self.write(Lane::Derive, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query("DELETE FROM presences WHERE expires_at <= $1").bind(now).execute(conn).await?;
                 query(
@@ -51,7 +51,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn leave(&self, presence: Presence) -> Result<(), StoreError> {
-        self.write(Lane::Derive, 1, After::Nothing, move |conn| {
+        self.write(Lane::Derive, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query("DELETE FROM presences WHERE id = $1").bind(presence.0).execute(conn).await?;
                 Ok(())

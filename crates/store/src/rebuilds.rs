@@ -21,7 +21,7 @@ impl Store {
         leads.sort_unstable();
         leads.dedup();
         let now = self.now();
-        self.write(Lane::Derive, leads.len(), After::Nothing, move |conn| {
+        self.write(Lane::Derive, leads.len(), After::Sync, move |conn| {
             Box::pin(async move { ask(conn, &leads, now).await })
         })
         .await
@@ -44,7 +44,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn rebuilt(&self, leads: Vec<LeadId>) -> Result<(), StoreError> {
-        self.write(Lane::Derive, leads.len(), After::Nothing, move |conn| {
+        self.write(Lane::Derive, leads.len(), After::Sync, move |conn| {
             Box::pin(async move {
                 select_in(conn, "DELETE FROM lead_rebuilds WHERE lead_id", &leads, "").await?;
                 Ok(())

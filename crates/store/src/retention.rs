@@ -103,7 +103,7 @@ impl Store {
             removed += going;
             kept += staying;
             if going > 0 && !dry_run {
-                self.write(Lane::Derive, usize::try_from(going).unwrap_or(usize::MAX), After::Nothing, move |conn| {
+                self.write(Lane::Derive, usize::try_from(going).unwrap_or(usize::MAX), After::Sync, move |conn| {
                     Box::pin(async move { Pieces::of(aging).delete(conn, (after, upto), before).await })
                 })
                 .await?;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
-    db::{Conn, Row, insert, query, select_in},
+    db::{Conn, Inserts, Row, query, select_in},
     features,
     keyring::timed_id,
     states::Living,
@@ -87,7 +87,7 @@ impl Store {
 /// Keeps scores of living leads, each with its partition, and what they were calculated from; makes them the latest
 /// unless a newer one is.
 pub(crate) async fn save(
-    conn: &mut Conn,
+    inserts: &mut Inserts<'_>,
     living: &Living,
     scores: &[(u16, Score)],
     features: &[(LeadId, Vec<u8>)],
@@ -95,16 +95,12 @@ pub(crate) async fn save(
     let id = |score: &Score| timed_id(score.calculated_at);
     let rows: Vec<(Uuid, u16, &Score)> =
         scores.iter().map(|(partition, score)| (id(score), *partition, score)).collect();
-    insert(
-        conn,
-        "INSERT INTO lead_scores (id, lead_id, score, grade, confidence_score, probability, lower_probability, \
-         upper_probability, behavioral_score, engagement_score, market_fit_score, timing_score, \
-         optimal_contact_time, recommended_approach, model_version, schema_hash, partition, log_position, \
-         calculated_at, expires_at, features_hash)",
-        21,
-        "",
-        &rows,
-        |bind, (id, partition, score)| {
+    let into = "INSERT INTO lead_scores (id, lead_id, score, grade, confidence_score, probability, lower_probability, \
+                upper_probability, behavioral_score, engagement_score, market_fit_score, timing_score, \
+                optimal_contact_time, recommended_approach, model_version, schema_hash, partition, log_position, \
+                calculated_at, expires_at, features_hash)";
+    inserts
+        .add(into, 21, "", &rows, |bind, (id, partition, score)| {
             bind.push(*id)
                 .push(score.lead_id)
                 .push(score.score)
@@ -126,30 +122,25 @@ pub(crate) async fn save(
                 .push(score.calculated_at)
                 .push(score.expires_at)
                 .push(score.features_hash.as_str());
-        },
-    )
-    .await?;
+        })
+        .await?;
     let latest: Vec<(Uuid, &Score)> = latest(rows).collect();
-    insert(
-        conn,
-        "INSERT INTO latest_scores (lead_id, score_id, log_position, calculated_at, expires_at)",
-        5,
-        "ON CONFLICT (lead_id) DO UPDATE SET score_id = excluded.score_id, log_position = excluded.log_position, \
-         calculated_at = excluded.calculated_at, expires_at = excluded.expires_at \
-         WHERE excluded.log_position > latest_scores.log_position \
-         OR (excluded.log_position = latest_scores.log_position \
-         AND excluded.calculated_at >= latest_scores.calculated_at)",
-        &latest,
-        |bind, (id, score)| {
+    let into = "INSERT INTO latest_scores (lead_id, score_id, log_position, calculated_at, expires_at)";
+    let conflict = "ON CONFLICT (lead_id) DO UPDATE SET score_id = excluded.score_id, \
+                    log_position = excluded.log_position, calculated_at = excluded.calculated_at, \
+                    expires_at = excluded.expires_at WHERE excluded.log_position > latest_scores.log_position \
+                    OR (excluded.log_position = latest_scores.log_position \
+                    AND excluded.calculated_at >= latest_scores.calculated_at)";
+    inserts
+        .add(into, 5, conflict, &latest, |bind, (id, score)| {
             bind.push(score.lead_id)
                 .push(*id)
                 .push(score.log_position)
                 .push(score.calculated_at)
                 .push(score.expires_at);
-        },
-    )
-    .await?;
-    features::save(conn, living, &latest, features).await
+        })
+        .await?;
+    features::save(inserts, living, &latest, features).await
 }
 
 /// The latest score of each lead: a statement may write a row once only.

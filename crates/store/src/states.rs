@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::{
     FailPoint, Store, StoreError,
-    db::{After, Conn, Lane, Row, insert, query, select_in, update},
+    db::{After, Conn, Inserts, Lane, Row, insert, query, select_in, update},
     dead::{self, Undelivered},
     keyring::{DataKey, Keyring},
     log::rows::{EventRow, insert_ids, insert_rows},
@@ -138,7 +138,7 @@ impl Store {
         let rows = all.iter().map(Derived::rows).sum();
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
         let left_out = self
-            .write(Lane::Derive, rows, After::Nothing, move |conn| {
+            .write(Lane::Derive, rows, After::Commit, move |conn| {
                 Box::pin(async move {
                     let done = commit(conn, &keyring, now, all).await;
                     FailPoint::CommitBefore.pass();
@@ -213,19 +213,25 @@ async fn commit(
         undelivered.extend(derived.undelivered);
         dead::bury_records(conn, &derived.group, derived.partition, now, &derived.dead).await?;
     }
-    insert_log(conn, &log, &living).await?;
-    insert(
-        conn,
-        "INSERT INTO lead_states (lead_id, state, log_position)",
-        3,
-        "ON CONFLICT (lead_id) DO UPDATE SET state = excluded.state, log_position = excluded.log_position",
-        &states,
-        |bind, (id, sealed, to)| {
+    if log.iter().any(|row| !living.contains_key(&row.lead)) {
+        return Err(StoreError::Overtaken);
+    }
+    let mut inserts = Inserts::new(conn);
+    insert_ids(&mut inserts, &log, "ON CONFLICT DO NOTHING").await?;
+    insert_rows(&mut inserts, &log, "ON CONFLICT DO NOTHING").await?;
+    let into = "INSERT INTO lead_states (lead_id, state, log_position)";
+    let conflict = "ON CONFLICT (lead_id) DO UPDATE SET state = excluded.state, log_position = excluded.log_position";
+    inserts
+        .add(into, 3, conflict, &states, |bind, (id, sealed, to)| {
             bind.push(id).push(sealed.as_slice()).push(*to);
-        },
-    )
-    .await?;
-    scores::save(conn, &living, &scores, &features).await?;
+        })
+        .await?;
+    scores::save(&mut inserts, &living, &scores, &features).await?;
+    let written = inserts.finish().await?;
+    if !log.is_empty() && written.iter().take(2).any(|written| *written != log.len() as u64) {
+        // One of the events was applied elsewhere.
+        return Err(StoreError::Overtaken);
+    }
     scores::withhold(conn, &withheld).await?;
     dead::bury_undelivered(conn, keyring, now, undelivered).await?;
     Ok(touched.into_iter().filter(|id| !living.contains_key(id)).collect())
@@ -282,18 +288,6 @@ async fn fence(conn: &mut Conn, all: &[Derived]) -> Result<(), StoreError> {
             Err(StoreError::Fenced { group: group.clone(), partition: *partition, expected: *from, found })
         }
     }
-}
-
-/// Adds to the log in the database what it does not have yet.
-async fn insert_log(conn: &mut Conn, log: &[EventRow], living: &Living) -> Result<(), StoreError> {
-    if log.is_empty() {
-        return Ok(());
-    }
-    let is_new = insert_ids(conn, log, "ON CONFLICT (id) DO NOTHING").await? == log.len() as u64;
-    if !is_new || log.iter().any(|row| !living.contains_key(&row.lead)) {
-        return Err(StoreError::Overtaken);
-    }
-    insert_rows(conn, log).await
 }
 
 /// Data keys of those leads that are neither absorbed nor erased.

@@ -34,6 +34,8 @@ pub enum Stage {
     Ingest,
     /// Valid events are identified, joined and made durable; waiting for the writer included.
     Log,
+    /// A batch is read from the log and opened, with the states of its leads; waiting for the log excluded.
+    Read,
     /// A batch's events are folded into their leads' states; the sum over the leads.
     Fold,
     /// A batch's leads are scored; the sum over the leads.
@@ -46,7 +48,8 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order of the way.
-    pub const ALL: [Self; 6] = [Self::Ingest, Self::Log, Self::Fold, Self::Infer, Self::Write, Self::Publish];
+    pub const ALL: [Self; 7] =
+        [Self::Ingest, Self::Log, Self::Read, Self::Fold, Self::Infer, Self::Write, Self::Publish];
 
     /// The label's value.
     #[must_use]
@@ -54,6 +57,7 @@ impl Stage {
         match self {
             Self::Ingest => "ingest",
             Self::Log => "log",
+            Self::Read => "read",
             Self::Fold => "fold",
             Self::Infer => "infer",
             Self::Write => "write",

@@ -146,6 +146,7 @@ impl Outcome {
 impl ScorerTask {
     /// Applies the next records of these partitions, together; returns how many.
     pub(super) async fn batch(&mut self, partitions: &[u16]) -> Result<usize, Fault> {
+        let reading = Stage::Read.start();
         let places = self.to_read(partitions);
         let batches = self.reader.read(&places).await?;
         if batches.is_empty() {
@@ -173,6 +174,7 @@ impl ScorerTask {
             sorted.push(part);
         }
         let works = self.works(sorted).await?;
+        reading.stop();
         for next in self.derive_all(works, judge).await? {
             if let Some((_, outcome)) = outcomes.get_mut(&next.partition) {
                 outcome.add(next);

@@ -315,7 +315,10 @@ impl ScorerTask {
                     return Ok(1);
                 }
                 // It is read and derived anew.
-                (Err(Fault::Store(StoreError::Overtaken)), _) => return Ok(1),
+                (Err(Fault::Store(StoreError::Overtaken)), _) => {
+                    self.reader.doubt();
+                    return Ok(1);
+                }
                 (Err(Fault::Poison(_)), Piece::Together) => {
                     self.apart = true;
                     return Ok(1);

@@ -16,8 +16,6 @@ use crate::StoreError;
 
 /// Most rows of one INSERT; times the widest table's 21 columns this stays below SQLite's 32,766 places.
 const SQLITE_ROWS_MAX: usize = 1_024;
-/// The same for PostgreSQL, which only memory bounds.
-const POSTGRES_ROWS_MAX: usize = 8_192;
 /// Most keys of one IN list.
 const SQLITE_KEYS_MAX: usize = 512;
 const POSTGRES_KEYS_MAX: usize = 16_384;
@@ -39,32 +37,86 @@ pub(crate) async fn insert<'v, T>(
     into: &'static str,
     columns: usize,
     conflict: &'static str,
-    mut rows: &'v [T],
+    rows: &'v [T],
     bind: impl Fn(&mut Bind<'v>, &'v T) + Send,
 ) -> Result<u64, StoreError>
 where
     T: Sync,
 {
-    let mut written = 0;
-    while !rows.is_empty() {
-        let is_server = conn.is_server();
-        let most = if is_server { POSTGRES_ROWS_MAX } else { SQLITE_ROWS_MAX.min(1 << rows.len().ilog2()) };
-        let (now, later) = rows.split_at(rows.len().min(most));
-        rows = later;
-        let mut values = Bind(Vec::with_capacity(now.len() * columns));
-        now.iter().for_each(|row| bind(&mut values, row));
-        debug_assert_eq!(values.0.len(), now.len() * columns, "{into}");
-        if is_server {
-            let places: Vec<String> = (1..=columns).map(|place| format!("${place}")).collect();
-            let sql = format!("{into} SELECT * FROM UNNEST({}) {conflict}", places.join(", "));
-            written += built_with(sql, arrays(values.0, columns)?).execute(conn).await?;
-        } else {
-            let row = format!("({})", places(columns));
-            let sql = format!("{into} VALUES {} {conflict}", vec![row.as_str(); now.len()].join(","));
-            written += built(sql, values.0).execute(conn).await?;
+    let mut inserts = Inserts::new(conn);
+    inserts.add(into, columns, conflict, rows, bind).await?;
+    Ok(inserts.finish().await?.into_iter().sum())
+}
+
+/// Inserts into several tables. A server gets them in one statement, as one message: none of them sees what the others
+/// do.
+pub(crate) struct Inserts<'c> {
+    conn: &'c mut Conn,
+    statements: Vec<String>,
+    arguments: PgArguments,
+    places: usize,
+    written: Vec<u64>,
+}
+
+impl<'c> Inserts<'c> {
+    pub(crate) fn new(conn: &'c mut Conn) -> Self {
+        Self { conn, statements: Vec::new(), arguments: PgArguments::default(), places: 0, written: Vec::new() }
+    }
+
+    /// Adds one, as [`insert`] takes it.
+    pub(crate) async fn add<'v, T>(
+        &mut self,
+        into: &'static str,
+        columns: usize,
+        conflict: &'static str,
+        mut rows: &'v [T],
+        bind: impl Fn(&mut Bind<'v>, &'v T) + Send,
+    ) -> Result<(), StoreError>
+    where
+        T: Sync,
+    {
+        let mut written = 0;
+        while !rows.is_empty() {
+            let is_server = self.conn.is_server();
+            let most = if is_server { rows.len() } else { SQLITE_ROWS_MAX.min(1 << rows.len().ilog2()) };
+            let (now, later) = rows.split_at(rows.len().min(most));
+            rows = later;
+            let mut values = Bind(Vec::with_capacity(now.len() * columns));
+            now.iter().for_each(|row| bind(&mut values, row));
+            debug_assert_eq!(values.0.len(), now.len() * columns, "{into}");
+            if is_server {
+                let places: Vec<String> = (1..=columns).map(|place| format!("${}", self.places + place)).collect();
+                self.statements.push(format!("{into} SELECT * FROM UNNEST({}) {conflict}", places.join(", ")));
+                self.places += columns;
+                add_arrays(&mut self.arguments, values.0, columns)?;
+            } else {
+                let row = format!("({})", places(columns));
+                let sql = format!("{into} VALUES {} {conflict}", vec![row.as_str(); now.len()].join(","));
+                written += built(sql, values.0).execute(self.conn).await?;
+            }
+        }
+        if !self.conn.is_server() {
+            self.written.push(written);
+        }
+        Ok(())
+    }
+
+    /// Sends them; how many rows each wrote, those without any rows left out on a server.
+    pub(crate) async fn finish(self) -> Result<Vec<u64>, StoreError> {
+        let Self { conn, statements, arguments, written, .. } = self;
+        match statements.as_slice() {
+            [] => Ok(written),
+            [one] => Ok(vec![built_with(one.clone(), arguments).execute(conn).await?]),
+            all => {
+                let named = all.iter().enumerate().map(|(at, one)| format!("i{at} AS ({one} RETURNING 1)"));
+                let named: Vec<String> = named.collect();
+                let counts: Vec<String> = (0..all.len()).map(|at| format!("(SELECT COUNT(*) FROM i{at})")).collect();
+                let sql = format!("WITH {} SELECT {}", named.join(", "), counts.join(", "));
+                let row = built_with(sql, arguments).fetch_one(conn).await?;
+                (0..all.len()).map(|at| row.get(at)).collect()
+            }
         }
     }
-    Ok(written)
 }
 
 /// Every row of `select … IN (keys) …`: `before` ends with the column whose value is looked for, `after` follows the
@@ -195,13 +247,18 @@ impl<'v> Column<'v> {
 
 /// An array for each column.
 fn arrays(values: Vec<Value<'_>>, columns: usize) -> Result<PgArguments, StoreError> {
+    let mut arguments = PgArguments::default();
+    add_arrays(&mut arguments, values, columns)?;
+    Ok(arguments)
+}
+
+fn add_arrays(arguments: &mut PgArguments, values: Vec<Value<'_>>, columns: usize) -> Result<(), StoreError> {
     let rows = values.len() / columns.max(1);
     let mut arrays: Vec<Column<'_>> =
         values.iter().take(columns).map(|value| Column::new(value.kind(), rows)).collect();
     for (place, value) in values.into_iter().enumerate() {
         arrays[place % columns].push(value);
     }
-    let mut arguments = PgArguments::default();
     for array in arrays {
         let added = match array {
             Column::Int(all) => arguments.add(all),
@@ -213,5 +270,5 @@ fn arrays(values: Vec<Value<'_>>, columns: usize) -> Result<PgArguments, StoreEr
         };
         added.map_err(sqlx::Error::Encode)?;
     }
-    Ok(arguments)
+    Ok(())
 }

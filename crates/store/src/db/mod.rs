@@ -33,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::postgres::PostgresOptions;
 pub(crate) use self::{
-    bulk::{insert, select_each, select_in, update},
+    bulk::{Inserts, insert, select_each, select_in, update},
     migrations::version as schema_version,
     postgres::{acquire, wake::wake},
     query::{Conn, Query, query},
@@ -167,10 +167,10 @@ impl Store {
         let (database, lanes, made) = match &options.postgres {
             None => {
                 let mut file = sqlite::open(&options.folder).await?;
-                migrations::run(&mut file.writer).await?;
-                let made = open::made(&options, &mut file.writer).await?;
+                migrations::run(&mut file.conn).await?;
+                let made = open::made(&options, &mut file.conn).await?;
                 let readers = sqlite::Readers::new(&file.path);
-                let intake = lane(Source::Own(file.writer))?;
+                let intake = lane(Source::Own(sqlite::Writer::new(file.conn, &file.path)))?;
                 let lanes = Lanes { derive: intake.clone(), intake };
                 (Database::Embedded { path: file.path, readers }, lanes, made)
             }
@@ -224,8 +224,8 @@ impl Store {
         let (from, to) = match &options.postgres {
             None => {
                 let mut file = sqlite::open(&options.folder).await?;
-                let done = migrations::run(&mut file.writer).await;
-                sqlite::close(file.writer)?;
+                let done = migrations::run(&mut file.conn).await;
+                sqlite::close(file.conn)?;
                 done?
             }
             Some(server) => {

@@ -1,7 +1,8 @@
 //! The tasks that write: each drains what waits in its lane into one transaction (group commit). The embedded database
 //! has one; PostgreSQL has two, one that appends and one that keeps what was derived.
 //!
-//! Invariant: a job is answered only after the transaction that holds it is durable. Jobs that share a transaction run
+//! Invariant: a job is answered only after the transaction that holds it is durable, or, where it can be derived
+//! again, committed. Jobs that share a transaction run
 //! under a savepoint each, so that a failing one undoes itself alone.
 
 use std::{future::Future, pin::Pin};
@@ -26,12 +27,15 @@ const GROUP_ROWS_MAX: usize = 20_000;
 /// Key of PostgreSQL's advisory lock that puts the appends of all processes in order: "leadslog" in ASCII.
 const APPEND_LOCK: i64 = 0x6c65_6164_736c_6f67;
 
-/// What follows the commit.
+/// What a piece of work is answered after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
-    /// Nothing.
-    Nothing,
-    /// The write-ahead log is emptied, so that what was deleted is gone from the disk.
+    /// The disk has it.
+    Sync,
+    /// It is committed. The log brings it back where the power fails, so the embedded database does not wait for the disk;
+    /// a server does.
+    Commit,
+    /// The disk has it, and the write-ahead log is emptied, so that what was deleted is gone.
     Scrub,
 }
 
@@ -100,7 +104,7 @@ where
 /// Where a lane's connection comes from.
 pub(super) enum Source {
     /// The one connection that writes the embedded database.
-    Own(Conn),
+    Own(sqlite::Writer),
     /// Any connection of the pool: one for each transaction, so that a broken one is replaced.
     Pool {
         pool: PgPool,
@@ -148,8 +152,8 @@ async fn run(mut source: Source, mut queue: mpsc::Receiver<Box<dyn Job>>, closin
             job.answer(committed.clone());
         }
     }
-    if let Source::Own(conn) = source
-        && let Err(error) = sqlite::close(conn)
+    if let Source::Own(writer) = source
+        && let Err(error) = writer.close().await
     {
         tracing::warn!(%error, "the database did not close cleanly");
     }
@@ -158,10 +162,11 @@ async fn run(mut source: Source, mut queue: mpsc::Receiver<Box<dyn Job>>, closin
 impl Source {
     async fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         match self {
-            Self::Own(conn) => {
+            Self::Own(writer) => {
+                let conn = writer.conn(group.iter().any(|job| job.after() != After::Commit))?;
                 commit(conn, group, None).await?;
                 if group.iter().any(|job| job.after() == After::Scrub)
-                    && let Err(error) = sqlite::scrub(conn)
+                    && let Err(error) = sqlite::scrub(conn).await
                 {
                     tracing::warn!(%error, "the write-ahead log could not be emptied after an erasure");
                 }

@@ -115,6 +115,11 @@ impl Keyring {
         Ok(key)
     }
 
+    /// The data key of a lead that was unwrapped here not long ago. The lead may have been merged or erased since.
+    pub(crate) fn remembered(&self, lead: LeadId) -> Option<Arc<DataKey>> {
+        self.keys.get(&lead)
+    }
+
     /// Forgets the data key of an erased lead.
     pub(crate) fn forget(&self, lead: LeadId) {
         self.keys.invalidate(&lead);

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Checkpoint, FailPoint, Store, StoreError, TraceParent,
-    db::{After, Conn, Lane, insert, query, select_in, wake},
+    db::{After, Conn, Inserts, Lane, insert, query, select_in, wake},
     imports,
     keyring::{Keyring, Lookup},
     telemetry::{Fate, Stage},
@@ -101,7 +101,7 @@ pub(super) async fn append(
     let (partitions, now, keyring) = (store.partitions(), store.now(), Arc::clone(store.keyring()));
     let incoming = Arc::clone(incoming);
     let answers = store
-        .write(Lane::Intake, events.len(), After::Nothing, move |conn| {
+        .write(Lane::Intake, events.len(), After::Sync, move |conn| {
             Box::pin(async move {
                 for checkpoint in &checkpoints {
                     imports::save(conn, checkpoint, now).await?;
@@ -134,10 +134,13 @@ async fn write(
         *head += 1;
         row.position = *head;
     }
-    insert_rows(conn, &placement.rows).await?;
-    if conn.is_server() {
-        insert_ids(conn, &placement.rows, "").await?;
+    let has_ids_apart = conn.is_server();
+    let mut inserts = Inserts::new(conn);
+    insert_rows(&mut inserts, &placement.rows, "").await?;
+    if has_ids_apart {
+        insert_ids(&mut inserts, &placement.rows, "").await?;
     }
+    inserts.finish().await?;
     write_heads(conn, heads).await?;
     wake(conn).await?;
     Ok(placement.answers())

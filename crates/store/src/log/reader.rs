@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use tokio::sync::watch;
 
-use super::kafka::{self, Batch, Member};
+use super::kafka::{self, Batch, Member, Trust};
 use crate::{Store, StoreError, Unreadable, states::DeadLetter};
 
 /// A member of a group of readers.
 pub struct LogReader {
     store: Store,
     source: Source,
+    trust: Trust,
 }
 
 /// Where the records come from.
@@ -37,13 +38,13 @@ impl LogReader {
             Some(kafka) => Source::Kafka(Member::join(store, kafka, group)?),
             None => Source::Database { appended: store.appended() },
         };
-        Ok(Self { store: store.clone(), source })
+        Ok(Self { store: store.clone(), source, trust: Trust::Memory })
     }
 
     /// A reader that belongs to no group and owns nothing.
     #[must_use]
     pub fn idle(store: &Store) -> Self {
-        Self { store: store.clone(), source: Source::Nothing }
+        Self { store: store.clone(), source: Source::Nothing, trust: Trust::Memory }
     }
 
     /// The partitions that it owns at present, in order, each with a number that changes when it came back after
@@ -59,10 +60,11 @@ impl LogReader {
 
     /// What stands in partitions behind positions: of each (partition, position, limit) up to `limit` records.
     /// Partitions without any are missing. The same call gives the same records again until the position is moved.
+    /// Whether events are new, and leads as they were, is verified by the commit.
     ///
     /// # Errors
     /// Where database or Kafka fail.
-    pub async fn read(&self, places: &[(u16, i64, usize)]) -> Result<Vec<(u16, Batch)>, StoreError> {
+    pub async fn read(&mut self, places: &[(u16, i64, usize)]) -> Result<Vec<(u16, Batch)>, StoreError> {
         match &self.source {
             Source::Nothing => Ok(Vec::new()),
             Source::Database { .. } => self.read_database(places).await,
@@ -71,7 +73,8 @@ impl LogReader {
                     places.iter().flat_map(|(partition, after, limit)| member.waiting(*partition, *after, *limit));
                 let raws: Vec<_> = waiting.collect();
                 let kafka = self.store.kafka().ok_or(StoreError::Closed)?;
-                kafka::take(&self.store, kafka, &raws).await
+                let trust = std::mem::replace(&mut self.trust, Trust::Memory);
+                kafka::take(&self.store, kafka, &raws, trust).await
             }
         }
     }
@@ -90,6 +93,11 @@ impl LogReader {
             }
         }
         Ok(batches.into_iter().collect())
+    }
+
+    /// Lets the next [`Self::read`] look up whatever it says: what the last one said was [`StoreError::Overtaken`].
+    pub fn doubt(&mut self) {
+        self.trust = Trust::Nothing;
     }
 
     /// Marks what there is now as seen, for [`Self::changed`].

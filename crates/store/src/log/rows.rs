@@ -3,11 +3,7 @@
 use leadscore_domain::{Event, EventBody, EventId, EventKind, LeadId, Timestamp};
 
 use super::{LogRecord, Unreadable};
-use crate::{
-    StoreError, TraceParent,
-    db::{Conn, insert},
-    keyring::DataKey,
-};
+use crate::{StoreError, TraceParent, db::Inserts, keyring::DataKey};
 
 /// An event as the log keeps it.
 #[derive(Debug, Clone)]
@@ -63,16 +59,16 @@ impl EventRow {
 }
 
 /// Adds rows to the log in the database; on a server their ids go apart.
-pub(crate) async fn insert_rows(conn: &mut Conn, rows: &[EventRow]) -> Result<(), StoreError> {
-    insert(
-        conn,
-        "INSERT INTO lead_interactions \
-         (partition, position, id, lead_id, source, interaction_type, sentiment_score, engagement_duration, \
-         occurred_at, received_at, context_data)",
-        11,
-        "",
-        rows,
-        |bind, row| {
+pub(crate) async fn insert_rows(
+    inserts: &mut Inserts<'_>,
+    rows: &[EventRow],
+    conflict: &'static str,
+) -> Result<(), StoreError> {
+    let into = "INSERT INTO lead_interactions \
+                (partition, position, id, lead_id, source, interaction_type, sentiment_score, engagement_duration, \
+                occurred_at, received_at, context_data)";
+    inserts
+        .add(into, 11, conflict, rows, |bind, row| {
             bind.push(row.partition)
                 .push(row.position)
                 .push(row.id)
@@ -84,17 +80,20 @@ pub(crate) async fn insert_rows(conn: &mut Conn, rows: &[EventRow]) -> Result<()
                 .push(row.occurred_at)
                 .push(row.received_at)
                 .push(row.sealed.as_slice());
-        },
-    )
-    .await?;
-    Ok(())
+        })
+        .await
 }
 
-/// Remembers which events there are; how many of them are new.
-pub(crate) async fn insert_ids(conn: &mut Conn, rows: &[EventRow], conflict: &'static str) -> Result<u64, StoreError> {
+/// Remembers which events there are.
+pub(crate) async fn insert_ids(
+    inserts: &mut Inserts<'_>,
+    rows: &[EventRow],
+    conflict: &'static str,
+) -> Result<(), StoreError> {
     let into = "INSERT INTO event_ids (id, lead_id, received_at)";
-    insert(conn, into, 3, conflict, rows, |bind, row| {
-        bind.push(row.id).push(row.lead).push(row.received_at);
-    })
-    .await
+    inserts
+        .add(into, 3, conflict, rows, |bind, row| {
+            bind.push(row.id).push(row.lead).push(row.received_at);
+        })
+        .await
 }

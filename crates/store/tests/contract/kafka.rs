@@ -210,7 +210,7 @@ async fn an_event_that_was_applied_elsewhere_meanwhile_is_not_applied_again() {
     let partition = store.partition_of(lead);
     let mut reader = LogReader::join(&store, "scorer").unwrap();
     let batch = next(&mut reader, partition, 0).await;
-    let again = read(&reader, partition, 0).await.unwrap();
+    let again = read(&mut reader, partition, 0).await.unwrap();
     store.commit(commit_of(partition, 0, batch)).await.unwrap();
     // As if the same event stood there once more, read before the first one was committed.
     let late = store.commit(commit_of(partition, 1, again)).await;

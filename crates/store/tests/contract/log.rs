@@ -36,7 +36,7 @@ pub async fn drain(store: &Store, reader: &mut LogReader) -> BTreeMap<u16, Vec<L
 }
 
 /// What stands in a partition behind a position.
-pub async fn read(reader: &LogReader, partition: u16, after: i64) -> Option<Batch> {
+pub async fn read(reader: &mut LogReader, partition: u16, after: i64) -> Option<Batch> {
     let mut batches = reader.read(&[(partition, after, 100)]).await.unwrap();
     let (read, batch) = batches.pop()?;
     assert!(read == partition && batch.count > 0 && batches.is_empty());
@@ -44,13 +44,16 @@ pub async fn read(reader: &LogReader, partition: u16, after: i64) -> Option<Batc
 }
 
 /// Reads and commits one batch; `None` where there is none.
-async fn step(store: &Store, reader: &LogReader, partition: u16) -> Option<Vec<LogRecord>> {
+async fn step(store: &Store, reader: &mut LogReader, partition: u16) -> Option<Vec<LogRecord>> {
     let from = store.position(GROUP, partition).await.unwrap();
     let batch = read(reader, partition, from).await?;
     let records = batch.records.clone();
     match store.commit(commit_of(partition, from, batch)).await {
         Ok(_) => Some(records),
-        Err(StoreError::Overtaken) => Some(Vec::new()),
+        Err(StoreError::Overtaken) => {
+            reader.doubt();
+            Some(Vec::new())
+        }
         Err(error) => panic!("{error}"),
     }
 }
@@ -116,7 +119,7 @@ pub async fn what_is_not_committed_comes_again(backend: &impl Backend) {
     let partition = store.partition_of(lead);
     let mut reader = LogReader::join(&store, GROUP).unwrap();
     let batch = next(&mut reader, partition, 0).await;
-    let again = read(&reader, partition, 0).await.unwrap();
+    let again = read(&mut reader, partition, 0).await.unwrap();
     assert_eq!((batch.to, &batch.records), (again.to, &again.records));
     reader.leave().await;
     let mut reader = LogReader::join(&store, GROUP).unwrap();

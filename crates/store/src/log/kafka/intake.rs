@@ -31,7 +31,7 @@ pub(in crate::log) async fn append(
     if !checkpoints.is_empty() {
         let now = store.now();
         store
-            .write(Lane::Intake, 1, After::Nothing, move |conn| {
+            .write(Lane::Intake, 1, After::Sync, move |conn| {
                 Box::pin(async move {
                     for checkpoint in &checkpoints {
                         imports::save(conn, checkpoint, now).await?;
@@ -60,7 +60,7 @@ async fn identify(
     }
     let incoming = Arc::clone(incoming);
     let placement = store
-        .write(Lane::Intake, events.len(), After::Nothing, move |conn| {
+        .write(Lane::Intake, events.len(), After::Sync, move |conn| {
             Box::pin(async move {
                 let placed = place(conn, &keyring, partitions, now, &incoming[events], Changes::Write).await?;
                 let mut placement = placed.unwrap_or_default();
@@ -83,7 +83,7 @@ pub(super) async fn keep(store: &Store, kafka: &Kafka, rows: &mut [EventRow]) ->
     }
     let left: Vec<EventRow> = rows.iter().filter(|row| row.position == 0).cloned().collect();
     store
-        .write(Lane::Derive, left.len(), After::Nothing, move |conn| {
+        .write(Lane::Derive, left.len(), After::Sync, move |conn| {
             Box::pin(async move { outbox::put(conn, &left).await })
         })
         .await?;

@@ -24,7 +24,11 @@ use leadscore_domain::Region;
 use rdkafka::{consumer::BaseConsumer, producer::FutureProducer};
 use tokio::{sync::Notify, time::Instant};
 
-pub(super) use self::{intake::append, member::Member, take::take};
+pub(super) use self::{
+    intake::append,
+    member::Member,
+    take::{Trust, take},
+};
 pub use self::{produce::Announcement, take::Batch};
 
 /// How Kafka is reached, and what the topics are called.

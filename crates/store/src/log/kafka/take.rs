@@ -57,11 +57,21 @@ struct Lead {
 /// The batches of several partitions.
 type Batches = BTreeMap<u16, Batch>;
 
+/// How much of what is remembered is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Trust {
+    /// That events are new, and leads are as they were: the usual case, which the commit verifies.
+    Memory,
+    /// The database is asked.
+    Nothing,
+}
+
 /// Reads `raws`, those of a partition in order.
 pub(in super::super) async fn take(
     store: &Store,
     kafka: &Kafka,
     raws: &[Arc<Raw>],
+    trust: Trust,
 ) -> Result<Vec<(u16, Batch)>, StoreError> {
     let mut batches = Batches::new();
     let (mut sealed, mut plain) = (Vec::with_capacity(raws.len()), Vec::new());
@@ -77,7 +87,7 @@ pub(in super::super) async fn take(
             Err(reason) => bury(kafka, batch, Dead::new(raw, reason)).await?,
         }
     }
-    apply(store, kafka, &mut batches, sealed).await?;
+    apply(store, kafka, &mut batches, sealed, trust).await?;
     adopt(store, kafka, &mut batches, plain).await?;
     Ok(batches.into_iter().collect())
 }
@@ -88,9 +98,13 @@ async fn apply(
     kafka: &Kafka,
     batches: &mut Batches,
     sealed: Vec<(EventRow, &Arc<Raw>)>,
+    trust: Trust,
 ) -> Result<(), StoreError> {
-    let leads = leads(store, &sealed).await?;
-    let mut known = known(store, &sealed).await?;
+    let leads = leads(store, &sealed, trust).await?;
+    let mut known = match trust {
+        Trust::Memory => HashSet::with_capacity(sealed.len()),
+        Trust::Nothing => known(store, &sealed).await?,
+    };
     let mut moved = Vec::new();
     for (row, raw) in sealed {
         let batch = batches.entry(raw.partition).or_default();
@@ -210,9 +224,18 @@ async fn bury(kafka: &Kafka, batch: &mut Batch, dead: Dead<'_>) -> Result<(), St
 }
 
 /// The leads of records, and those that absorbed them.
-async fn leads(store: &Store, sealed: &[(EventRow, &Arc<Raw>)]) -> Result<HashMap<LeadId, Lead>, StoreError> {
-    let mut leads = HashMap::new();
-    let mut ids: Vec<LeadId> = sealed.iter().map(|(row, _)| row.lead).collect::<HashSet<_>>().into_iter().collect();
+async fn leads(
+    store: &Store,
+    sealed: &[(EventRow, &Arc<Raw>)],
+    trust: Trust,
+) -> Result<HashMap<LeadId, Lead>, StoreError> {
+    let named: HashSet<LeadId> = sealed.iter().map(|(row, _)| row.lead).collect();
+    let mut leads = HashMap::with_capacity(named.len());
+    if trust == Trust::Memory {
+        let remembered = named.iter().filter_map(|lead| Some((*lead, store.keyring().remembered(*lead)?)));
+        leads.extend(remembered.map(|(lead, key)| (lead, Lead { key: Some(key), merged_into: None })));
+    }
+    let mut ids: Vec<LeadId> = named.into_iter().filter(|lead| !leads.contains_key(lead)).collect();
     while !ids.is_empty() {
         let sql = "SELECT id, data_key, merged_into FROM leads WHERE id";
         for row in select_in(&mut store.reader().await?, sql, &ids, "").await? {
