@@ -13,6 +13,7 @@ use crate::{
     db::{After, Conn, Lane, query, select_in},
     dead,
     keyring::{DataKey, hex, name_binding},
+    untold,
 };
 
 /// Most leads of one page.
@@ -134,6 +135,7 @@ impl Store {
     pub async fn erase_lead(&self, id: LeadId) -> Result<Option<Erased>, StoreError> {
         let now = self.now();
         let keyring = Arc::clone(self.keyring());
+        let (partitions, tells) = (self.partitions(), self.kafka().is_some());
         self.write(Lane::Intake, 1, After::Scrub, move |conn| {
             Box::pin(async move {
                 let leads = family(conn, id).await?;
@@ -141,6 +143,9 @@ impl Store {
                 for lead in &leads {
                     events += erase(conn, *lead, now).await?;
                     keyring.forget(*lead);
+                }
+                if tells {
+                    untold::list(conn, partitions, &leads).await?;
                 }
                 Ok((!leads.is_empty()).then_some(Erased { leads, events }))
             })

@@ -34,6 +34,7 @@ mod scores;
 mod states;
 pub mod telemetry;
 mod trace;
+mod untold;
 
 pub use self::redis::{Redis, RedisOptions};
 pub use accounts::{Principal, Role, TokenRecord};

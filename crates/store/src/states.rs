@@ -14,7 +14,7 @@ use crate::{
     dead::{self, Undelivered},
     keyring::{DataKey, Keyring},
     log::rows::{EventRow, insert_ids, insert_rows},
-    scores,
+    scores, untold,
 };
 
 /// From this many states on they are opened on all threads and off the asynchronous ones.
@@ -40,8 +40,10 @@ pub struct Derived {
     pub from: i64,
     /// Position that the group stands at afterwards; the same where only scores are renewed.
     pub to: i64,
-    /// Position up to which everybody was told of the scores of earlier commits.
+    /// Position up to which everybody was told of the scores of earlier commits, those of `untold` excepted.
     pub announced: i64,
+    /// Leads of whose scores Kafka has still to be told, this commit's or earlier ones'.
+    pub untold: Vec<LeadId>,
     /// New states of leads.
     pub states: Vec<(LeadId, Vec<u8>)>,
     /// New scores of leads.
@@ -61,8 +63,8 @@ pub struct Derived {
 impl Derived {
     /// About how many rows it writes.
     fn rows(&self) -> usize {
-        let Self { states, scores, features, withheld, dead, undelivered, log, .. } = self;
-        let derived = states.len() + 2 * scores.len() + features.len() + withheld.len();
+        let Self { states, scores, features, withheld, dead, undelivered, untold, log, .. } = self;
+        let derived = states.len() + 2 * scores.len() + features.len() + withheld.len() + untold.len();
         1 + 2 * log.0.len() + derived + dead.len() + undelivered.len()
     }
 }
@@ -137,10 +139,11 @@ impl Store {
         self.make_months(times(&all).into_iter()).await?;
         let rows = all.iter().map(Derived::rows).sum();
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
+        let telling = self.kafka().is_some().then(|| self.partitions());
         let left_out = self
             .write(Lane::Derive, rows, After::Commit, move |conn| {
                 Box::pin(async move {
-                    let done = commit(conn, &keyring, now, all).await;
+                    let done = commit(conn, &keyring, now, telling, all).await;
                     FailPoint::CommitBefore.pass();
                     done
                 })
@@ -194,6 +197,7 @@ async fn commit(
     conn: &mut Conn,
     keyring: &Keyring,
     now: Timestamp,
+    telling: Option<u16>,
     all: Vec<Derived>,
 ) -> Result<Vec<LeadId>, StoreError> {
     fence(conn, &all).await?;
@@ -201,6 +205,7 @@ async fn commit(
     let living = living(conn, keyring, touched.clone()).await?;
     let (mut log, mut states, mut scores) = (Vec::new(), Vec::new(), Vec::new());
     let (mut features, mut withheld, mut undelivered) = (Vec::new(), Vec::new(), Vec::new());
+    let mut untold = Vec::new();
     for derived in all {
         let seal =
             |(id, bytes): (LeadId, Vec<u8>)| Some((id, living.get(&id)?.seal(id.0.as_bytes(), &bytes), derived.to));
@@ -211,6 +216,7 @@ async fn commit(
         features.extend(derived.features);
         withheld.extend(derived.withheld);
         undelivered.extend(derived.undelivered);
+        untold.extend(derived.untold);
         dead::bury_records(conn, &derived.group, derived.partition, now, &derived.dead).await?;
     }
     if log.iter().any(|row| !living.contains_key(&row.lead)) {
@@ -234,6 +240,9 @@ async fn commit(
     }
     scores::withhold(conn, &withheld).await?;
     dead::bury_undelivered(conn, keyring, now, undelivered).await?;
+    if let Some(partitions) = telling {
+        untold::list(conn, partitions, &untold).await?;
+    }
     Ok(touched.into_iter().filter(|id| !living.contains_key(id)).collect())
 }
 

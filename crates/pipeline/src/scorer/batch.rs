@@ -13,7 +13,7 @@ use leadscore_store::{
 use super::{
     derive::{Base, Failed, Judge, Next, Scored, Work, derive},
     rebuild::history,
-    worker::{GROUP, Place, ScorerTask},
+    worker::{GROUP, ScorerTask},
 };
 
 /// Most events in one batch: what one transaction writes and one round holds in memory.
@@ -21,6 +21,8 @@ pub const BATCH_EVENTS_MAX: usize = 2_048;
 /// From this many further events in a partition on, a batch leaves scoring to the sweep that follows: during an import
 /// a lead is then scored once, and not once for each batch that it appears in.
 pub const DEFER_BACKLOG_EVENTS: i64 = 8_192;
+/// Announcements of a partition's scores that may be under way; with more, a commit waits for the oldest.
+const ANNOUNCEMENTS_MAX: usize = 32;
 /// What is said of an event that breaks the calculation; where it broke, the panic hook has logged.
 const PANICKED: &str = "the calculation met a defect";
 
@@ -99,19 +101,33 @@ struct Committed {
     scores: Vec<Score>,
     kept: Vec<(LeadId, LeadState)>,
     dead: u64,
+    /// Whether no event was applied.
+    renewed: bool,
 }
 
 impl Outcome {
     /// What the store commits, and what follows.
-    fn split(self, partition: u16, (from, to): (i64, i64), announced: i64) -> (Derived, Committed) {
+    fn split(
+        self,
+        partition: u16,
+        (from, to): (i64, i64),
+        announced: i64,
+        mut untold: Vec<LeadId>,
+    ) -> (Derived, Committed) {
         let Self { absorbed, dead, undelivered, log, states, scores, features, withheld, kept } = self;
         let count = (dead.len() + undelivered.len()) as u64;
+        let renewed = from == to;
+        if renewed {
+            // No position says of these whether everybody was told.
+            untold.extend(scores.iter().map(|score| score.lead_id).chain(withheld.iter().copied()));
+        }
         let derived = Derived {
             group: GROUP.to_owned(),
             partition,
             from,
             to,
             announced,
+            untold,
             log,
             states,
             scores: scores.clone(),
@@ -120,7 +136,7 @@ impl Outcome {
             dead,
             undelivered,
         };
-        (derived, Committed { absorbed, withheld, scores, kept, dead: count })
+        (derived, Committed { absorbed, withheld, scores, kept, dead: count, renewed })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -323,9 +339,9 @@ impl ScorerTask {
         let mut derived = Vec::with_capacity(outcomes.len());
         let mut committed = Vec::with_capacity(outcomes.len());
         for (partition, (to, outcome)) in outcomes {
-            let announced = self.announced(partition).await?;
+            let (announced, untold) = self.announced(partition).await;
             let from = self.places.get(&partition).map_or(0, |place| place.position);
-            let (part, rest) = outcome.split(partition, (from, to), announced);
+            let (part, rest) = outcome.split(partition, (from, to), announced, untold);
             derived.push(part);
             committed.push((partition, to, rest));
         }
@@ -345,7 +361,7 @@ impl ScorerTask {
 
     /// Remembers and publishes what was committed.
     fn publish(&mut self, partition: u16, to: i64, committed: Committed) {
-        let Committed { absorbed, withheld, scores, kept, dead } = committed;
+        let Committed { absorbed, withheld, scores, kept, dead, renewed } = committed;
         if let Some(place) = self.places.get_mut(&partition) {
             place.position = to;
         }
@@ -362,7 +378,12 @@ impl ScorerTask {
         telemetry::count_scores(scores.len());
         let gone: Vec<LeadId> = withheld.iter().chain(&absorbed).copied().collect();
         FailPoint::PublishBefore.pass();
-        self.announcing.insert(partition, (to, self.store.announce_scores(&scores, &gone)));
+        if renewed {
+            self.sweep.tell_soon();
+        } else {
+            let announcement = self.store.announce_scores(&scores, &gone);
+            self.announcing.entry(partition).or_default().push_back((to, announcement));
+        }
         FailPoint::Announce.pass();
         self.publisher.publish(scores);
         self.publisher.withhold(&withheld, to);
@@ -370,29 +391,36 @@ impl ScorerTask {
         FailPoint::PublishAfter.pass();
     }
 
-    /// Up to where everybody was told of a partition's scores, after those of its last commit have arrived.
-    async fn announced(&mut self, partition: u16) -> Result<i64, StoreError> {
-        let Some(Place { position, announced, .. }) = self.places.get(&partition).copied() else { return Ok(0) };
-        let told = match self.announcing.remove(&partition) {
-            None => announced,
-            Some((upto, announcement)) => {
-                if announcement.arrived().await {
-                    upto
-                } else {
-                    self.announce_again(partition, announced, position).await?;
-                    announced
+    /// Up to where everybody was told of a partition's scores, as far as that is known; and leads of whom nobody was told
+    /// though it was tried.
+    async fn announced(&mut self, partition: u16) -> (i64, Vec<LeadId>) {
+        let mut told = self.places.get(&partition).map_or(0, |place| place.announced);
+        let mut untold = Vec::new();
+        let under_way = self.announcing.entry(partition).or_default();
+        while let Some((upto, announcement)) = under_way.pop_front() {
+            let failed = if under_way.len() >= ANNOUNCEMENTS_MAX {
+                announcement.failed().await
+            } else {
+                match announcement.known() {
+                    Ok(failed) => failed,
+                    Err(pending) => {
+                        under_way.push_front((upto, pending));
+                        break;
+                    }
                 }
-            }
-        };
+            };
+            untold.extend(failed);
+            told = upto;
+        }
         if let Some(place) = self.places.get_mut(&partition) {
             place.announced = told;
         }
-        Ok(told)
+        (told, untold)
     }
 
     /// Publishes the latest scores of the leads whose records stand in `(after, to]`: whoever committed them may not
     /// have come to it.
-    pub(super) async fn announce_again(&mut self, partition: u16, mut after: i64, to: i64) -> Result<(), StoreError> {
+    pub(super) async fn publish_again(&self, partition: u16, mut after: i64, to: i64) -> Result<(), StoreError> {
         while after < to {
             let records = self.store.read_log(partition, after, BATCH_EVENTS_MAX).await?;
             let Some(last) = records.last() else { break };
@@ -400,11 +428,10 @@ impl ScorerTask {
             let leads: HashSet<LeadId> = records.iter().filter(|r| r.position <= to).map(|r| r.lead_id).collect();
             let leads: Vec<LeadId> = leads.into_iter().collect();
             let latest = self.store.latest_scores(&leads).await?;
-            let gone: Vec<LeadId> = leads.into_iter().filter(|lead| !latest.contains_key(lead)).collect();
-            let scores: Vec<Score> = latest.into_values().map(|stored| stored.score).collect();
-            self.announcing.insert(partition, (to, self.store.announce_scores(&scores, &gone)));
+            let gone: Vec<LeadId> = leads.iter().copied().filter(|lead| !latest.contains_key(lead)).collect();
+            self.store.list_untold(leads).await?;
             self.publisher.doubt(&gone, to);
-            self.publisher.publish(scores);
+            self.publisher.publish(latest.into_values().map(|stored| stored.score).collect());
         }
         Ok(())
     }

@@ -2,11 +2,11 @@
 //! leads that somebody asked to be folded from the log anew.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
-use leadscore_domain::LeadId;
+use leadscore_domain::{LeadId, Score};
 use leadscore_store::{StoreError, StoredScore, StoredState};
 use tokio::time::Instant;
 
@@ -32,6 +32,8 @@ pub(super) struct Sweep {
     /// The model's version that the last pass began with.
     version: String,
     next_expiry: Instant,
+    /// Whether there are scores that other systems have to be told of.
+    untold: bool,
 }
 
 /// A pass through all leads in the order of their ids.
@@ -46,12 +48,17 @@ enum Pass {
 impl Sweep {
     /// At the start of a scorer: the first renewal begins a pass.
     pub(super) fn start() -> Self {
-        Self { pass: Pass::Idle, again: false, version: String::new(), next_expiry: Instant::now() }
+        Self { pass: Pass::Idle, again: false, version: String::new(), next_expiry: Instant::now(), untold: false }
     }
 
     /// Asks for a further pass.
     pub(super) fn again(&mut self) {
         self.again = true;
+    }
+
+    /// Asks to look at the list of scores that other systems have to be told of, without waiting for the usual time.
+    pub(super) fn tell_soon(&mut self) {
+        self.untold = true;
     }
 
     /// Where the pass goes on, beginning one where it is due.
@@ -78,7 +85,9 @@ impl ScorerTask {
             Pass::Idle => 0,
             Pass::After(lead) => self.sweep_page(lead, &judge).await?,
         };
-        Ok(swept + self.renew_expired(&judge).await?)
+        let renewed = self.renew_expired(&judge).await?;
+        let told = if std::mem::take(&mut self.sweep.untold) { self.tell_listed().await? } else { 0 };
+        Ok(swept + renewed + told)
     }
 
     /// Scores those of the next leads whose score is missing, of another model, or behind their state.
@@ -122,8 +131,29 @@ impl ScorerTask {
         // Where none of a full page is this task's, those whose they are come first.
         if !full || expired.is_empty() {
             self.sweep.next_expiry = Instant::now() + EXPIRY_EVERY;
+            self.sweep.untold = true;
         }
         Ok(expired.len() + self.rebuild_asked(judge).await?)
+    }
+
+    /// Tells other systems of the latest scores of a page of leads on the list; how many have arrived.
+    async fn tell_listed(&mut self) -> Result<usize, StoreError> {
+        let owned: Vec<u16> = self.places.keys().copied().collect();
+        let listed = self.store.untold(&owned, PAGE_LEADS).await?;
+        if listed.is_empty() {
+            return Ok(0);
+        }
+        let leads: BTreeSet<LeadId> = listed.iter().map(|(_, lead)| *lead).collect();
+        let leads: Vec<LeadId> = leads.into_iter().collect();
+        let latest = self.store.latest_scores(&leads).await?;
+        let gone: Vec<LeadId> = leads.into_iter().filter(|lead| !latest.contains_key(lead)).collect();
+        let scores: Vec<Score> = latest.into_values().map(|stored| stored.score).collect();
+        let failed = self.store.announce_scores(&scores, &gone).failed().await;
+        let told: Vec<i64> = listed.iter().filter(|(_, lead)| !failed.contains(lead)).map(|(id, _)| *id).collect();
+        let count = told.len();
+        self.store.told(told).await?;
+        self.sweep.untold = listed.len() == PAGE_LEADS && failed.is_empty();
+        Ok(count)
     }
 
     /// Folds leads from the log anew for which somebody asked.

@@ -1,6 +1,10 @@
 //! The task that works for a group's partitions: events first, then scores whose time has come.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use leadscore_domain::Clock;
 use leadscore_engine::score::Scorer;
@@ -84,8 +88,8 @@ pub struct ScorerTask {
     pub(super) places: BTreeMap<u16, Place>,
     pub(super) cache: StateCache,
     pub(super) sweep: Sweep,
-    /// What was said of the scores of a partition's last commit, and up to which position.
-    pub(super) announcing: BTreeMap<u16, (i64, Announcement)>,
+    /// What is being said of the scores of a partition's last commits, and up to which position each.
+    pub(super) announcing: BTreeMap<u16, VecDeque<(i64, Announcement)>>,
     /// Positions in partitions that somebody else went ahead in: what was published since is not known here.
     lost: BTreeMap<u16, i64>,
     /// Whether the next batch of each partition is to be committed by itself.
@@ -102,7 +106,7 @@ pub(super) struct Place {
     generation: u64,
     /// Where the group stands.
     pub(super) position: i64,
-    /// Up to where everybody was told of the scores.
+    /// Up to where everybody was told of the scores, or it is listed that they have to be.
     pub(super) announced: i64,
     /// Most events of the next batch.
     pub(super) batch_max: usize,
@@ -276,9 +280,11 @@ impl ScorerTask {
             self.publisher.reset();
             let (position, announced) = self.store.standing(GROUP, partition).await?;
             let from = self.lost.get(&partition).map_or(announced, |lost| announced.min(*lost));
-            self.announce_again(partition, from, position).await?;
+            self.publish_again(partition, from, position).await?;
             self.lost.remove(&partition);
-            self.places.insert(partition, Place { generation, position, announced, batch_max: BATCH_EVENTS_MAX });
+            self.announcing.remove(&partition);
+            let place = Place { generation, position, announced: position, batch_max: BATCH_EVENTS_MAX };
+            self.places.insert(partition, place);
             self.sweep.again();
         }
         Ok(())

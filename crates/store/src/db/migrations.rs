@@ -16,6 +16,7 @@ const POSTGRES: &[&str] = &[
     include_str!("postgres/0002_kafka.sql"),
     include_str!("postgres/0003_operations.sql"),
     include_str!("postgres/0004_features.sql"),
+    include_str!("postgres/0005_untold.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

@@ -103,6 +103,7 @@ to_value! {
     LeadId => Id, |value| value.0;
     EventId => Id, |value| value.0;
     Timestamp => Time, |value| value;
+    &'v i64 => Int, |value| *value;
     &'v LeadId => Id, |value| value.0;
     &'v EventId => Id, |value| value.0;
 }

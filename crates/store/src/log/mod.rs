@@ -94,7 +94,7 @@ impl Store {
 }
 
 /// FNV-1a of 64 bits (draft-eastlake-fnv) over the id, folded to 32 bits: the same on every machine, for ever.
-fn partition_of(lead: LeadId, partitions: u16) -> u16 {
+pub(crate) fn partition_of(lead: LeadId, partitions: u16) -> u16 {
     let hash = lead
         .0
         .as_bytes()

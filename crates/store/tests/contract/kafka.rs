@@ -224,8 +224,8 @@ async fn committed_scores_are_announced_and_taken_back() {
     let kafka = Kafka::new().await;
     let store = kafka.open().await;
     let lead = append_one(&store, event("1", &[email("ann")], 0)).await;
-    assert!(store.announce_scores(&[score(lead, 1, 1, 87)], &[]).arrived().await);
-    assert!(store.announce_scores(&[], &[lead]).arrived().await);
+    assert_eq!(store.announce_scores(&[score(lead, 1, 1, 87)], &[]).failed().await, []);
+    assert_eq!(store.announce_scores(&[], &[lead]).failed().await, []);
     let records = every_record(&kafka, "scores.v1");
     let [(first, Some(told), None), (second, None, None)] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((first, second), (&lead.to_string(), &lead.to_string()));

@@ -1,6 +1,10 @@
 //! Producing: what is answered as delivered is on all in-sync replicas.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use leadscore_domain::{LeadId, Score};
 use rdkafka::{
@@ -25,22 +29,50 @@ impl Store {
     pub fn announce_scores(&self, scores: &[Score], gone: &[LeadId]) -> Announcement {
         let Some(kafka) = self.kafka() else { return Announcement::default() };
         let scores = scores.iter().map(|score| (score.lead_id, Some(score)));
-        Announcement(scores.chain(gone.iter().map(|lead| (*lead, None))).map(|one| kafka.tell(one)).collect())
+        let all = scores.chain(gone.iter().map(|lead| (*lead, None)));
+        Announcement(all.map(|(lead, score)| (lead, kafka.tell(lead, score))).collect())
     }
 }
 
 /// Scores on their way to the topic of scores.
 #[derive(Default)]
-pub struct Announcement(Vec<Option<DeliveryFuture>>);
+pub struct Announcement(Vec<(LeadId, Option<DeliveryFuture>)>);
 
 impl Announcement {
-    /// Whether all of them have arrived; waits until that is known.
-    pub async fn arrived(self) -> bool {
-        let mut all = true;
-        for sent in self.0 {
-            all &= delivered(sent).await.is_some();
+    /// The leads of whom nobody was told; waits until that is known.
+    pub async fn failed(self) -> Vec<LeadId> {
+        let mut failed = Vec::new();
+        for (lead, sent) in self.0 {
+            if delivered(sent).await.is_none() {
+                failed.push(lead);
+            }
         }
-        all
+        failed
+    }
+
+    /// The same where it is known already; otherwise the announcement, to be asked again.
+    ///
+    /// # Errors
+    /// Itself, where it is still under way.
+    pub fn known(mut self) -> Result<Vec<LeadId>, Self> {
+        let mut failed = Vec::new();
+        for (at, (lead, sent)) in self.0.iter_mut().enumerate() {
+            let Some(sending) = sent else {
+                failed.push(*lead);
+                continue;
+            };
+            match Pin::new(sending).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(Ok(_))) => {}
+                Poll::Ready(_) => failed.push(*lead),
+                Poll::Pending => {
+                    // Those before it need not be asked again: what is left of them is who failed.
+                    let rest = self.0.split_off(at);
+                    self.0 = failed.into_iter().map(|lead| (lead, None)).chain(rest).collect();
+                    return Err(self);
+                }
+            }
+        }
+        Ok(failed)
     }
 }
 
@@ -75,7 +107,7 @@ impl Kafka {
     }
 
     /// Sends a lead's latest score; `None` takes it away.
-    fn tell(&self, (lead, score): (LeadId, Option<&Score>)) -> Option<DeliveryFuture> {
+    fn tell(&self, lead: LeadId, score: Option<&Score>) -> Option<DeliveryFuture> {
         let (key, payload) = (lead.to_string(), score.map(record::write_score));
         let partition = i32::from(partition_of(lead, self.partitions));
         let record = FutureRecord::to(&self.topics.scores).partition(partition).key(&key);
