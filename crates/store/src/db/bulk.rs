@@ -147,6 +147,53 @@ where
     Ok(rows)
 }
 
+/// A list of keys, and what a statement says instead of `IN (…)` for it: `{0}`, `{1}` and so on.
+pub(crate) type Keys<'k> = Vec<Value<'k>>;
+
+/// Keys for [`select_lists`].
+pub(crate) fn keys<'k, K>(keys: impl IntoIterator<Item = K>) -> Keys<'k>
+where
+    K: ToValue<'k>,
+{
+    keys.into_iter().map(ToValue::to_value).collect()
+}
+
+/// The rows of a statement with several lists of keys, in one go unless they are long. A row that is found by keys of
+/// several lists may come more than once.
+pub(crate) async fn select_lists<const N: usize>(
+    conn: &mut Conn,
+    select: &'static str,
+    kinds: [Kind; N],
+    lists: [Keys<'_>; N],
+) -> Result<Vec<Row>, StoreError> {
+    let is_server = conn.is_server();
+    let most = if is_server { POSTGRES_KEYS_MAX } else { SQLITE_KEYS_MAX };
+    let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+    let mut lists = lists.map(Vec::into_iter);
+    let mut rows = Vec::new();
+    for _ in 0..longest.div_ceil(most) {
+        let mut sql = select.to_owned();
+        let (mut arguments, mut values) = (PgArguments::default(), Vec::new());
+        for (at, list) in lists.iter_mut().enumerate() {
+            let mut keys: Vec<Value<'_>> = list.by_ref().take(most).collect();
+            let place = format!("{{{at}}}");
+            if is_server {
+                sql = sql.replace(&place, &format!("= ANY(${})", at + 1));
+                add_array(&mut arguments, kinds[at], keys)?;
+            } else {
+                // The first key fills the list up, and no key at all is found nowhere.
+                let filler = keys.first().cloned().unwrap_or(Value::Null(kinds[at]));
+                keys.resize(keys.len().max(1).next_power_of_two(), filler);
+                sql = sql.replace(&place, &format!("IN ({})", places(keys.len())));
+                values.extend(keys);
+            }
+        }
+        let statement = if is_server { built_with(sql, arguments) } else { built(sql, values) };
+        rows.extend(statement.fetch_all(conn).await?);
+    }
+    Ok(rows)
+}
+
 /// The rows of `select` for each of `all`, in no particular order, in one go; its places are written as `?`.
 pub(crate) async fn select_each<'v, T>(
     conn: &mut Conn,
@@ -226,6 +273,18 @@ impl<'v> Column<'v> {
         }
     }
 
+    fn add_to(self, arguments: &mut PgArguments) -> Result<(), StoreError> {
+        let added = match self {
+            Self::Int(all) => arguments.add(all),
+            Self::Real(all) => arguments.add(all),
+            Self::Text(all) => arguments.add(all),
+            Self::Bytes(all) => arguments.add(all),
+            Self::Id(all) => arguments.add(all),
+            Self::Time(all) => arguments.add(all),
+        };
+        Ok(added.map_err(sqlx::Error::Encode)?)
+    }
+
     /// Adds the value of the next row; a column's values are of one kind.
     fn push(&mut self, value: Value<'v>) {
         match (self, value) {
@@ -259,16 +318,11 @@ fn add_arrays(arguments: &mut PgArguments, values: Vec<Value<'_>>, columns: usiz
     for (place, value) in values.into_iter().enumerate() {
         arrays[place % columns].push(value);
     }
-    for array in arrays {
-        let added = match array {
-            Column::Int(all) => arguments.add(all),
-            Column::Real(all) => arguments.add(all),
-            Column::Text(all) => arguments.add(all),
-            Column::Bytes(all) => arguments.add(all),
-            Column::Id(all) => arguments.add(all),
-            Column::Time(all) => arguments.add(all),
-        };
-        added.map_err(sqlx::Error::Encode)?;
-    }
-    Ok(())
+    arrays.into_iter().try_for_each(|array| array.add_to(arguments))
+}
+
+fn add_array(arguments: &mut PgArguments, kind: Kind, values: Vec<Value<'_>>) -> Result<(), StoreError> {
+    let mut array = Column::new(kind, values.len());
+    values.into_iter().for_each(|value| array.push(value));
+    array.add_to(arguments)
 }

@@ -33,12 +33,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::postgres::PostgresOptions;
 pub(crate) use self::{
-    bulk::{Inserts, insert, select_each, select_in, update},
+    bulk::{Inserts, insert, keys, select_each, select_in, select_lists, update},
     migrations::version as schema_version,
     postgres::{acquire, wake::wake},
     query::{Conn, Query, query},
     transaction::{begin, end},
-    value::Row,
+    value::{Kind, Row},
     writer::After,
 };
 use self::{
@@ -201,7 +201,7 @@ impl Store {
         };
         tasks.close();
         Ok(Self(Arc::new_cyclic(|store| Inner {
-            intake: Intake::start(Weak::clone(store), kafka.is_some()),
+            intake: Intake::start(Weak::clone(store)),
             kafka,
             database,
             partitions: made.partitions,

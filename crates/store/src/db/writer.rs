@@ -165,8 +165,9 @@ impl Source {
             Self::Own(writer) => {
                 let conn = writer.conn(group.iter().any(|job| job.after() != After::Commit))?;
                 commit(conn, group, None).await?;
+                writer.committed();
                 if group.iter().any(|job| job.after() == After::Scrub)
-                    && let Err(error) = sqlite::scrub(conn).await
+                    && let Err(error) = writer.scrub().await
                 {
                     tracing::warn!(%error, "the write-ahead log could not be emptied after an erasure");
                 }

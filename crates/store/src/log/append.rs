@@ -4,11 +4,7 @@
 //! wait costs a few statements over many rows. The write lock is held from the first read on, so what was read (the
 //! duplicates, the heads) still holds when it is written.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use leadscore_domain::{EventBody, EventId, Invalid, LeadId, PendingEvent, Timestamp, event::LeadMerged};
 
@@ -20,7 +16,7 @@ use super::{
 };
 use crate::{
     Checkpoint, FailPoint, Store, StoreError, TraceParent,
-    db::{After, Conn, Inserts, Lane, insert, query, select_in, wake},
+    db::{After, Conn, Inserts, Lane, insert, query, wake},
     imports,
     keyring::{Keyring, Lookup},
     telemetry::{Fate, Stage},
@@ -164,8 +160,7 @@ pub(super) async fn place(
     incoming: &[Incoming],
     changes: Changes,
 ) -> Result<Option<Placement>, StoreError> {
-    let mut known = known_events(conn, incoming).await?;
-    let mut book = Book::load(conn, keyring, now, incoming).await?;
+    let (mut book, mut known) = Book::load(conn, keyring, now, incoming).await?;
     let mut placement = Placement::default();
     for one in incoming {
         let event_id = one.event.id;
@@ -265,20 +260,6 @@ fn merge_row(absorbed: LeadId, survivor: LeadId, at: Timestamp, book: &Book<'_>,
         figures: Figures::default(),
         trace: None,
     }
-}
-
-/// Of the incoming events those that are in the log, each with its lead.
-async fn known_events(conn: &mut Conn, incoming: &[Incoming]) -> Result<HashMap<EventId, LeadId>, StoreError> {
-    let ids: Vec<EventId> = incoming.iter().map(|one| one.event.id).collect();
-    let rows = select_in(
-        conn,
-        "SELECT e.id, COALESCE(l.merged_into, e.lead_id) FROM event_ids e JOIN leads l ON l.id = e.lead_id \
-         WHERE e.id",
-        &ids,
-        "",
-    )
-    .await?;
-    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
 async fn heads(conn: &mut Conn) -> Result<BTreeMap<u16, i64>, StoreError> {

@@ -13,7 +13,7 @@ use leadscore_domain::{EventBody, EventId, Identity, Invalid, LeadId, Timestamp}
 use super::append::Incoming;
 use crate::{
     StoreError,
-    db::{Conn, Row, insert, query, select_in},
+    db::{Conn, Kind, Row, insert, keys, query, select_in, select_lists},
     keyring::{DataKey, Keyring, Lookup, name_binding, timed_id},
 };
 
@@ -65,15 +65,15 @@ pub(super) struct Book<'a> {
 }
 
 impl<'a> Book<'a> {
-    /// Reads what is stored about everybody whom the batch names.
+    /// Reads what is stored about everybody whom the batch names; and which of its events are in the log, each with its
+    /// lead.
     pub(super) async fn load(
         conn: &mut Conn,
         keyring: &'a Keyring,
         now: Timestamp,
         incoming: &[Incoming],
-    ) -> Result<Self, StoreError> {
+    ) -> Result<(Self, HashMap<EventId, LeadId>), StoreError> {
         let lookups: BTreeSet<Lookup> = incoming.iter().flat_map(|one| one.lookups.iter().copied()).collect();
-        let lookups: Vec<Lookup> = lookups.into_iter().collect();
         let mut book = Self {
             keyring,
             now,
@@ -83,13 +83,21 @@ impl<'a> Book<'a> {
             names: HashMap::new(),
             merges: Vec::new(),
         };
-        let sql = "SELECT l.id, l.created_at, l.data_key, l.merged_into, i.lookup FROM identities i \
-                   JOIN leads l ON l.id = i.lead_id WHERE i.lookup";
-        for row in select_in(conn, sql, &lookups, "").await? {
+        let mut known = HashMap::new();
+        let sql = "SELECT l.id, l.created_at, l.data_key, l.merged_into, k.lookup, k.event_id FROM \
+                   (SELECT lookup, NULL AS event_id, lead_id FROM identities WHERE lookup {0} \
+                   UNION ALL SELECT NULL, id, lead_id FROM event_ids WHERE id {1}) k JOIN leads l ON l.id = k.lead_id";
+        let lists =
+            [keys(lookups.iter().map(|lookup| lookup.as_slice())), keys(incoming.iter().map(|one| one.event.id))];
+        for row in select_lists(conn, sql, [Kind::Bytes, Kind::Id], lists).await? {
+            let lead = book.add(&row)?;
+            if let Some(event) = row.get::<Option<EventId>>(5)? {
+                known.insert(event, lead);
+                continue;
+            }
             let lookup = <&[u8]>::try_into(row.get::<&[u8]>(4)?)
                 .map_err(|_| StoreError::Corrupt("the look-up of a handle".to_owned()))?;
-            let owner = book.add(&row)?;
-            book.owners.insert(lookup, owner);
+            book.owners.insert(lookup, lead);
         }
         let named = incoming.iter().flat_map(|one| one.event.lead_id.into_iter().chain(absorbed_by(&one.event.body)));
         let named: BTreeSet<LeadId> = named.filter(|id| !book.leads.contains_key(id)).collect();
@@ -101,7 +109,7 @@ impl<'a> Book<'a> {
         let orphan = book.owners.values().find(|id| book.leads.get(id).is_none_or(|lead| lead.key.is_none()));
         match orphan {
             Some(id) => Err(StoreError::Corrupt(format!("a handle of lead {id}, which does not live"))),
-            None => Ok(book),
+            None => Ok((book, known)),
         }
     }
 

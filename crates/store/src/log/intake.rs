@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,9 +23,6 @@ use crate::{Checkpoint, Store, StoreError, db::Inner};
 const QUEUE_REQUESTS_MAX: usize = 256;
 /// Events from which on a batch takes no further request.
 const BATCH_EVENTS_MAX: usize = 20_000;
-/// Batches on their way to Kafka at the same time. The database, which writes one transaction after the other, gets one.
-const KAFKA_BATCHES_MAX: usize = 3;
-
 /// What one sender hands in.
 struct Request {
     incoming: Vec<Incoming>,
@@ -42,11 +39,11 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// Starts the task, which works for as long as there is a store.
-    pub(crate) fn start(store: Weak<Inner>, to_kafka: bool) -> Self {
+    pub(crate) fn start(store: Weak<Inner>) -> Self {
         let (requests, queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
-        let turns = Arc::new(Semaphore::new(if to_kafka { KAFKA_BATCHES_MAX } else { 1 }));
-        tasks.spawn(run(store, queue, tasks.clone(), turns, closing.clone()));
+        tasks.spawn(run(store, queue, closing.clone()));
+        tasks.close();
         Self { queue: requests, tasks, closing }
     }
 
@@ -66,20 +63,12 @@ impl Intake {
     /// Appends what waits, and takes nothing more.
     pub(crate) async fn close(&self) {
         self.closing.cancel();
-        self.tasks.close();
         self.tasks.wait().await;
     }
 }
 
-async fn run(
-    store: Weak<Inner>,
-    mut queue: mpsc::Receiver<Request>,
-    tasks: TaskTracker,
-    turns: Arc<Semaphore>,
-    closing: CancellationToken,
-) {
-    // While a batch has the last turn, the next one grows.
-    while let Ok(turn) = Arc::clone(&turns).acquire_owned().await {
+async fn run(store: Weak<Inner>, mut queue: mpsc::Receiver<Request>, closing: CancellationToken) {
+    loop {
         let first = tokio::select! {
             biased;
             () = closing.cancelled(), if !queue.is_closed() => {
@@ -96,7 +85,8 @@ async fn run(
         {
             batch.add(request);
         }
-        tasks.spawn(batch.settle(store, turn));
+        // Meanwhile the next batch grows.
+        batch.settle(&store).await;
     }
 }
 
@@ -123,11 +113,11 @@ impl Batch {
     }
 
     /// Stores all of them together, or, where one of them cannot be stored, each by itself.
-    async fn settle(self, store: Store, turn: OwnedSemaphorePermit) {
+    async fn settle(self, store: &Store) {
         let Self { incoming, requests } = self;
         let incoming: Arc<[Incoming]> = incoming.into();
         let checkpoints = requests.iter().filter_map(|request| request.checkpoint.clone()).collect();
-        match append(&store, &incoming, 0..incoming.len(), checkpoints).await {
+        match append(store, &incoming, 0..incoming.len(), checkpoints).await {
             Ok(answers) => {
                 let mut answers = answers.into_iter();
                 for Waiting { events, sender, .. } in requests {
@@ -138,7 +128,7 @@ impl Batch {
             Err(error) if requests.len() > 1 && may_be_of_one(&error) => {
                 for Waiting { events, checkpoint, sender } in requests {
                     let checkpoints = checkpoint.into_iter().collect();
-                    sender.send(append(&store, &incoming, events, checkpoints).await).ok();
+                    sender.send(append(store, &incoming, events, checkpoints).await).ok();
                 }
             }
             Err(error) => {
@@ -147,7 +137,6 @@ impl Batch {
                 }
             }
         }
-        drop(turn);
     }
 }
 

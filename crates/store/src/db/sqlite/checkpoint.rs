@@ -1,35 +1,42 @@
 //! Moving what the write-ahead log holds into the file, beside the connection that writes: left to itself, that one
 //! would stop for it in the middle of the day's work.
+//!
+//! Little and often: a commit waits for the disk behind whatever is being moved.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::BUSY_TIMEOUT;
 use crate::StoreError;
 
-/// How often the size of the log is looked at.
-const EVERY: Duration = Duration::from_millis(100);
-/// Size of the log from which on it is moved.
-const LOG_MIN_BYTES: u64 = 4 << 20;
+/// Shortest time between two moves. Measured with 1,000 events a second: with 100 ms the slowest percent of commits wait
+/// twice as long, with 5 ms moving itself gets in the way.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The task that moves it, for as long as this lives.
 pub(in crate::db) struct Checkpoints {
+    committed: Arc<Notify>,
     closing: DropGuard,
     task: JoinHandle<()>,
 }
 
 impl Checkpoints {
     pub(super) fn start(path: PathBuf) -> Self {
-        let closing = CancellationToken::new();
-        let task = tokio::spawn(run(path, closing.clone()));
-        Self { closing: closing.drop_guard(), task }
+        let (committed, closing) = (Arc::new(Notify::new()), CancellationToken::new());
+        let task = tokio::spawn(run(path, Arc::clone(&committed), closing.clone()));
+        Self { committed, closing: closing.drop_guard(), task }
+    }
+
+    /// There is something to move.
+    pub(super) fn committed(&self) {
+        self.committed.notify_one();
     }
 
     /// Ends it; the file is then the writer's alone.
@@ -39,21 +46,29 @@ impl Checkpoints {
     }
 }
 
-async fn run(path: PathBuf, closing: CancellationToken) {
-    let mut log = path.clone().into_os_string();
-    log.push("-wal");
-    let mut conn: Option<Connection> = None;
-    while closing.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-        if fs::metadata(&log).map_or(0, |log| log.len()) < LOG_MIN_BYTES {
-            continue;
+async fn run(path: PathBuf, committed: Arc<Notify>, closing: CancellationToken) {
+    let mut held: Option<Connection> = None;
+    let mut pause = PAUSE;
+    loop {
+        let due = async {
+            committed.notified().await;
+            tokio::time::sleep(pause).await;
+        };
+        if closing.run_until_cancelled(due).await.is_none() {
+            return;
         }
-        let (path, held) = (path.clone(), conn.take());
-        let moved = tokio::task::spawn_blocking(move || checkpoint(held, &path)).await;
+        let (path, conn) = (path.clone(), held.take());
+        let moved = tokio::task::spawn_blocking(move || {
+            let begun = Instant::now();
+            (checkpoint(conn, &path), begun.elapsed())
+        });
+        let Ok((moved, took)) = moved.await else { return };
+        // It takes half of the disk's time at most.
+        pause = took.max(PAUSE);
         match moved {
-            Ok(Ok(held)) => conn = Some(held),
+            Ok(conn) => held = Some(conn),
             // The writer does it in the end.
-            Ok(Err(error)) => tracing::debug!(%error, "the write-ahead log could not be moved"),
-            Err(_) => return,
+            Err(error) => tracing::debug!(%error, "the write-ahead log could not be moved"),
         }
     }
 }

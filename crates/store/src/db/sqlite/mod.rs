@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 
 use self::checkpoint::Checkpoints;
 pub(super) use self::{
@@ -77,6 +77,27 @@ impl Writer {
         Ok(&mut self.conn)
     }
 
+    /// A transaction was committed.
+    pub(super) fn committed(&self) {
+        self.checkpoints.committed();
+    }
+
+    /// Empties the write-ahead log, so that what was deleted is gone from the disk.
+    pub(super) async fn scrub(&mut self) -> Result<(), StoreError> {
+        let until = Instant::now() + BUSY_TIMEOUT;
+        loop {
+            let done = query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.conn).await?;
+            // Whether somebody else was at it, or reads from it.
+            if done.get::<i64>(0)? == 0 {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(StoreError::Busy);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Closes the file, which folds the write-ahead log into the database.
     pub(super) async fn close(self) -> Result<(), StoreError> {
         self.checkpoints.stop().await;
@@ -97,24 +118,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let conn = Connection::open(path)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    stable_plans(&conn)?;
     conn.execute_batch(WRITER)?;
     Ok(conn)
-}
-
-/// Empties the write-ahead log, so that what was deleted is gone from the disk.
-pub(super) async fn scrub(conn: &mut Conn) -> Result<(), StoreError> {
-    let until = Instant::now() + BUSY_TIMEOUT;
-    loop {
-        let done = query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(conn).await?;
-        // Whether somebody else was at it, or reads from it.
-        if done.get::<i64>(0)? == 0 {
-            return Ok(());
-        }
-        if Instant::now() > until {
-            return Err(StoreError::Busy);
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
 }
 
 /// Closes the connection that writes, which folds the write-ahead log into the database.
@@ -135,6 +141,12 @@ async fn connect_retrying(path: &Path) -> Result<Connection, StoreError> {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Keeps statements as they were prepared: otherwise each is planned anew for the values that it gets.
+fn stable_plans(conn: &Connection) -> Result<(), StoreError> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Makes the folder, which only its owner may look into.

@@ -64,6 +64,7 @@ impl Readers {
         let conn = Connection::open_with_flags(&self.path, flags)?;
         conn.busy_timeout(BUSY_TIMEOUT)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        super::stable_plans(&conn)?;
         conn.execute_batch("PRAGMA cache_size = -16384")?;
         Ok(conn)
     }

@@ -78,6 +78,13 @@ impl KafkaOptions {
         config
     }
 
+    /// Of the scores, which nobody waits for.
+    fn teller(&self) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("linger.ms", "20");
+        config
+    }
+
     /// Of a member of `group`.
     pub(super) fn consumer(&self, group: &str) -> ClientConfig {
         let mut config = self.client();
@@ -116,6 +123,7 @@ impl Kafka {
         observer.set("group.id", format!("{}.observer", options.prefix));
         Ok(Self {
             producer: options.producer().create_with_context(Quiet)?,
+            teller: options.teller().create_with_context(Quiet)?,
             observer: Arc::new(observer.create_with_context(Quiet)?),
             topics,
             partitions,

@@ -91,6 +91,8 @@ pub(crate) struct Kafka {
     topics: Topics,
     partitions: u16,
     producer: FutureProducer<connect::Quiet>,
+    /// Tells of scores, which nobody waits for.
+    teller: FutureProducer<connect::Quiet>,
     /// Asks how long the partitions are.
     observer: Arc<BaseConsumer<connect::Quiet>>,
     /// Kafka did not answer, and is left alone until then.

@@ -111,7 +111,7 @@ impl Kafka {
         let (key, payload) = (lead.to_string(), score.map(record::write_score));
         let partition = i32::from(partition_of(lead, self.partitions));
         let record = FutureRecord::to(&self.topics.scores).partition(partition).key(&key);
-        self.producer.send_result(FutureRecord { payload: payload.as_deref(), ..record }).ok()
+        self.teller.send_result(FutureRecord { payload: payload.as_deref(), ..record }).ok()
     }
 
     /// Puts a record that cannot be applied on the topic of the dead, as it was.
