@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
+    commit::Living,
     db::{Inserts, Row, select_in},
     keyring::Keyring,
-    states::Living,
 };
 
 /// What a score was calculated from.
@@ -57,12 +57,12 @@ pub(crate) async fn save(
     inserts: &mut Inserts<'_>,
     living: &Living,
     scores: &[(Uuid, &Score)],
-    features: &[(LeadId, Vec<u8>)],
+    features: &[(LeadId, &[u8])],
 ) -> Result<(), StoreError> {
     if features.is_empty() {
         return Ok(());
     }
-    let vectors: HashMap<LeadId, &[u8]> = features.iter().map(|(lead, bytes)| (*lead, bytes.as_slice())).collect();
+    let vectors: HashMap<LeadId, &[u8]> = features.iter().copied().collect();
     let rows: Vec<(Uuid, &Score, Vec<u8>)> = scores
         .iter()
         .filter_map(|(id, score)| {

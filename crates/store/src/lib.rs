@@ -9,6 +9,7 @@
 
 mod accounts;
 mod cache;
+mod commit;
 mod db;
 mod dead;
 mod error;

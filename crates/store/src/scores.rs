@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
+    commit::Living,
     db::{Conn, Inserts, Row, query, select_in},
     features,
     keyring::timed_id,
-    states::Living,
 };
 
 /// Most scores of one page.
@@ -89,12 +89,12 @@ impl Store {
 pub(crate) async fn save(
     inserts: &mut Inserts<'_>,
     living: &Living,
-    scores: &[(u16, Score)],
-    features: &[(LeadId, Vec<u8>)],
+    scores: &[(u16, &Score)],
+    features: &[(LeadId, &[u8])],
 ) -> Result<(), StoreError> {
     let id = |score: &Score| timed_id(score.calculated_at);
     let rows: Vec<(Uuid, u16, &Score)> =
-        scores.iter().map(|(partition, score)| (id(score), *partition, score)).collect();
+        scores.iter().map(|(partition, score)| (id(score), *partition, *score)).collect();
     let into = "INSERT INTO lead_scores (id, lead_id, score, grade, confidence_score, probability, lower_probability, \
                 upper_probability, behavioral_score, engagement_score, market_fit_score, timing_score, \
                 optimal_contact_time, recommended_approach, model_version, schema_hash, partition, log_position, \

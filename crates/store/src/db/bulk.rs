@@ -86,7 +86,8 @@ impl<'c> Inserts<'c> {
             debug_assert_eq!(values.0.len(), now.len() * columns, "{into}");
             if is_server {
                 let places: Vec<String> = (1..=columns).map(|place| format!("${}", self.places + place)).collect();
-                self.statements.push(format!("{into} SELECT * FROM UNNEST({}) {conflict}", places.join(", ")));
+                let places = places.join(", ");
+                self.statements.push(format!("{into} SELECT * FROM UNNEST({places}) {conflict} RETURNING 1"));
                 self.places += columns;
                 add_arrays(&mut self.arguments, values.0, columns)?;
             } else {
@@ -101,6 +102,22 @@ impl<'c> Inserts<'c> {
         Ok(())
     }
 
+    /// Adds a statement of a server's that answers with one row for each of `rows` if all is well; what it says of the
+    /// arrays stands between `before` and `after`.
+    pub(crate) fn guard<'v, T>(
+        &mut self,
+        (before, columns, after): (&'static str, usize, &'static str),
+        rows: &'v [T],
+        bind: impl Fn(&mut Bind<'v>, &'v T) + Send,
+    ) -> Result<(), StoreError> {
+        let mut values = Bind(Vec::with_capacity(rows.len() * columns));
+        rows.iter().for_each(|row| bind(&mut values, row));
+        let places: Vec<String> = (1..=columns).map(|place| format!("${}", self.places + place)).collect();
+        self.statements.push(format!("{before}({}){after}", places.join(", ")));
+        self.places += columns;
+        add_arrays(&mut self.arguments, values.0, columns)
+    }
+
     /// Sends them; how many rows each wrote, those without any rows left out on a server.
     pub(crate) async fn finish(self) -> Result<Vec<u64>, StoreError> {
         let Self { conn, statements, arguments, written, .. } = self;
@@ -108,7 +125,7 @@ impl<'c> Inserts<'c> {
             [] => Ok(written),
             [one] => Ok(vec![built_with(one.clone(), arguments).execute(conn).await?]),
             all => {
-                let named = all.iter().enumerate().map(|(at, one)| format!("i{at} AS ({one} RETURNING 1)"));
+                let named = all.iter().enumerate().map(|(at, one)| format!("i{at} AS ({one})"));
                 let named: Vec<String> = named.collect();
                 let counts: Vec<String> = (0..all.len()).map(|at| format!("(SELECT COUNT(*) FROM i{at})")).collect();
                 let sql = format!("WITH {} SELECT {}", named.join(", "), counts.join(", "));

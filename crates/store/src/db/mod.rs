@@ -33,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::postgres::PostgresOptions;
 pub(crate) use self::{
-    bulk::{Inserts, insert, keys, select_each, select_in, select_lists, update},
+    bulk::{Bind, Inserts, insert, keys, select_each, select_in, select_lists, update},
     migrations::version as schema_version,
     postgres::{acquire, wake::wake},
     query::{Conn, Query, query},
@@ -327,6 +327,11 @@ impl Store {
             Database::Embedded { path, .. } => Some(path),
             Database::Postgres { .. } => None,
         }
+    }
+
+    /// Whether the database is a server.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self.0.database, Database::Postgres { .. })
     }
 
     /// Where events are logged; `None` for the database.

@@ -132,9 +132,10 @@ async fn write(
     }
     let has_ids_apart = conn.is_server();
     let mut inserts = Inserts::new(conn);
-    insert_rows(&mut inserts, &placement.rows, "").await?;
+    let rows: Vec<&EventRow> = placement.rows.iter().collect();
+    insert_rows(&mut inserts, &rows, "").await?;
     if has_ids_apart {
-        insert_ids(&mut inserts, &placement.rows, "").await?;
+        insert_ids(&mut inserts, &rows, "").await?;
     }
     inserts.finish().await?;
     write_heads(conn, heads).await?;

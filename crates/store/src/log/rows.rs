@@ -61,7 +61,7 @@ impl EventRow {
 /// Adds rows to the log in the database; on a server their ids go apart.
 pub(crate) async fn insert_rows(
     inserts: &mut Inserts<'_>,
-    rows: &[EventRow],
+    rows: &[&EventRow],
     conflict: &'static str,
 ) -> Result<(), StoreError> {
     let into = "INSERT INTO lead_interactions \
@@ -87,7 +87,7 @@ pub(crate) async fn insert_rows(
 /// Remembers which events there are.
 pub(crate) async fn insert_ids(
     inserts: &mut Inserts<'_>,
-    rows: &[EventRow],
+    rows: &[&EventRow],
     conflict: &'static str,
 ) -> Result<(), StoreError> {
     let into = "INSERT INTO event_ids (id, lead_id, received_at)";

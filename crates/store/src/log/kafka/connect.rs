@@ -68,9 +68,9 @@ impl KafkaOptions {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            // Senders wait for the answer: what comes at the same time shares a request, nothing waits for company.
+            // Senders wait for the answer: what comes at the same time shares a request, nothing waits for company. What
+            // is sealed does not compress.
             .set("linger.ms", "0.5")
-            .set("compression.type", "lz4")
             // After that the outbox takes it.
             .set("message.timeout.ms", "3000")
             .set("queue.buffering.max.messages", "100000")
@@ -81,7 +81,7 @@ impl KafkaOptions {
     /// Of the scores, which nobody waits for.
     fn teller(&self) -> ClientConfig {
         let mut config = self.producer();
-        config.set("linger.ms", "20");
+        config.set("linger.ms", "20").set("compression.type", "lz4");
         config
     }
 
