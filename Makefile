@@ -55,8 +55,8 @@ lint: deps ## Format, clippy, licences, unused dependencies, dependency directio
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: build ## Measure speed and memory against their bars (PARTS="engine ensemble training brokerage")
-	@LEADSCORE_PYTHON=$$(scripts/python-venv quality/requirements.txt) cargo bench --locked -p leadscore-server --bench bars -- $(PARTS)
+bench: build ## Measure speed and memory against their bars (PARTS="engine ensemble training brokerage pipeline")
+	@LEADSCORE_PYTHON=$$(scripts/python-venv quality/requirements.txt) scripts/servers run cargo bench --locked -p leadscore-server --bench bars -- $(PARTS)
 
 .PHONY: quality
 quality: deps ## Measure accuracy on real data beside eight other models (needs LEADSCORE_DATA_DIR)

@@ -33,7 +33,7 @@ const RETRIES_MAX: u32 = 6;
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 /// Longest wait before a repetition: how soon work goes on after a server came back.
 const RETRY_LONGEST: Duration = Duration::from_secs(1);
-/// What is left of a batch that holds an event which cannot be applied, until that event is alone: after four tries.
+/// What is left of a batch that holds an event which cannot be applied, until that event is alone: at the fifth try.
 const SHRINK: usize = 8;
 
 /// Why the scorer gave up.
@@ -231,8 +231,16 @@ impl ScorerTask {
         Ok(self.tally)
     }
 
-    /// Leaves the group, so that others take over at once.
-    pub async fn leave(self) {
+    /// Leaves the group, so that others take over at once, after everybody was told of what was committed.
+    pub async fn leave(mut self) {
+        let mut untold = Vec::new();
+        for (_, announcement) in std::mem::take(&mut self.announcing).into_values().flatten() {
+            untold.extend(announcement.failed().await);
+        }
+        if let Err(error) = self.store.list_untold(untold).await {
+            // Whoever takes over finds by the position that it was not said.
+            tracing::debug!(%error, "what was not told could not be listed");
+        }
         self.reader.leave().await;
     }
 
@@ -327,6 +335,7 @@ impl ScorerTask {
                 }
                 (Err(Fault::Poison(_)), Piece::Together) => {
                     self.apart = true;
+                    self.places.values_mut().for_each(|place| place.batch_max = shrunk(place.batch_max));
                     return Ok(1);
                 }
                 (Err(Fault::Poison(reason)), Piece::Batch(partition)) => {
@@ -360,7 +369,7 @@ impl ScorerTask {
             if place.batch_max == 1 {
                 self.poison = Some((partition, place.position, reason));
             } else {
-                place.batch_max = (place.batch_max / SHRINK).max(1);
+                place.batch_max = shrunk(place.batch_max);
             }
         }
     }
@@ -382,6 +391,11 @@ impl ScorerTask {
     }
 }
 
+/// The size of the next batch after one of this size held an event that cannot be applied.
+fn shrunk(batch_max: usize) -> usize {
+    (batch_max / SHRINK).max(1)
+}
+
 /// Whether the same request may succeed later: for as long as a server is away or a disk full, and a few times where
 /// nobody knows.
 fn may_pass(error: &StoreError, retry: u32) -> bool {
@@ -397,5 +411,16 @@ fn may_pass(error: &StoreError, retry: u32) -> bool {
         | StoreError::SchemaTooOld { .. }
         | StoreError::Invalid(_)
         | StoreError::Closed => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_cannot_be_applied_is_tried_five_times_at_most() {
+        let sizes = std::iter::successors(Some(BATCH_EVENTS_MAX), |size| (*size > 1).then(|| shrunk(*size)));
+        assert_eq!(sizes.count(), 5);
     }
 }

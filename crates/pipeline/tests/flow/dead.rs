@@ -58,6 +58,41 @@ async fn an_event_that_is_replayed_twice_counts_once() {
 }
 
 #[tokio::test]
+async fn an_event_that_the_database_refuses_is_set_aside_and_holds_up_nobody() {
+    let brokerage = Brokerage::open().await;
+    let mut leads = Vec::new();
+    for number in 0..40 {
+        leads.push(brokerage.lead(&number.to_string()).await);
+    }
+    brokerage.catch_up().await;
+    let refused = leads[17];
+    let before = brokerage.state(refused).await;
+    brokerage.alter(&format!(
+        "CREATE TRIGGER refusal BEFORE INSERT ON lead_states WHEN NEW.lead_id = x'{}' \
+         BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        refused.0.simple()
+    ));
+    let now = brokerage.clock.now();
+    let opened = (0..40).map(|number| email(now, &number.to_string(), EmailAction::Opened)).collect();
+    brokerage.append(opened).await;
+    let tally = brokerage.catch_up().await;
+    assert_eq!((tally.events, tally.dead, tally.behind), (40, 1, 0));
+    let letters = brokerage.store.dead_letters(&DeadFilter::default(), 9).await.unwrap();
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    assert_eq!((letter.origin, letter.lead_id), (DeadOrigin::Log, Some(refused)));
+    assert!(letter.reason.contains("the database refuses"), "{}", letter.reason);
+    for lead in leads.iter().filter(|lead| **lead != refused) {
+        assert_eq!(brokerage.state(*lead).await, Some(brokerage.rebuilt(*lead).await));
+    }
+    assert_eq!(brokerage.state(refused).await, before);
+
+    brokerage.alter("DROP TRIGGER refusal");
+    assert_eq!(tried(&brokerage, letter.id).await, Replayed::Rebuilds(refused));
+    brokerage.catch_up().await;
+    assert_eq!(brokerage.state(refused).await, Some(brokerage.rebuilt(refused).await));
+}
+
+#[tokio::test]
 async fn a_damaged_record_counts_once_it_can_be_read_again() {
     let brokerage = Brokerage::open().await;
     let lead = brokerage.lead("a").await;

@@ -99,9 +99,14 @@ impl Brokerage {
         assert_eq!(self.database().execute(sql, (data, event.0.as_bytes())).unwrap(), 1);
     }
 
+    /// Changes the database past the store.
+    pub fn alter(&self, sql: &str) {
+        self.database().execute_batch(sql).unwrap();
+    }
+
     fn database(&self) -> rusqlite::Connection {
         let conn = rusqlite::Connection::open(self.folder.path().join("leadscore.db")).unwrap();
-        conn.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        conn.busy_timeout(Duration::from_secs(5)).unwrap();
         conn
     }
 

@@ -13,12 +13,13 @@ mod bulk;
 mod engine;
 mod ensemble;
 mod load;
+mod pipeline;
 mod process;
 mod report;
 mod serving;
 
 /// What is measured, one after the other, unless arguments name some of it.
-const PARTS: [&str; 4] = ["engine", "ensemble", "training", "brokerage"];
+const PARTS: [&str; 5] = ["engine", "ensemble", "training", "brokerage", "pipeline"];
 /// Argument that turns this program into the trivial server that the product is compared with.
 const TRIVIAL: &str = "--trivial-server";
 
@@ -49,6 +50,9 @@ fn main() -> ExitCode {
     if wants("brokerage") {
         let brokerage = bulk::measure(folder.path(), &mut report);
         runtime.block_on(serving::measure(&brokerage, &mut report));
+    }
+    if wants("pipeline") {
+        runtime.block_on(pipeline::measure(folder.path(), &mut report));
     }
     report.finish("bench")
 }

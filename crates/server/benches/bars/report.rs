@@ -30,6 +30,11 @@ impl Report {
         self.push(name, value, unit, Some(format!("< {bar}")), value < bar);
     }
 
+    /// A figure that must reach `bar`.
+    pub fn above(&mut self, name: &str, value: f64, unit: &'static str, bar: f64) {
+        self.push(name, value, unit, Some(format!(">= {bar}")), value >= bar);
+    }
+
     fn push(&mut self, name: &str, value: f64, unit: &'static str, bar: Option<String>, holds: bool) {
         let value = (value * 1_000.0).round() / 1_000.0;
         let row = Row { name: name.to_owned(), value, unit, bar, holds };

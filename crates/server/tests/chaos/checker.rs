@@ -38,6 +38,8 @@ pub enum Rule {
     Position,
     /// Nothing waits to be sent.
     Outbox,
+    /// The topic of scores says last of a lead what holds.
+    Told,
     /// People who turned out to be one are one lead with one history.
     Merged,
     /// Who withdrew their consent has no score, and everybody else has one.
@@ -80,6 +82,9 @@ pub fn check(recording: &Recording, end: &EndState) -> (Vec<Violation>, Totals) 
     checker.positions();
     if end.outbox > 0 {
         checker.violated(Rule::Outbox, format!("{} rows wait", end.outbox));
+    }
+    if end.kafka {
+        checker.told();
     }
     checker.leads();
     (checker.found, totals)
@@ -182,6 +187,20 @@ impl Checker<'_> {
             let version = history.get(score.as_str()).map(|scored| (scored.position, scored.calculated_us));
             if version != newest.get(lead.as_str()).copied() {
                 self.violated(Rule::Latest, format!("lead {lead} shows {version:?}"));
+            }
+        }
+    }
+
+    /// The last word on each lead is its latest score, or that it has none, unless it is listed as still to be said.
+    fn told(&mut self) {
+        let end = self.end;
+        let calculated: HashMap<&str, i64> =
+            end.history.iter().map(|scored| (scored.id.as_str(), scored.calculated_us)).collect();
+        for lead in end.leads.keys().filter(|lead| !end.untold.contains(*lead)) {
+            let latest = end.latest.get(lead).and_then(|score| calculated.get(score.as_str())).copied();
+            let told = end.told.get(lead).copied().flatten();
+            if told != latest {
+                self.violated(Rule::Told, format!("lead {lead}: {told:?} was said last, {latest:?} holds"));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What is in the database in the end, read by SQL alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _, postgres::PgConnectOptions};
@@ -28,6 +28,10 @@ pub struct EndState {
     /// Where the log ends, by partition.
     pub heads: BTreeMap<i64, i64>,
     pub outbox: u64,
+    /// What the topic of scores says last of each lead: when its score was calculated, `None` for none.
+    pub told: BTreeMap<String, Option<i64>>,
+    /// Leads that are on the list of those that the topic has still to be told of.
+    pub untold: BTreeSet<String>,
     /// The report of `leadscore replay --check`.
     pub replay: Value,
 }
@@ -133,6 +137,8 @@ impl EndState {
         end.latest = pairs(db.rows(&format!("SELECT {lead}, {score} FROM latest_scores")).await).collect();
         if db.has("outbox").await {
             end.outbox = db.rows("SELECT CAST(1 AS TEXT) FROM outbox").await.len() as u64;
+            let lead = db.id("lead_id");
+            end.untold = db.rows(&format!("SELECT {lead} FROM untold_scores")).await.into_iter().flatten().collect();
         }
         end
     }

@@ -210,9 +210,28 @@ async fn the_checker_finds_each_planted_bug_and_nothing_where_there_is_none() {
                 String::new()
             }
         };
-        change(&copy, &format!("ATTACH '{}' AS early; {sql}", arg(&early))).await;
+        change(&copy, &format!("ATTACH '{}' AS early; {sql}", arg(&early)));
         let (violations, _) = check(&seen, &copy.end_state().await);
         assert!(violations.iter().any(|violation| violation.rule == rule), "{bug}: {rule:?} not in {violations:?}");
+    }
+    the_checker_finds_what_the_topic_of_scores_was_not_told(&recording, end);
+}
+
+/// The topic is Kafka's; what it says is made up here of what the database holds.
+fn the_checker_finds_what_the_topic_of_scores_was_not_told(recording: &Recording, mut end: EndState) {
+    end.kafka = true;
+    let calculated = |id: &String| end.history.iter().find(|scored| scored.id == *id).unwrap().calculated_us;
+    end.told = end.latest.iter().map(|(lead, score)| (lead.clone(), Some(calculated(score)))).collect();
+    let wrong = |end: &EndState| check(recording, end).0.iter().any(|violation| violation.rule == Rule::Told);
+    assert!(!wrong(&end));
+    let lead = end.told.keys().next().unwrap().clone();
+    for said in [Some(1), None] {
+        let right = end.told.insert(lead.clone(), said).unwrap();
+        assert!(wrong(&end), "{said:?} was said last");
+        end.untold.insert(lead.clone());
+        assert!(!wrong(&end), "it is listed");
+        end.untold.clear();
+        end.told.insert(lead.clone(), right);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The two ways to run: one folder alone, or PostgreSQL, Redis and Kafka of the test's own.
 
 use std::{
+    collections::BTreeMap,
     io::Write as _,
     path::PathBuf,
     process::{Command, ExitStatus, Output, Stdio},
@@ -9,8 +10,9 @@ use std::{
 
 use leadscore_domain::Timestamp;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -132,6 +134,7 @@ impl World {
         if let Some(brokers) = self.folder.setting(BROKERS) {
             end.kafka = true;
             end.heads = heads(brokers);
+            end.told = told(brokers);
         }
         end.replay = replay(&self.folder);
         end
@@ -145,7 +148,7 @@ fn replay(folder: &Folder) -> Value {
 }
 
 /// Where the topic of events ends.
-fn heads(brokers: &str) -> std::collections::BTreeMap<i64, i64> {
+fn heads(brokers: &str) -> BTreeMap<i64, i64> {
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
     let topic = "leadscore.events.v1";
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
@@ -156,6 +159,37 @@ fn heads(brokers: &str) -> std::collections::BTreeMap<i64, i64> {
             (i64::from(partition), head)
         })
         .collect()
+}
+
+/// What the topic of scores says last of each lead.
+fn told(brokers: &str) -> BTreeMap<String, Option<i64>> {
+    let topic = "leadscore.scores.v1";
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", "checker").set("enable.partition.eof", "true");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+    let mut all = TopicPartitionList::new();
+    for partition in metadata.topics()[0].partitions() {
+        all.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
+    }
+    consumer.assign(&all).unwrap();
+    let (mut told, mut open) = (BTreeMap::new(), all.count());
+    while open > 0 {
+        match consumer.poll(PATIENCE).expect("the topic can be read") {
+            Err(KafkaError::PartitionEOF(_)) => open -= 1,
+            Err(error) => panic!("{error}"),
+            Ok(record) => {
+                let lead = String::from_utf8(record.key().unwrap().to_vec()).unwrap().replace('-', "");
+                let said = record.payload().map(|payload| {
+                    let event: Value = serde_json::from_slice(payload).unwrap();
+                    let (_, calculated_us) = event["id"].as_str().unwrap().rsplit_once('/').unwrap();
+                    calculated_us.parse().unwrap()
+                });
+                told.insert(lead, said);
+            }
+        }
+    }
+    told
 }
 
 /// PostgreSQL, Redis and Kafka of the test's own.

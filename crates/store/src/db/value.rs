@@ -184,10 +184,13 @@ const fn lossy(value: i64) -> f64 {
 impl<'r> FromRow<'r> for i64 {
     fn from_row(row: &'r Row, column: usize) -> Result<Self, StoreError> {
         match row {
-            Row::Sqlite(row) => match cell(row, column)? {
-                Cell::Integer(value) => Ok(*value),
-                _ => Err(wrong(column)),
-            },
+            Row::Sqlite(row) => {
+                if let Cell::Integer(value) = cell(row, column)? {
+                    Ok(*value)
+                } else {
+                    Err(wrong(column))
+                }
+            }
             // Whole numbers have several sizes there.
             Row::Postgres(row) => Ok(match row.column(column).type_info().name() {
                 "INT2" => Self::from(row.try_get::<i16, _>(column)?),

@@ -121,15 +121,15 @@ pub(super) fn start(
 ) -> Result<mpsc::Sender<Box<dyn Job>>, StoreError> {
     let (jobs, queue) = mpsc::channel(QUEUE_JOBS_MAX);
     let is_own = matches!(source, Source::Own(_));
-    let work = tasks.track_future(run(source, queue, closing));
+    let work = run(source, queue, closing);
     if is_own {
         // The embedded database works on the thread that asks. This one does nothing else, so that a statement costs no
         // change of threads, and a wait for the disk holds up nobody.
-        let runtime = Handle::current();
+        let (runtime, work) = (Handle::current(), tasks.track_future(work));
         let writing = move || runtime.block_on(work);
         std::thread::Builder::new().name("leadscore-db".to_owned()).spawn(writing).map_err(io_at("a thread"))?;
     } else {
-        tokio::spawn(work);
+        tasks.spawn(work);
     }
     Ok(jobs)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use leadscore_store::{DeadFilter, DeadOrigin, KafkaOptions, LogReader, Store, StoreError, TraceParent};
+use leadscore_store::{DeadFilter, DeadOrigin, Derived, KafkaOptions, LogReader, Store, StoreError, TraceParent};
 use rdkafka::{
     ClientConfig, Message as _,
     admin::{AdminClient, AdminOptions, ResourceSpecifier},
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     log::{commit_of, drain, next, read},
-    support::{Backend as _, Kafka, append_one, crm, email, event, living, score},
+    support::{Backend as _, Kafka, append_one, crm, derived, email, event, living, score},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -230,6 +230,29 @@ async fn committed_scores_are_announced_and_taken_back() {
     let [(first, Some(told), None), (second, None, None)] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((first, second), (&lead.to_string(), &lead.to_string()));
     assert_eq!((&told["data"]["score"], &told["subject"]), (&json!(87), &json!(lead.to_string())));
+}
+
+#[tokio::test]
+async fn scores_that_have_still_to_be_told_stay_listed_until_the_latest_was() {
+    let kafka = Kafka::new().await;
+    let store = kafka.open().await;
+    let lead = append_one(&store, event("1", &[email("ann")], 0)).await;
+    let partition = store.partition_of(lead);
+    let listed = async || store.untold(&[partition], 10).await.unwrap();
+    assert_eq!(listed().await, []);
+    store.commit(Derived { untold: vec![lead], ..derived(partition, 0, 0) }).await.unwrap();
+    let first = listed().await;
+    let [(id, listed_lead)] = first.as_slice() else { panic!("{first:?}") };
+    assert_eq!(*listed_lead, lead);
+    let others: Vec<u16> = (0..store.partitions()).filter(|other| *other != partition).collect();
+    assert_eq!(store.untold(&others, 10).await.unwrap(), []);
+    // An erasure comes between reading the list and what was told.
+    assert!(store.erase_lead(lead).await.unwrap().is_some());
+    store.told(vec![*id]).await.unwrap();
+    let second = listed().await;
+    assert!(matches!(second.as_slice(), [(_, again)] if *again == lead), "{second:?}");
+    store.told(second.iter().map(|(id, _)| *id).collect()).await.unwrap();
+    assert_eq!(listed().await, []);
 }
 
 #[tokio::test]

@@ -10,8 +10,11 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::{sync::Notify, task::JoinHandle};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::sync::Notify;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use super::BUSY_TIMEOUT;
 use crate::StoreError;
@@ -24,14 +27,16 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(in crate::db) struct Checkpoints {
     committed: Arc<Notify>,
     closing: DropGuard,
-    task: JoinHandle<()>,
+    tasks: TaskTracker,
 }
 
 impl Checkpoints {
     pub(super) fn start(path: PathBuf) -> Self {
         let (committed, closing) = (Arc::new(Notify::new()), CancellationToken::new());
-        let task = tokio::spawn(run(path, Arc::clone(&committed), closing.clone()));
-        Self { committed, closing: closing.drop_guard(), task }
+        let tasks = TaskTracker::new();
+        tasks.spawn(run(path, Arc::clone(&committed), closing.clone()));
+        tasks.close();
+        Self { committed, closing: closing.drop_guard(), tasks }
     }
 
     /// There is something to move.
@@ -42,7 +47,7 @@ impl Checkpoints {
     /// Ends it; the file is then the writer's alone.
     pub(in crate::db) async fn stop(self) {
         drop(self.closing);
-        self.task.await.ok();
+        self.tasks.wait().await;
     }
 }
 
