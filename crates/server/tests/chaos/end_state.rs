@@ -137,6 +137,8 @@ impl EndState {
         end.latest = pairs(db.rows(&format!("SELECT {lead}, {score} FROM latest_scores")).await).collect();
         if db.has("outbox").await {
             end.outbox = db.rows("SELECT CAST(1 AS TEXT) FROM outbox").await.len() as u64;
+        }
+        if db.has("untold_scores").await {
             let lead = db.id("lead_id");
             end.untold = db.rows(&format!("SELECT {lead} FROM untold_scores")).await.into_iter().flatten().collect();
         }

@@ -151,7 +151,7 @@ mod tests {
         let after = metrics(150, 150, 0);
         let costs = after.stages_since(&metrics(100, 50, 0));
         let names: Vec<&str> = costs.iter().map(|cost| cost.stage).collect();
-        assert_eq!(names, ["ingest", "log", "fold", "infer", "write", "publish"]);
+        assert_eq!(names, ["ingest", "log", "read", "fold", "infer", "write", "publish"]);
         let log = &costs[1];
         assert_eq!((log.count, log.share), (150, 1.0));
         assert!((log.total_s - 0.35).abs() < 1e-9 && (log.mean_ms - 0.35e3 / 150.0).abs() < 1e-9);
