@@ -1,5 +1,8 @@
 //! `POST /api/v1/events`: what happened to leads, one event or many.
 
+mod batch;
+mod receipt;
+
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
@@ -8,30 +11,29 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use leadscore_domain::{EventEnvelope, EventId, EventKind, LeadId, PendingEvent, Region, Timestamp, event::BodySeed};
+use leadscore_domain::LeadId;
 use leadscore_store::{
-    Appended, DeadOrigin, StoreError, Undelivered,
+    Appended, StoreError,
     telemetry::{Fate, Stage},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
+use self::batch::{Batch, Outcome};
+pub use self::receipt::Receipt;
 use crate::{
     auth::bearer::Caller,
     idempotency,
-    json::{JsonBytes, parse, parse_as},
+    json::JsonBytes,
     middleware::refuse_parameters,
     problem::{Code, Problem},
     rate,
     rest::{
-        show_score::LeadScore,
         unavailable,
-        wait_for_scores::{Verdict, Verdicts, wait_for_scores},
+        wait_for_scores::{Verdicts, wait_for_scores},
     },
     schema,
-    state::{Api, Limits},
+    state::Api,
 };
 
 /// What this endpoint can answer beside success.
@@ -43,9 +45,6 @@ pub const PATH: &str = "/api/v1/events";
 
 /// The query that asks for scores.
 const WAIT: &str = "wait=score";
-
-/// Why a late event is a dead letter.
-const LATE: &str = "late";
 
 /// One event, or several.
 #[derive(Deserialize, ToSchema)]
@@ -59,83 +58,6 @@ pub enum EventsBody {
     /// Up to 1,000 events.
     #[schema(title = "Many")]
     Many(Vec<schema::Event>),
-}
-
-/// What became of the events.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Receipt {
-    /// Events that are durable now.
-    accepted: usize,
-    /// Events that were there before.
-    duplicates: usize,
-    /// Events that came too late, and are kept aside.
-    dead_lettered: usize,
-    /// Events that were not taken.
-    refused: usize,
-    /// Whether a score that was asked for was not there in time; missing where none was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    score_pending: Option<bool>,
-    /// What became of each, in the order of the request.
-    results: Vec<EventResult>,
-}
-
-/// What became of one event.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct EventResult {
-    /// Place in the request, from 0.
-    index: usize,
-    /// What became of it.
-    status: EventStatus,
-    /// The event's id: the same for the same source and source event id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    event_id: Option<Uuid>,
-    /// The lead that it was found to be about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    lead_id: Option<Uuid>,
-    /// The lead's score with the event in it, where it was asked for. Of a lead that was merged, that of its survivor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    score: Option<LeadScore>,
-    /// Why the lead must not have one, where it was asked for: `profiling-consent-missing`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "profiling-consent-missing")]
-    withheld: Option<&'static str>,
-    /// Why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    error: Option<crate::problem::ProblemBody>,
-}
-
-/// What became of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EventStatus {
-    /// Durable now.
-    Accepted,
-    /// There before.
-    Duplicate,
-    /// Too old to be applied; durable, and kept aside until somebody decides.
-    DeadLettered,
-    /// Not taken, see `error`.
-    Refused,
-}
-
-impl EventResult {
-    /// An event that is kept aside; whose it is nobody has looked up.
-    fn late(index: usize, event: EventId) -> Self {
-        Self {
-            index,
-            status: EventStatus::DeadLettered,
-            event_id: Some(event.0),
-            lead_id: None,
-            score: None,
-            withheld: None,
-            error: None,
-        }
-    }
 }
 
 /// Why no event was taken.
@@ -307,7 +229,7 @@ async fn take(api: &Api, caller: &Caller, bytes: &[u8], waits: bool) -> Result<R
         })),
         None => None,
     };
-    let receipt = receipt(outcomes, verdicts.as_ref());
+    let receipt = receipt::receipt(outcomes, verdicts.as_ref());
     let status = if receipt.score_pending == Some(false) { StatusCode::OK } else { StatusCode::ACCEPTED };
     let mut response = (status, Json(receipt)).into_response();
     if let Some(spent) = spent {
@@ -328,106 +250,6 @@ fn place(appended: &Appended) -> Option<(LeadId, i64)> {
     }
 }
 
-/// What is read from a request.
-struct Batch {
-    /// Whether a list was sent.
-    many: bool,
-    /// The valid events, in order.
-    pending: Vec<PendingEvent>,
-    /// Those that come too late.
-    late: Vec<Undelivered>,
-    /// For each event sent, what is known of its fate.
-    outcomes: Vec<Outcome>,
-}
-
-enum Outcome {
-    /// The next of the store's answers.
-    Pending,
-    Accepted(EventId, LeadId),
-    Duplicate(EventId, LeadId),
-    Late(EventId),
-    Refused(Problem),
-}
-
-impl From<Appended> for Outcome {
-    fn from(appended: Appended) -> Self {
-        match appended {
-            Appended::Applied { event_id, lead_id, .. } => Self::Accepted(event_id, lead_id),
-            Appended::Duplicate { event_id, lead_id } => Self::Duplicate(event_id, lead_id),
-            Appended::Refused(invalid) => Self::Refused(invalid.into()),
-        }
-    }
-}
-
-impl Batch {
-    fn read(bytes: &[u8], limits: &Limits, now: Timestamp, region: Region) -> Result<Self, Problem> {
-        let events_max = limits.events_max;
-        let many = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-        // The text is split first: what is no JSON spoils the whole, what is no event only itself.
-        let raw: Vec<&RawValue> = if many { parse(bytes)? } else { vec![parse(bytes)?] };
-        if raw.is_empty() || raw.len() > events_max {
-            return Err(Problem::new(Code::InvalidField, format!("The list has {} events.", raw.len()))
-                .field("events")
-                .remedy(format!("send 1 to {events_max} events at once")));
-        }
-        let mut pending = Vec::with_capacity(raw.len());
-        let mut outcomes = Vec::with_capacity(raw.len());
-        let mut late = Vec::new();
-        for raw in raw {
-            match read_event(raw, now, region) {
-                Ok(event) if event.is_late(limits.late_max_us) => {
-                    outcomes.push(Outcome::Late(event.id));
-                    late.push(set_aside(event, raw));
-                }
-                Ok(event) => {
-                    pending.push(event);
-                    outcomes.push(Outcome::Pending);
-                }
-                Err(problem) => outcomes.push(Outcome::Refused(problem)),
-            }
-        }
-        Ok(Self { many, pending, late, outcomes })
-    }
-}
-
-fn read_event(raw: &RawValue, now: Timestamp, region: Region) -> Result<PendingEvent, Problem> {
-    let text = raw.get().as_bytes();
-    let envelope: EventEnvelope = parse(text).map_err(|problem| in_early_data(text).unwrap_or(problem))?;
-    Ok(envelope.validate(now, region)?)
-}
-
-/// A late event as it is kept: as it came, so that it can be sent again.
-fn set_aside(event: PendingEvent, raw: &RawValue) -> Undelivered {
-    Undelivered {
-        origin: DeadOrigin::Api,
-        place: None,
-        event_id: Some(event.id),
-        lead_id: event.lead_id,
-        identities: event.identities,
-        reason: LATE.to_owned(),
-        tries: 1,
-        payload: raw.get().as_bytes().to_vec(),
-    }
-}
-
-/// The problem with `data`, where that is the problem.
-///
-/// Data that stands before its type is read without knowledge of its fields first, so that the error has no place:
-/// here it is read alone.
-fn in_early_data(text: &[u8]) -> Option<Problem> {
-    #[derive(Deserialize)]
-    struct Parts<'a> {
-        #[serde(rename = "type")]
-        kind: EventKind,
-        #[serde(borrow)]
-        data: &'a RawValue,
-    }
-    let parts: Parts<'_> = serde_json::from_slice(text).ok()?;
-    let problem = parse_as(BodySeed(parts.kind), parts.data.get().as_bytes()).err()?;
-    let field = problem.named_field().map_or_else(|| "data".to_owned(), |field| format!("data.{field}"));
-    Some(problem.field(field))
-}
-
 /// The first problem, where no event was taken; in a list its field says which event.
 fn first_if_all_refused(outcomes: &[Outcome], many: bool) -> Option<Problem> {
     let mut first = None;
@@ -443,50 +265,16 @@ fn first_if_all_refused(outcomes: &[Outcome], many: bool) -> Option<Problem> {
     })
 }
 
-fn receipt(outcomes: Vec<Outcome>, verdicts: Option<&Verdicts>) -> Receipt {
-    let mut pending = false;
-    let results: Vec<EventResult> = outcomes
-        .into_iter()
-        .enumerate()
-        .map(|(index, outcome)| {
-            let (status, ids, error) = match outcome {
-                Outcome::Accepted(event, lead) => (EventStatus::Accepted, Some((event, lead)), None),
-                Outcome::Duplicate(event, lead) => (EventStatus::Duplicate, Some((event, lead)), None),
-                Outcome::Late(event) => return EventResult::late(index, event),
-                Outcome::Refused(problem) => (EventStatus::Refused, None, Some(problem.into_body())),
-                Outcome::Pending => unreachable!("each pending event has met its answer"),
-            };
-            let (score, withheld) = match verdicts.zip(ids).map(|(verdicts, (_, lead))| verdicts.get(&lead)) {
-                Some(Some(Verdict::Score(score))) => (Some(LeadScore::from(&**score)), None),
-                Some(Some(Verdict::Withheld)) => (None, Some(Code::ProfilingConsentMissing.as_str())),
-                Some(None) => {
-                    pending = true;
-                    (None, None)
-                }
-                None => (None, None),
-            };
-            let (event_id, lead_id) = ids.map(|(event, lead)| (event.0, lead.0)).unzip();
-            EventResult { index, status, event_id, lead_id, score, withheld, error }
-        })
-        .collect();
-    let count = |status| results.iter().filter(|result| result.status == status).count();
-    Receipt {
-        accepted: count(EventStatus::Accepted),
-        duplicates: count(EventStatus::Duplicate),
-        dead_lettered: count(EventStatus::DeadLettered),
-        refused: count(EventStatus::Refused),
-        score_pending: verdicts.map(|_| pending),
-        results,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use leadscore_store::DeadFilter;
+    use leadscore_store::{DeadFilter, DeadOrigin};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{NOBODY, TestApp};
+    use crate::{
+        state::Limits,
+        testing::{NOBODY, TestApp},
+    };
 
     fn event(id: &str, data: Value) -> Value {
         json!({
