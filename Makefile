@@ -56,7 +56,8 @@ lint: deps ## Format, clippy, licences, unused dependencies, dependency directio
 
 .PHONY: bench
 bench: build ## Measure speed and memory against their bars (PARTS="engine ensemble training brokerage pipeline")
-	@LEADSCORE_PYTHON=$$(scripts/python-venv quality/requirements.txt) scripts/servers run cargo bench --locked -p leadscore-server --bench bars -- $(PARTS)
+	@KAFKA_OPTS=$${KAFKA_OPTS:--XX:TieredStopAtLevel=4} LEADSCORE_PYTHON=$$(scripts/python-venv quality/requirements.txt) \
+	  scripts/servers run cargo bench --locked -p leadscore-server --bench bars -- $(PARTS)
 
 .PHONY: quality
 quality: deps ## Measure accuracy on real data beside eight other models (needs LEADSCORE_DATA_DIR)

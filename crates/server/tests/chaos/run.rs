@@ -13,7 +13,7 @@ use crate::{
     checker::check,
     load::Load,
     recording::Recording,
-    support::Server,
+    support::{Server, eventually},
     world::{Clock, World},
 };
 
@@ -24,6 +24,13 @@ const PASSAGES_MAX: u32 = 12;
 /// SIGABRT, by which a process dies at a fail point.
 const SIGABRT: i32 = 6;
 const SERVERS: [&str; 3] = ["postgres", "redis", "kafka"];
+
+/// Events that a process has applied, as it counts them itself.
+async fn applied(server: &Server) -> f64 {
+    let metrics = reqwest::get(format!("{}/metrics", server.address)).await.unwrap().text().await.unwrap();
+    let count = |line: &str| line.strip_prefix(r#"leadscore_events_total{fate="applied"} "#)?.parse().ok();
+    metrics.lines().find_map(count).unwrap_or(0.0)
+}
 
 /// Whether all night is there.
 pub fn long() -> bool {
@@ -166,6 +173,7 @@ impl Run {
         for _ in 0..times {
             let other = self.world.try_serve(&["--roles", "scorer"], &[]).unwrap();
             self.load.acknowledged(200).await;
+            eventually("partitions come to the second scorer", async || applied(&other).await > 0.0).await;
             self.load.scored().await;
             other.kill();
             self.kills += 1;
