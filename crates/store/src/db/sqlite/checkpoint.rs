@@ -23,6 +23,11 @@ use crate::StoreError;
 /// twice as long, with 5 ms moving itself gets in the way.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// A move that took less is followed by the next after [`PAUSE`].
+const BRIEF: Duration = Duration::from_millis(10);
+/// The pause after a longer one, as a multiple of what it took.
+const REST: u32 = 5;
+
 /// The task that moves it, for as long as this lives.
 pub(in crate::db) struct Checkpoints {
     committed: Arc<Notify>,
@@ -68,8 +73,8 @@ async fn run(path: PathBuf, committed: Arc<Notify>, closing: CancellationToken) 
             (checkpoint(conn, &path), begun.elapsed())
         });
         let Ok((moved, took)) = moved.await else { return };
-        // It takes half of the disk's time at most.
-        pause = took.max(PAUSE);
+        // Where much comes in, pages change again and again: moving them less often is less to move.
+        pause = if took < BRIEF { PAUSE } else { REST * took };
         match moved {
             Ok(conn) => held = Some(conn),
             // The writer does it in the end.
