@@ -339,7 +339,8 @@ impl ScorerTask {
         let mut derived = Vec::with_capacity(outcomes.len());
         let mut committed = Vec::with_capacity(outcomes.len());
         for (partition, (to, outcome)) in outcomes {
-            let (announced, untold) = self.announced(partition).await;
+            let announced = self.announced(partition).await;
+            let untold = self.untold.get(&partition).cloned().unwrap_or_default();
             let from = self.places.get(&partition).map_or(0, |place| place.position);
             let (part, rest) = outcome.split(partition, (from, to), announced, untold);
             derived.push(part);
@@ -350,6 +351,8 @@ impl ScorerTask {
         writing.stop();
         let publishing = Stage::Publish.start();
         for (partition, to, mut rest) in committed {
+            // They are on the list now.
+            self.untold.remove(&partition);
             rest.scores.retain(|score| !left_out.contains(&score.lead_id));
             rest.kept.retain(|(lead, _)| !left_out.contains(lead));
             rest.withheld.retain(|lead| !left_out.contains(lead));
@@ -391,11 +394,10 @@ impl ScorerTask {
         FailPoint::PublishAfter.pass();
     }
 
-    /// Up to where everybody was told of a partition's scores, as far as that is known; and leads of whom nobody was told
-    /// though it was tried.
-    async fn announced(&mut self, partition: u16) -> (i64, Vec<LeadId>) {
+    /// Up to where everybody was told of a partition's scores, as far as that is known; leads of whom nobody was told,
+    /// though it was tried, stay in `untold` until a commit lists them.
+    async fn announced(&mut self, partition: u16) -> i64 {
         let mut told = self.places.get(&partition).map_or(0, |place| place.announced);
-        let mut untold = Vec::new();
         let under_way = self.announcing.entry(partition).or_default();
         while let Some((upto, announcement)) = under_way.pop_front() {
             let failed = if under_way.len() >= ANNOUNCEMENTS_MAX {
@@ -409,13 +411,15 @@ impl ScorerTask {
                     }
                 }
             };
-            untold.extend(failed);
+            if !failed.is_empty() {
+                self.untold.entry(partition).or_default().extend(failed);
+            }
             told = upto;
         }
         if let Some(place) = self.places.get_mut(&partition) {
             place.announced = told;
         }
-        (told, untold)
+        told
     }
 
     /// Publishes the latest scores of the leads whose records stand in `(after, to]`: whoever committed them may not

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use leadscore_domain::Clock;
+use leadscore_domain::{Clock, LeadId};
 use leadscore_engine::score::Scorer;
 use leadscore_store::{Announcement, LogReader, Store, StoreError};
 use tokio::{sync::watch, time::MissedTickBehavior};
@@ -90,6 +90,8 @@ pub struct ScorerTask {
     pub(super) sweep: Sweep,
     /// What is being said of the scores of a partition's last commits, and up to which position each.
     pub(super) announcing: BTreeMap<u16, VecDeque<(i64, Announcement)>>,
+    /// Leads of whose scores nobody was told, though it was tried, and that are not listed yet.
+    pub(super) untold: BTreeMap<u16, Vec<LeadId>>,
     /// Positions in partitions that somebody else went ahead in: what was published since is not known here.
     lost: BTreeMap<u16, i64>,
     /// Whether the next batch of each partition is to be committed by itself.
@@ -171,6 +173,7 @@ impl ScorerTask {
             cache: StateCache::new(CACHED_LEADS_MAX),
             sweep: Sweep::start(),
             announcing: BTreeMap::new(),
+            untold: BTreeMap::new(),
             poison: None,
             lost: BTreeMap::new(),
             apart: false,
@@ -233,7 +236,7 @@ impl ScorerTask {
 
     /// Leaves the group, so that others take over at once, after everybody was told of what was committed.
     pub async fn leave(mut self) {
-        let mut untold = Vec::new();
+        let mut untold: Vec<LeadId> = std::mem::take(&mut self.untold).into_values().flatten().collect();
         for (_, announcement) in std::mem::take(&mut self.announcing).into_values().flatten() {
             untold.extend(announcement.failed().await);
         }
@@ -291,6 +294,7 @@ impl ScorerTask {
             self.publish_again(partition, from, position).await?;
             self.lost.remove(&partition);
             self.announcing.remove(&partition);
+            self.untold.remove(&partition);
             let place = Place { generation, position, announced: position, batch_max: BATCH_EVENTS_MAX };
             self.places.insert(partition, place);
             self.sweep.again();

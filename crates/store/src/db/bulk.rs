@@ -81,19 +81,16 @@ impl<'c> Inserts<'c> {
             let most = if is_server { rows.len() } else { SQLITE_ROWS_MAX.min(1 << rows.len().ilog2()) };
             let (now, later) = rows.split_at(rows.len().min(most));
             rows = later;
-            let mut values = Bind(Vec::with_capacity(now.len() * columns));
-            now.iter().for_each(|row| bind(&mut values, row));
-            debug_assert_eq!(values.0.len(), now.len() * columns, "{into}");
+            let values = bound(now, columns, &bind);
             if is_server {
-                let places: Vec<String> = (1..=columns).map(|place| format!("${}", self.places + place)).collect();
-                let places = places.join(", ");
+                let places = numbered(self.places, columns);
                 self.statements.push(format!("{into} SELECT * FROM UNNEST({places}) {conflict} RETURNING 1"));
                 self.places += columns;
-                add_arrays(&mut self.arguments, values.0, columns)?;
+                add_arrays(&mut self.arguments, values, columns)?;
             } else {
                 let row = format!("({})", places(columns));
                 let sql = format!("{into} VALUES {} {conflict}", vec![row.as_str(); now.len()].join(","));
-                written += built(sql, values.0).execute(self.conn).await?;
+                written += built(sql, values).execute(self.conn).await?;
             }
         }
         if !self.conn.is_server() {
@@ -110,12 +107,9 @@ impl<'c> Inserts<'c> {
         rows: &'v [T],
         bind: impl Fn(&mut Bind<'v>, &'v T) + Send,
     ) -> Result<(), StoreError> {
-        let mut values = Bind(Vec::with_capacity(rows.len() * columns));
-        rows.iter().for_each(|row| bind(&mut values, row));
-        let places: Vec<String> = (1..=columns).map(|place| format!("${}", self.places + place)).collect();
-        self.statements.push(format!("{before}({}){after}", places.join(", ")));
+        self.statements.push(format!("{before}({}){after}", numbered(self.places, columns)));
         self.places += columns;
-        add_arrays(&mut self.arguments, values.0, columns)
+        add_arrays(&mut self.arguments, bound(rows, columns, bind), columns)
     }
 
     /// Sends them; how many rows each wrote, those without any rows left out on a server.
@@ -250,18 +244,30 @@ pub(crate) async fn update<'v, T>(
 where
     T: Sync,
 {
-    let mut values = Bind(Vec::with_capacity(rows.len() * columns.len()));
-    rows.iter().for_each(|row| bind(&mut values, row));
+    let values = bound(rows, columns.len(), bind);
     let names = columns.join(", ");
     let statement = if conn.is_server() {
-        let places: Vec<String> = (1..=columns.len()).map(|place| format!("${place}")).collect();
-        let sql = format!("WITH v ({names}) AS (SELECT * FROM UNNEST({})) {update}", places.join(", "));
-        built_with(sql, arrays(values.0, columns.len())?)
+        let sql = format!("WITH v ({names}) AS (SELECT * FROM UNNEST({})) {update}", numbered(0, columns.len()));
+        built_with(sql, arrays(values, columns.len())?)
     } else {
         let row = format!("({})", places(columns.len()));
-        built(format!("WITH v ({names}) AS (VALUES {}) {update}", vec![row.as_str(); rows.len()].join(",")), values.0)
+        built(format!("WITH v ({names}) AS (VALUES {}) {update}", vec![row.as_str(); rows.len()].join(",")), values)
     };
     statement.fetch_all(conn).await
+}
+
+/// The values of all rows, in order.
+fn bound<'v, T>(rows: &'v [T], columns: usize, bind: impl Fn(&mut Bind<'v>, &'v T)) -> Vec<Value<'v>> {
+    let mut values = Bind(Vec::with_capacity(rows.len() * columns));
+    rows.iter().for_each(|row| bind(&mut values, row));
+    debug_assert_eq!(values.0.len(), rows.len() * columns, "a value for each column");
+    values.0
+}
+
+/// PostgreSQL's places behind so many others.
+fn numbered(others: usize, count: usize) -> String {
+    let places: Vec<String> = (1..=count).map(|place| format!("${}", others + place)).collect();
+    places.join(", ")
 }
 
 fn places(count: usize) -> String {
