@@ -78,6 +78,27 @@ pub enum StoreError {
     Db(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
+impl StoreError {
+    /// Whether a server is away or a disk full, so that the same request succeeds once that is over.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        match self {
+            Self::Busy | Self::Full | Self::Kafka(_) => true,
+            Self::Fenced { .. }
+            | Self::Overtaken
+            | Self::Unfit(_)
+            | Self::Corrupt(_)
+            | Self::WrongKey(_)
+            | Self::SchemaTooNew { .. }
+            | Self::SchemaTooOld { .. }
+            | Self::Invalid(_)
+            | Self::Closed
+            | Self::Db(_)
+            | Self::Io { .. } => false,
+        }
+    }
+}
+
 /// Primary result codes of SQLite (<https://www.sqlite.org/rescode.html>); extended codes keep them in the low byte.
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_LOCKED: i32 = 6;

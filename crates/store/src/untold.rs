@@ -1,7 +1,9 @@
 //! Leads of whose scores other systems have still to be told by way of Kafka: a list that the scorers work off.
 //!
-//! What is scored with an event is told at once, and comes here only where that failed. Invariant: a lead leaves when
-//! what was its latest score has arrived, and stays where it was listed again meanwhile.
+//! What is scored with an event is told at once, and comes here only where that failed. Leads that were absorbed or
+//! erased come here with the transaction that made them so. Invariants: of a lead, only the scorer of its own partition
+//! tells, so that the last word is the newest; it leaves when what was its latest score has arrived, and stays where it
+//! was listed again meanwhile.
 
 use leadscore_domain::LeadId;
 

@@ -108,6 +108,10 @@ impl Runner {
             Ok(End::Done) => self.store.finish_job(self.owner, id, None).await?,
             Ok(End::Lost) => tracing::info!(job = %id, "a job was cancelled, or is done elsewhere"),
             Ok(End::Stopped) => self.store.release_job(self.owner, id).await?,
+            // Its lease runs out, and it goes on.
+            Err(JobError::Store(error) | JobError::Scorer(ScorerError::Store(error))) if error.is_outage() => {
+                return Err(error);
+            }
             Err(error) => {
                 tracing::error!(job = %id, %error, "a job failed");
                 self.store.finish_job(self.owner, id, Some(error.to_string())).await?;

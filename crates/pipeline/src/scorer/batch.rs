@@ -379,12 +379,11 @@ impl ScorerTask {
         self.tally.dead += dead;
         self.tally.absorbed += absorbed.len() as u64;
         telemetry::count_scores(scores.len());
-        let gone: Vec<LeadId> = withheld.iter().chain(&absorbed).copied().collect();
         FailPoint::PublishBefore.pass();
         if renewed {
             self.sweep.tell_soon();
         } else {
-            let announcement = self.store.announce_scores(&scores, &gone);
+            let announcement = self.store.announce_scores(&scores, &withheld);
             self.announcing.entry(partition).or_default().push_back((to, announcement));
         }
         FailPoint::Announce.pass();

@@ -18,8 +18,8 @@ use super::{
 
 /// Most leads whose scores are renewed between two rounds of events.
 const PAGE_LEADS: usize = 512;
-/// How often leads of a partition are scored anew while the scorer goes ahead in between.
-const FENCED_MAX: u32 = 100;
+/// How often the same leads are scored anew while the scorer goes ahead in between.
+const FENCED_MAX: u32 = 1_000;
 /// How often the database is asked for expired scores, unless the last answer was a full page.
 const EXPIRY_EVERY: Duration = Duration::from_millis(500);
 
@@ -174,32 +174,40 @@ impl ScorerTask {
         Ok(count)
     }
 
-    /// Scores leads anew whatever their scores, beside the scorer that reads the log: where that one went ahead
-    /// meanwhile, once more.
+    /// Scores leads anew whatever their scores, beside the scorer that reads the log. Where that one went ahead
+    /// meanwhile, fewer leads at once: the less there is between reading and commit, the rarer it comes in between.
     pub(crate) async fn score_anew(&mut self, leads: &[LeadId]) -> Result<(), ScorerError> {
         let mut by_partition: BTreeMap<u16, Vec<LeadId>> = BTreeMap::new();
         for &lead in leads {
             by_partition.entry(self.store.partition_of(lead)).or_default().push(lead);
         }
         for (partition, leads) in by_partition {
-            let mut attempt = 1;
-            loop {
-                // The position first: a state that was committed later belongs to a later position, and is fenced.
-                self.stand(partition).await?;
-                let latest = self.store.latest_scores(&leads).await?;
-                // A lead without a state has no events that were read; a damaged state is the scorer's to mend.
-                let (states, _) = self.stored_states(&leads).await?;
-                let there: Vec<LeadId> = leads.iter().copied().filter(|lead| states.contains_key(lead)).collect();
-                let judge = self.judge();
-                match self.rescore(&there, states, &latest, &judge).await {
-                    Err(Fault::Store(StoreError::Fenced { .. })) if attempt < FENCED_MAX => attempt += 1,
+            let (mut left, mut at_once, mut attempt) = (leads.as_slice(), leads.len(), 1);
+            while !left.is_empty() {
+                let (now, later) = left.split_at(at_once.min(left.len()));
+                match self.score_at_position(partition, now).await {
+                    Ok(()) => (left, attempt) = (later, 1),
+                    Err(Fault::Store(StoreError::Fenced { .. } | StoreError::Overtaken)) if attempt < FENCED_MAX => {
+                        (at_once, attempt) = ((now.len() / 2).max(1), attempt + 1);
+                    }
                     Err(Fault::Store(error)) => return Err(error.into()),
                     Err(Fault::Poison(reason)) => return Err(ScorerError::Defect(reason)),
-                    Ok(()) => break,
                 }
             }
         }
         Ok(())
+    }
+
+    /// Scores leads of a partition as they are where the group stands in it.
+    async fn score_at_position(&mut self, partition: u16, leads: &[LeadId]) -> Result<(), Fault> {
+        // The position first: a state that was committed later belongs to a later position, and is fenced.
+        self.stand(partition).await?;
+        let latest = self.store.latest_scores(leads).await?;
+        // A lead without a state has no events that were read; a damaged state is the scorer's to mend.
+        let (states, _) = self.stored_states(leads).await?;
+        let there: Vec<LeadId> = leads.iter().copied().filter(|lead| states.contains_key(lead)).collect();
+        let judge = self.judge();
+        self.rescore(&there, states, &latest, &judge).await
     }
 
     /// Scores leads as they are at the scorer's position, partition by partition. Those whose state is missing or

@@ -403,19 +403,8 @@ fn shrunk(batch_max: usize) -> usize {
 /// Whether the same request may succeed later: for as long as a server is away or a disk full, and a few times where
 /// nobody knows.
 fn may_pass(error: &StoreError, retry: u32) -> bool {
-    match error {
-        StoreError::Busy | StoreError::Full | StoreError::Kafka(_) => true,
-        StoreError::Db(_) | StoreError::Io { .. } => retry < RETRIES_MAX,
-        StoreError::Fenced { .. }
-        | StoreError::Overtaken
-        | StoreError::Unfit(_)
-        | StoreError::Corrupt(_)
-        | StoreError::WrongKey(_)
-        | StoreError::SchemaTooNew { .. }
-        | StoreError::SchemaTooOld { .. }
-        | StoreError::Invalid(_)
-        | StoreError::Closed => false,
-    }
+    let unclear = matches!(error, StoreError::Db(_) | StoreError::Io { .. });
+    error.is_outage() || (unclear && retry < RETRIES_MAX)
 }
 
 #[cfg(test)]

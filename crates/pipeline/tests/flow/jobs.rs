@@ -96,7 +96,12 @@ async fn a_serving_pipeline_does_jobs_while_events_come_in() {
     let pipeline = brokerage.start().await;
     let lead = brokerage.lead("a").await;
     let wait = async {
-        while brokerage.store.job(job.id).await.unwrap().unwrap().state != JobState::Done {
+        loop {
+            let job = brokerage.store.job(job.id).await.unwrap().unwrap();
+            assert_eq!(job.error, None);
+            if job.state == JobState::Done {
+                break;
+            }
             let now = brokerage.clock.now();
             brokerage.append(vec![showing(now, "a", ShowingAction::Held)]).await;
         }

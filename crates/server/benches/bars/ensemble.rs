@@ -92,7 +92,8 @@ fn peers(file: &Path, set: &TrainingSet) -> f64 {
     }
     std::fs::write(file, bytes).expect("the table can be written");
     let python = std::env::var("LEADSCORE_PYTHON").expect("`make bench` sets LEADSCORE_PYTHON");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../quality/training_speed.py");
+    let script = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo bench sets it"))
+        .join("../../quality/training_speed.py");
     let done = Command::new(python).arg(script).arg(file).arg(TABLE.1.to_string()).output();
     let done = done.expect("Python runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

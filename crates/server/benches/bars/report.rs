@@ -48,7 +48,8 @@ impl Report {
         for row in &self.rows {
             println!("{}", row.line());
         }
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/reports");
+        let folder =
+            Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo bench sets it")).join("../../target/reports");
         std::fs::create_dir_all(&folder).expect("the reports' folder can be made");
         let text = serde_json::to_string_pretty(&self.rows).expect("rows are plain data");
         std::fs::write(folder.join(format!("{name}.json")), text + "\n").expect("the report can be written");

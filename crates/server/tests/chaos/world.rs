@@ -221,7 +221,7 @@ impl Servers {
 
     /// What it prints; goes to a file first, which the servers that it leaves behind may keep open.
     fn script(&self, action: &[&str], servers: &[&str]) -> String {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scripts/servers");
+        let script = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../../scripts/servers");
         let printed = tempfile::NamedTempFile::new().unwrap();
         let status = Command::new(script)
             .args(action)

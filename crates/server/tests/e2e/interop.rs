@@ -1,20 +1,22 @@
 //! What leaves the product is read by Python's own libraries.
 
-use std::{path::Path, process::Command, sync::OnceLock};
+use std::{path::PathBuf, process::Command, sync::OnceLock};
 
 use serde_json::json;
 
 use crate::support::{Folder, arg, describe};
 
 /// The root of the checkout.
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+fn root() -> PathBuf {
+    PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../..")
+}
 
 /// A Python with `tests/python/requirements.txt`, made by the first test that needs it.
 fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let mut command = Command::new(Path::new(ROOT).join("scripts/python-venv"));
-        let output = command.arg(Path::new(ROOT).join("tests/python/requirements.txt")).output().unwrap();
+        let mut command = Command::new(root().join("scripts/python-venv"));
+        let output = command.arg(root().join("tests/python/requirements.txt")).output().unwrap();
         assert!(output.status.success(), "{}", describe(&output));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     })
@@ -22,7 +24,7 @@ fn python() -> &'static str {
 
 /// Runs a script of `tests/python`, which must succeed.
 fn check(script: &str, arguments: &[&str]) {
-    let script = Path::new(ROOT).join("tests/python").join(script);
+    let script = root().join("tests/python").join(script);
     let output = Command::new(python()).arg(script).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", describe(&output));
 }

@@ -45,6 +45,8 @@ pub(super) enum Decision {
 pub(super) struct Placement {
     pub(super) decisions: Vec<Decision>,
     pub(super) rows: Vec<EventRow>,
+    /// Leads that became part of others.
+    pub(super) absorbed: Vec<LeadId>,
 }
 
 impl Store {
@@ -194,6 +196,7 @@ impl Placement {
         for absorbed in &placed.absorbed {
             self.rows.push(merge_row(*absorbed, lead, one.event.received_at, book, partitions));
         }
+        self.absorbed.extend(&placed.absorbed);
         let event = &one.event;
         self.rows.push(EventRow {
             partition: partition_of(lead, partitions),

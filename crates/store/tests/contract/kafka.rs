@@ -256,6 +256,17 @@ async fn scores_that_have_still_to_be_told_stay_listed_until_the_latest_was() {
 }
 
 #[tokio::test]
+async fn the_scorer_of_an_absorbed_leads_own_partition_tells_that_it_is_gone() {
+    let kafka = Kafka::new().await;
+    let store = kafka.open().await;
+    append_one(&store, event("1", &[email("ann")], 0)).await;
+    let younger = append_one(&store, event("2", &[crm("7")], 1)).await;
+    append_one(&store, event("3", &[email("ann"), crm("7")], 2)).await;
+    let listed = store.untold(&[store.partition_of(younger)], 10).await.unwrap();
+    assert_eq!(listed.iter().map(|(_, lead)| *lead).collect::<Vec<_>>(), [younger]);
+}
+
+#[tokio::test]
 async fn while_kafka_does_not_answer_the_database_keeps_what_comes_in() {
     let kafka = Kafka::new().await;
     let store = kafka.open().await;

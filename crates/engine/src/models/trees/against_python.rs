@@ -54,7 +54,7 @@ impl Drop for Folder {
 
 /// Runs the script with a Python that has the packages, which is made where it is missing.
 fn python(task: &str, folder: &Path) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../..");
     let found = Command::new(root.join("scripts/python-venv")).arg(root.join("tests/python/requirements.txt")).output();
     let found = found.unwrap();
     assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));

@@ -15,6 +15,7 @@ use crate::{
         append::{Changes, Incoming, Placement, place},
         rows::EventRow,
     },
+    untold,
 };
 
 /// Appends these of `incoming`; the checkpoints follow.
@@ -66,6 +67,8 @@ async fn identify(
                 let mut placement = placed.unwrap_or_default();
                 let merges = placement.take_merges();
                 outbox::put(conn, &merges).await?;
+                // Whoever scores their partition says so, after all that it has said of them.
+                untold::list(conn, partitions, &placement.absorbed).await?;
                 FailPoint::AppendBefore.pass();
                 Ok(placement)
             })
