@@ -168,6 +168,14 @@ async fn family(conn: &mut Conn, id: LeadId) -> Result<Vec<LeadId>, StoreError> 
 }
 
 async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, StoreError> {
+    // First, because a scorer that commits for the lead holds its row: afterwards all of that is there to be removed.
+    query(
+        "UPDATE leads SET data_key = NULL, name = NULL, name_at = NULL, name_event = NULL, erased_at = $1 WHERE id = $2",
+    )
+    .bind(now)
+    .bind(id)
+    .execute(conn)
+    .await?;
     dead::erase(conn, id).await?;
     for sql in [
         "DELETE FROM identities WHERE lead_id = $1",
@@ -178,13 +186,6 @@ async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, Store
     ] {
         query(sql).bind(id).execute(conn).await?;
     }
-    query(
-        "UPDATE leads SET data_key = NULL, name = NULL, name_at = NULL, name_event = NULL, erased_at = $1 WHERE id = $2",
-    )
-        .bind(now)
-        .bind(id)
-        .execute(conn)
-        .await?;
     query("UPDATE lead_interactions SET sentiment_score = NULL, engagement_duration = NULL WHERE lead_id = $1")
         .bind(id)
         .execute(conn)

@@ -13,17 +13,18 @@ use crate::{
 
 pub(super) async fn write(conn: &mut Conn, book: &Book<'_>) -> Result<(), StoreError> {
     for (absorbed, survivor, stored) in book.merges() {
-        if stored {
-            move_identities(conn, book, absorbed, survivor).await?;
-            move_name(conn, book, absorbed, survivor).await?;
-            drop_derived(conn, absorbed).await?;
-        }
+        // First, because a scorer that commits for the lead holds its row: afterwards all of that is there to be dropped.
         // Those that the absorbed lead had absorbed itself follow, so that nobody ever has to walk a chain.
         query("UPDATE leads SET merged_into = $1 WHERE id = $2 OR merged_into = $2")
             .bind(survivor)
             .bind(absorbed)
             .execute(conn)
             .await?;
+        if stored {
+            move_identities(conn, book, absorbed, survivor).await?;
+            move_name(conn, book, absorbed, survivor).await?;
+            drop_derived(conn, absorbed).await?;
+        }
     }
     Ok(())
 }
