@@ -44,7 +44,7 @@ impl Store {
         let sql = "SELECT f.id, f.lead_id, f.behavioral_score, f.engagement_score, f.market_correlation, \
                      f.timing_score, f.feature_vector, f.created_at, s.model_version, s.features_hash, l.data_key \
                      FROM lead_features f JOIN lead_scores s ON s.id = f.id AND s.calculated_at = f.created_at \
-                     JOIN leads l ON l.id = f.lead_id WHERE l.data_key IS NOT NULL AND f.lead_id";
+                     JOIN leads l ON l.id = f.lead_id WHERE l.data_key IS NOT NULL AND s.lead_id";
         let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
         let mut found = rows.iter().map(|row| read(self.keyring(), row)).collect::<Result<Vec<_>, _>>()?;
         found.sort_unstable_by_key(|one| (one.lead_id, one.created_at, one.score_id));

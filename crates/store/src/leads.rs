@@ -177,12 +177,18 @@ async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, Store
     .execute(conn)
     .await?;
     dead::erase(conn, id).await?;
+    // The embedded database has no index of them by lead; none outlives its score.
+    let features = if conn.is_server() {
+        "DELETE FROM lead_features WHERE lead_id = $1"
+    } else {
+        "DELETE FROM lead_features WHERE id IN (SELECT id FROM lead_scores WHERE lead_id = $1)"
+    };
     for sql in [
         "DELETE FROM identities WHERE lead_id = $1",
         "DELETE FROM lead_states WHERE lead_id = $1",
         "DELETE FROM latest_scores WHERE lead_id = $1",
+        features,
         "DELETE FROM lead_scores WHERE lead_id = $1",
-        "DELETE FROM lead_features WHERE lead_id = $1",
     ] {
         query(sql).bind(id).execute(conn).await?;
     }

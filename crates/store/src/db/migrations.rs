@@ -10,6 +10,7 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0003_announced.sql"),
     include_str!("sqlite/0004_operations.sql"),
     include_str!("sqlite/0005_features.sql"),
+    include_str!("sqlite/0006_features_by_score.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),

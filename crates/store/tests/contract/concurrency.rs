@@ -9,7 +9,9 @@ use leadscore_domain::LeadId;
 use leadscore_store::{Appended, Store, StoreError};
 use tokio::task::JoinSet;
 
-use crate::support::{Backend, Embedded, append_one, crm, derived, email, event, living};
+use sqlx::{Connection as _, Executor as _};
+
+use crate::support::{Backend, Embedded, Postgres, append_one, crm, derived, email, event, living};
 
 pub async fn two_handles_on_one_folder_keep_positions_dense_and_leads_single(backend: &impl Backend) {
     let stores = [backend.open().await, backend.open().await];
@@ -74,7 +76,7 @@ pub async fn a_failing_write_does_not_spoil_those_that_share_its_transaction(bac
 
 #[tokio::test]
 async fn another_process_on_a_server_is_woken() {
-    let backend = crate::support::Postgres::new().await;
+    let backend = Postgres::new().await;
     let (one, other) = (backend.open().await, backend.open().await);
     let mut appended = other.appended();
     // Listening begins when it can: append until it is heard.
@@ -148,4 +150,49 @@ async fn a_full_queue_refuses_after_a_short_wait_and_loses_nothing() {
     assert!(acknowledged >= 256, "{acknowledged} were taken");
     let events = store.counts().await.unwrap().events;
     assert_eq!(events, acknowledged as u64, "what was refused had no effect");
+}
+
+/// A scorer holds the lead's row while it writes what it derived; whoever takes the lead away comes right then.
+async fn nothing_is_left_of(lead: LeadId, database: &Postgres, taken_away: impl Future<Output = ()>) {
+    let mut scorer = database.connect().await;
+    let lead_id = sqlx::types::Uuid::from_bytes(*lead.0.as_bytes());
+    let mut commit = scorer.begin().await.unwrap();
+    commit.execute(sqlx::query("SELECT 1 FROM leads WHERE id = $1 FOR SHARE").bind(lead_id)).await.unwrap();
+    let commit = async {
+        let waiting = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
+                       WHERE NOT l.granted AND a.datname = current_database()";
+        while database.number(waiting).await == Some(0.0) {
+            tokio::task::yield_now().await;
+        }
+        let state = "INSERT INTO lead_states (lead_id, state, log_position) VALUES ($1, '', 1)";
+        commit.execute(sqlx::query(state).bind(lead_id)).await.unwrap();
+        commit.commit().await.unwrap();
+    };
+    let both = async { tokio::join!(commit, taken_away) };
+    tokio::time::timeout(Duration::from_secs(60), both).await.expect("one waits for the other, not for ever");
+    let left = format!("SELECT count(*) FROM lead_states WHERE lead_id = '{lead}'");
+    assert_eq!(database.number(&left).await, Some(0.0));
+}
+
+#[tokio::test]
+async fn a_merge_waits_for_what_is_being_committed_and_drops_it() {
+    let database = Postgres::new().await;
+    let store = database.open().await;
+    append_one(&store, event("1", &[email("ann")], 0)).await;
+    let younger = append_one(&store, event("2", &[crm("7")], 1)).await;
+    let merge = async {
+        append_one(&store, event("3", &[email("ann"), crm("7")], 2)).await;
+    };
+    nothing_is_left_of(younger, &database, merge).await;
+}
+
+#[tokio::test]
+async fn an_erasure_waits_for_what_is_being_committed_and_removes_it() {
+    let database = Postgres::new().await;
+    let store = database.open().await;
+    let lead = append_one(&store, event("1", &[email("ann")], 0)).await;
+    let erasure = async {
+        assert!(store.erase_lead(lead).await.unwrap().is_some());
+    };
+    nothing_is_left_of(lead, &database, erasure).await;
 }

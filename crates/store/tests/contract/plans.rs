@@ -38,7 +38,11 @@ const QUERIES: &[(&str, &str)] = &[
     ),
     (
         "SELECT 1 FROM lead_features f JOIN lead_scores s ON s.id = f.id AND s.calculated_at = f.created_at \
-         WHERE f.lead_id = ANY('{00000000-0000-0000-0000-000000000001}')",
+         WHERE s.lead_id = ANY('{00000000-0000-0000-0000-000000000001}')",
+        "lead_features_2026_03_pkey",
+    ),
+    (
+        "DELETE FROM lead_features WHERE lead_id = '00000000-0000-0000-0000-000000000001'",
         "lead_features_2026_03_lead_id_created_at",
     ),
     ("SELECT 1 FROM dead_letters ORDER BY recorded_at DESC, id DESC LIMIT 5", "dead_letters_recorded_at"),
