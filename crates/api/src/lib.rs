@@ -31,8 +31,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::state::Api;
 pub use crate::state::{AppState, Limits, Metrics};
+use crate::{auth::permissions::Permissions, state::Api};
 
 /// The whole API as a service.
 ///
@@ -71,7 +71,9 @@ pub fn openapi_json() -> String {
 type Routes = Router<Arc<Api>>;
 
 fn endpoints(api: &Arc<Api>) -> (Routes, String) {
-    let guarded = rest::guarded().route_layer(from_fn_with_state(Arc::clone(api), auth::bearer::require));
+    let guarded = rest::guarded();
+    let permissions = Arc::new(Permissions::of(guarded.get_openapi()));
+    let guarded = guarded.route_layer(from_fn_with_state((Arc::clone(api), permissions), auth::bearer::require));
     describe(guarded, rest::open().route_layer(from_fn(middleware::refuse_query)))
 }
 

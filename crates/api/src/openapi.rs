@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
+use leadscore_store::Role;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -17,6 +18,7 @@ use utoipa::{
 };
 
 use crate::{
+    auth::permissions::least_role,
     problem::{Code, MEDIA_TYPE, Problem, ProblemBody},
     rest,
 };
@@ -60,7 +62,8 @@ pub(crate) fn complete(document: &mut openapi::OpenApi, guarded: &openapi::OpenA
         let needs_token = guarded.paths.paths.contains_key(path);
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
             if needs_token {
-                operation.security = Some(vec![SecurityRequirement::new(BEARER, [""; 0])]);
+                let least = least_role(operation).map(|role| role.to_string());
+                operation.security = Some(vec![SecurityRequirement::new(BEARER, least)]);
             }
             let codes = codes(path, operation, needs_token);
             add_problems(operation, &codes);
@@ -77,6 +80,9 @@ fn codes(path: &str, operation: &Operation, needs_token: bool) -> Vec<Code> {
     }
     if needs_token {
         codes.push(Code::Unauthenticated);
+    }
+    if least_role(operation).is_some_and(|least| least > Role::Agent) {
+        codes.push(Code::Forbidden);
     }
     if path.starts_with("/api/") {
         codes.push(Code::Unavailable);

@@ -30,6 +30,8 @@ pub enum Code {
     Unauthenticated,
     /// E-mail address and password do not belong together.
     WrongPassword,
+    /// The role may not do this.
+    Forbidden,
     /// The person has not allowed profiling.
     ProfilingConsentMissing,
     /// No such address.
@@ -74,7 +76,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -82,6 +84,7 @@ impl Code {
         Self::InvalidIdempotencyKey,
         Self::Unauthenticated,
         Self::WrongPassword,
+        Self::Forbidden,
         Self::ProfilingConsentMissing,
         Self::NotFound,
         Self::LeadNotFound,
@@ -115,6 +118,7 @@ impl Code {
             Self::InvalidIdempotencyKey => "invalid-idempotency-key",
             Self::Unauthenticated => "unauthenticated",
             Self::WrongPassword => "wrong-password",
+            Self::Forbidden => "forbidden",
             Self::ProfilingConsentMissing => "profiling-consent-missing",
             Self::NotFound => "not-found",
             Self::LeadNotFound => "lead-not-found",
@@ -148,7 +152,7 @@ impl Code {
             | Self::InvalidLeadId
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
-            Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
             Self::NotFound | Self::LeadNotFound | Self::ModelNotFound | Self::JobNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -173,6 +177,7 @@ impl Code {
             Self::InvalidIdempotencyKey => "The Idempotency-Key is not valid",
             Self::Unauthenticated => "A valid token is needed",
             Self::WrongPassword => "E-mail address or password is wrong",
+            Self::Forbidden => "The role does not allow this",
             Self::ProfilingConsentMissing => "The lead has not allowed profiling",
             Self::NotFound => "There is nothing at this address",
             Self::LeadNotFound => "There is no such lead",
@@ -209,6 +214,7 @@ impl Code {
                 "Send `Authorization: Bearer <token>` with an API key, or with a token from POST /api/v1/login."
             }
             Self::WrongPassword => "Check both; an administrator can set a new password.",
+            Self::Forbidden => "Ask somebody who has the role that the detail names, or use a token of that role.",
             Self::ProfilingConsentMissing => {
                 "Post a `consent` event with purpose `profiling`, state `granted`, the legal basis and the evidence."
             }

@@ -67,7 +67,7 @@ impl TestApp {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let store = Store::open(StoreOptions::new(folder.path(), Arc::clone(&shared))).await.unwrap();
         let registry = Registry::open(&folder.path().join("models"), Arc::clone(&shared)).unwrap();
-        let token = store.create_token("tests", Role::Agent, None).await.unwrap();
+        let token = store.create_token("tests", Role::Admin, None).await.unwrap();
         let (scorer, receiver) = watch::channel(Arc::new(scorecard("scorecard")));
         let cache = ScoreCache::sole_writer(1_000, 16);
         let region = Region::default();

@@ -3,7 +3,7 @@
 //! Passwords are kept as Argon2id hashes (RFC 9106), tokens as SHA-256 of 256 random bits. Deliberately absent:
 //! sessions, lock-out after failures.
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 use argon2::{
     Argon2,
@@ -34,10 +34,20 @@ const TOKEN_PREFIX: &str = "lsk_";
 pub enum Role {
     /// Reads scores and leads, sends events.
     Agent,
-    /// Also compares and promotes models.
+    /// Also starts, watches and stops jobs.
     Manager,
     /// Everything.
     Admin,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Agent => "agent",
+            Self::Manager => "manager",
+            Self::Admin => "admin",
+        })
+    }
 }
 
 /// Who asks.
