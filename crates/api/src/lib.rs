@@ -10,6 +10,7 @@ mod json;
 mod middleware;
 mod openapi;
 pub mod problem;
+mod query;
 mod rate;
 mod rest;
 mod schema;

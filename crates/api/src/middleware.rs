@@ -24,15 +24,13 @@ use tracing::Instrument;
 
 use crate::{
     problem::{Code, Problem},
-    rest::post_events,
+    query::Parameters,
     state::Api,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over from the sender.
 const REQUEST_ID_MAX_BYTES: usize = 64;
-/// Longest name of a query parameter that an answer repeats.
-const PARAMETER_MAX_CHARS: usize = 64;
 /// Seconds after which a request that timed out may be sent again.
 const RETRY_AFTER_TIMEOUT_S: u64 = 5;
 
@@ -149,22 +147,7 @@ pub async fn refuse_query(request: Request, next: Next) -> Result<Response, Prob
 /// # Errors
 /// [`Code::UnknownQueryParameter`] with the name of the first parameter.
 pub fn check_query(request: &Request) -> Result<(), Problem> {
-    let Some(query) = request.uri().query() else { return Ok(()) };
-    // The one endpoint that takes parameters looks at them itself.
-    if request.uri().path() == post_events::PATH { Ok(()) } else { refuse_parameters(query) }
-}
-
-/// Refuses whatever a query names.
-///
-/// # Errors
-/// As [`check_query`].
-pub fn refuse_parameters(query: &str) -> Result<(), Problem> {
-    let name = Some(query).and_then(|query| query.split(['&', '=']).next()).filter(|name| !name.is_empty());
-    match name {
-        None => Ok(()),
-        Some(name) => Err(Problem::new(Code::UnknownQueryParameter, "The endpoint takes no such parameter.")
-            .field(name.chars().take(PARAMETER_MAX_CHARS).collect::<String>())),
-    }
+    if request.uri().query().is_none() { Ok(()) } else { Parameters::of(request.uri())?.end() }
 }
 
 /// Answers for addresses that do not exist.

@@ -22,6 +22,8 @@ pub enum Code {
     UnreadableBody,
     /// The query string has a parameter that the endpoint does not know.
     UnknownQueryParameter,
+    /// A query parameter is of another form than the endpoint takes.
+    InvalidQueryParameter,
     /// The id in the path is not a UUID.
     InvalidLeadId,
     /// The `Idempotency-Key` is none.
@@ -76,10 +78,11 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
+        Self::InvalidQueryParameter,
         Self::InvalidLeadId,
         Self::InvalidIdempotencyKey,
         Self::Unauthenticated,
@@ -114,6 +117,7 @@ impl Code {
             Self::MalformedJson => "malformed-json",
             Self::UnreadableBody => "unreadable-body",
             Self::UnknownQueryParameter => "unknown-query-parameter",
+            Self::InvalidQueryParameter => "invalid-query-parameter",
             Self::InvalidLeadId => "invalid-lead-id",
             Self::InvalidIdempotencyKey => "invalid-idempotency-key",
             Self::Unauthenticated => "unauthenticated",
@@ -149,6 +153,7 @@ impl Code {
             Self::MalformedJson
             | Self::UnreadableBody
             | Self::UnknownQueryParameter
+            | Self::InvalidQueryParameter
             | Self::InvalidLeadId
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
@@ -173,6 +178,7 @@ impl Code {
             Self::MalformedJson => "The body is not valid JSON",
             Self::UnreadableBody => "The body could not be read",
             Self::UnknownQueryParameter => "The query has an unknown parameter",
+            Self::InvalidQueryParameter => "A query parameter is not valid",
             Self::InvalidLeadId => "The lead id is not a UUID",
             Self::InvalidIdempotencyKey => "The Idempotency-Key is not valid",
             Self::Unauthenticated => "A valid token is needed",
@@ -208,6 +214,7 @@ impl Code {
             Self::MalformedJson => "Correct the text at the line and column that the problem names.",
             Self::UnreadableBody => "Send the request again; check the connection and the transfer encoding.",
             Self::UnknownQueryParameter => "Leave the parameter out: the endpoint takes none of this name.",
+            Self::InvalidQueryParameter => "Correct the parameter that the problem names.",
             Self::InvalidLeadId => "Use the id that the server gave, such as 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e.",
             Self::InvalidIdempotencyKey => "Send one key of 1 to 255 visible ASCII characters, such as a UUID.",
             Self::Unauthenticated => {

@@ -52,18 +52,28 @@ impl Store {
         rows.iter().map(|row| read(row).map(|stored| (stored.score.lead_id, stored))).collect()
     }
 
-    /// Scores of a lead, the newest first, up to `limit` (at most 10,000).
+    /// Scores of a lead, the newest first, up to `limit` (at most 10,000), of those that lie before `before`: an
+    /// instant of calculation, and among the scores of that instant a position.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn score_history(&self, id: LeadId, limit: usize) -> Result<Vec<StoredScore>, StoreError> {
+    pub async fn score_history(
+        &self,
+        id: LeadId,
+        before: Option<(Timestamp, i64)>,
+        limit: usize,
+    ) -> Result<Vec<StoredScore>, StoreError> {
+        let (at, position) = before.unwrap_or((Timestamp::MAX, i64::MAX));
         let rows = query(
             "SELECT lead_id, score, confidence_score, probability, lower_probability, upper_probability, \
              behavioral_score, engagement_score, market_fit_score, timing_score, optimal_contact_time, \
              recommended_approach, model_version, schema_hash, partition, log_position, calculated_at, expires_at, \
-             features_hash FROM lead_scores WHERE lead_id = $1 ORDER BY calculated_at DESC, log_position DESC LIMIT $2",
+             features_hash FROM lead_scores WHERE lead_id = $1 AND calculated_at <= $2 \
+             AND (calculated_at < $2 OR log_position < $3) ORDER BY calculated_at DESC, log_position DESC LIMIT $4",
         )
         .bind(id)
+        .bind(at)
+        .bind(position)
         .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
         .fetch_all(&mut self.reader().await?)
         .await?;

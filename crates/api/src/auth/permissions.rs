@@ -6,13 +6,17 @@ use std::collections::HashMap;
 
 use axum::http::Method;
 use leadscore_store::Role;
-use utoipa::openapi::{OpenApi, path::Operation};
+use utoipa::openapi::{
+    OpenApi, PathItem, RefOr,
+    path::{Operation, Parameter, ParameterIn},
+};
 
 /// The least role for each operation that takes a token, by its id in the OpenAPI document.
-const TABLE: [(&str, Role); 11] = [
+const TABLE: [(&str, Role); 12] = [
     ("create_lead", Role::Agent),
     ("show_lead", Role::Agent),
     ("show_score", Role::Agent),
+    ("list_scores", Role::Agent),
     ("show_explanation", Role::Agent),
     ("batch_score", Role::Agent),
     ("post_events", Role::Agent),
@@ -29,13 +33,32 @@ pub fn least_role(operation: &Operation) -> Option<Role> {
     TABLE.iter().find(|(known, _)| *known == id).map(|(_, role)| *role)
 }
 
+/// What an operation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// The least role.
+    pub least: Role,
+    /// Whether it takes query parameters.
+    pub takes_query: bool,
+}
+
+impl Access {
+    fn of(operation: &Operation) -> Option<Self> {
+        let mut parameters = operation.parameters.iter().flatten();
+        let in_query =
+            |one: &RefOr<Parameter>| matches!(one, RefOr::T(Parameter { parameter_in: ParameterIn::Query, .. }));
+        let takes_query = parameters.any(in_query);
+        Some(Self { least: least_role(operation)?, takes_query })
+    }
+}
+
 /// The table by address, as requests ask for it.
-pub struct Permissions(HashMap<String, Vec<(Method, Role)>>);
+pub struct Permissions(HashMap<String, Vec<(Method, Access)>>);
 
 impl Permissions {
     /// Of the operations that a document describes.
     pub fn of(document: &OpenApi) -> Self {
-        let operations = |item: &utoipa::openapi::PathItem| {
+        let operations = |item: &PathItem| {
             let methods = [
                 (Method::GET, &item.get),
                 (Method::PUT, &item.put),
@@ -43,18 +66,17 @@ impl Permissions {
                 (Method::PATCH, &item.patch),
                 (Method::DELETE, &item.delete),
             ];
-            let row =
-                |(method, operation): (Method, &Option<Operation>)| Some((method, least_role(operation.as_ref()?)?));
+            let row = |(method, operation): (_, &Option<Operation>)| Some((method, Access::of(operation.as_ref()?)?));
             methods.into_iter().filter_map(row).collect()
         };
         Self(document.paths.paths.iter().map(|(path, item)| (path.clone(), operations(item))).collect())
     }
 
-    /// The least role for a request to this address, a template such as `/api/v1/leads/{lead_id}`.
-    pub fn least(&self, method: &Method, path: &str) -> Option<Role> {
+    /// What a request to this address takes, a template such as `/api/v1/leads/{lead_id}`.
+    pub fn find(&self, method: &Method, path: &str) -> Option<Access> {
         // Who may read may ask whether there is something to read.
         let method = if *method == Method::HEAD { &Method::GET } else { method };
-        self.0.get(path)?.iter().find(|(known, _)| known == method).map(|(_, role)| *role)
+        self.0.get(path)?.iter().find(|(known, _)| known == method).map(|(_, access)| *access)
     }
 }
 
@@ -121,9 +143,10 @@ mod tests {
 
     #[test]
     fn who_may_read_may_ask_for_the_head_and_what_has_no_row_is_nobodys() {
-        let permissions = Permissions(HashMap::from([("/x".to_owned(), vec![(Method::GET, Role::Agent)])]));
-        assert_eq!(permissions.least(&Method::HEAD, "/x"), Some(Role::Agent));
-        assert_eq!(permissions.least(&Method::POST, "/x"), None);
-        assert_eq!(permissions.least(&Method::GET, "/y"), None);
+        let access = Access { least: Role::Agent, takes_query: false };
+        let permissions = Permissions(HashMap::from([("/x".to_owned(), vec![(Method::GET, access)])]));
+        assert_eq!(permissions.find(&Method::HEAD, "/x"), Some(access));
+        assert_eq!(permissions.find(&Method::POST, "/x"), None);
+        assert_eq!(permissions.find(&Method::GET, "/y"), None);
     }
 }

@@ -28,6 +28,30 @@ impl From<&Score> for Prediction {
     }
 }
 
+/// Parts of a score, each placed in the reference population: 50 is the middle lead.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct Breakdown {
+    /// What the lead does: searches, visits, showings, calls.
+    #[schema(minimum = 0, maximum = 100)]
+    behavioral: u8,
+    /// How the lead responds: answers, replies, opens, sentiment.
+    #[schema(minimum = 0, maximum = 100)]
+    engagement: u8,
+    /// How the wishes fit the market, and the lead's own attributes.
+    #[schema(minimum = 0, maximum = 100)]
+    market_fit: u8,
+    /// Recency, pace, season.
+    #[schema(minimum = 0, maximum = 100)]
+    timing: u8,
+}
+
+impl From<&Score> for Breakdown {
+    fn from(score: &Score) -> Self {
+        let leadscore_domain::Breakdown { behavioral, engagement, market_fit, timing } = score.breakdown;
+        Self { behavioral, engagement, market_fit, timing }
+    }
+}
+
 /// `value` with so many decimals.
 pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);

@@ -12,6 +12,7 @@ pub mod create_lead;
 pub mod healthz;
 pub mod job;
 pub mod list_jobs;
+pub mod list_scores;
 pub mod log_in;
 pub mod metrics;
 pub mod models;
@@ -43,10 +44,11 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 15] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 16] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
+    ("list_scores", list_scores::PROBLEMS),
     ("show_explanation", show_explanation::PROBLEMS),
     ("batch_score", batch_score::PROBLEMS),
     ("post_events", post_events::PROBLEMS),
@@ -77,6 +79,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(create_lead::create_lead))
         .routes(routes!(show_lead::show_lead))
         .routes(routes!(show_score::show_score))
+        .routes(routes!(list_scores::list_scores))
         .routes(routes!(show_explanation::show_explanation))
         .routes(routes!(batch_score::batch_score))
         .routes(routes!(post_events::post_events))

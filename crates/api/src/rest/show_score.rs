@@ -22,7 +22,7 @@ use crate::{
     problem::{Code, Problem},
     rest::{
         LeadPath,
-        answers::{Prediction, rounded},
+        answers::{Breakdown, Prediction, rounded},
         unavailable,
     },
     state::Api,
@@ -55,36 +55,13 @@ pub struct LeadScore {
     last_updated: Timestamp,
 }
 
-/// Parts of a score, each placed in the reference population: 50 is the middle lead.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Breakdown {
-    /// What the lead does: searches, visits, showings, calls.
-    #[schema(minimum = 0, maximum = 100)]
-    behavioral: u8,
-    /// How the lead responds: answers, replies, opens, sentiment.
-    #[schema(minimum = 0, maximum = 100)]
-    engagement: u8,
-    /// How the wishes fit the market, and the lead's own attributes.
-    #[schema(minimum = 0, maximum = 100)]
-    market_fit: u8,
-    /// Recency, pace, season.
-    #[schema(minimum = 0, maximum = 100)]
-    timing: u8,
-}
-
 impl From<&Score> for LeadScore {
     fn from(score: &Score) -> Self {
-        let breakdown = Breakdown {
-            behavioral: score.breakdown.behavioral,
-            engagement: score.breakdown.engagement,
-            market_fit: score.breakdown.market_fit,
-            timing: score.breakdown.timing,
-        };
         Self {
             lead_id: score.lead_id.0,
             score: score.score,
             confidence: rounded(score.confidence, 2),
-            breakdown,
+            breakdown: score.into(),
             prediction: score.into(),
             last_updated: score.calculated_at,
         }
@@ -162,37 +139,43 @@ impl IntoResponse for Error {
         })
     ))
 )]
-pub async fn show_score(State(api): State<Arc<Api>>, LeadPath(id): LeadPath) -> Result<Response, Error> {
-    match api.cache.get(id) {
-        Some(cached) => warm(cached),
-        None => match api.cache.read(id).await {
-            Seen::Known(cached) => warm(cached),
-            Seen::Unknown(reading) => cold(&api, id, reading).await,
-        },
+pub async fn show_score(State(api): State<Arc<Api>>, LeadPath(asked): LeadPath) -> Result<Response, Error> {
+    let score = latest(&api, asked).await?;
+    let mut headers = HeaderMap::new();
+    if score.lead_id != asked {
+        let address = HeaderValue::try_from(format!("/api/v1/leads/{}/score", score.lead_id));
+        headers.insert(header::CONTENT_LOCATION, address.expect("a UUID is a header value"));
     }
+    Ok((headers, Json(LeadScore::from(&*score))).into_response())
 }
 
-fn warm(cached: Cached) -> Result<Response, Error> {
-    match cached {
-        Cached::Score(score) => Ok(Json(LeadScore::from(&*score)).into_response()),
+/// The latest score of a lead, or of the one that it was merged into.
+///
+/// # Errors
+/// Where there is none, or none may be shown.
+pub async fn latest(api: &Api, asked: LeadId) -> Result<Arc<Score>, Error> {
+    let known = match api.cache.get(asked) {
+        Some(cached) => cached,
+        None => match api.cache.read(asked).await {
+            Seen::Known(cached) => cached,
+            Seen::Unknown(reading) => return look_up(api, asked, reading).await,
+        },
+    };
+    match known {
+        Cached::Score(score) => Ok(score),
         Cached::Withheld { .. } => Err(Error::Withheld),
     }
 }
 
-async fn cold(api: &Api, asked: LeadId, reading: Reading) -> Result<Response, Error> {
+async fn look_up(api: &Api, asked: LeadId, reading: Reading) -> Result<Arc<Score>, Error> {
     let record = api.store.lead(asked).await?.ok_or(Error::Unknown)?;
     let id = record.merged_into.unwrap_or(asked);
     let Some(stored) = api.store.latest_score(id).await? else {
         return Err(why_not(api, id, reading).await?);
     };
     let score = Arc::new(stored.score);
-    let mut headers = HeaderMap::new();
-    if id != asked {
-        let address = HeaderValue::try_from(format!("/api/v1/leads/{id}/score"));
-        headers.insert(header::CONTENT_LOCATION, address.expect("a UUID is a header value"));
-    }
     api.cache.fill(reading, Change::Score(Arc::clone(&score)));
-    Ok((headers, Json(LeadScore::from(&*score))).into_response())
+    Ok(score)
 }
 
 /// Why a lead that exists has no score.

@@ -44,7 +44,7 @@ async fn every_committed_score_has_the_features_that_its_hash_is_of() {
     brokerage.catch_up().await;
     brokerage.clock.advance_micros(2 * DAY_US);
     brokerage.catch_up().await;
-    let mut scores = brokerage.store.score_history(lead, 10).await.unwrap();
+    let mut scores = brokerage.store.score_history(lead, None, 10).await.unwrap();
     scores.reverse();
     let features = brokerage.store.features_of(&[lead]).await.unwrap();
     assert_eq!((scores.len(), features.len()), (3, 3), "two events and an expiry");

@@ -44,7 +44,7 @@ pub async fn the_latest_score_never_goes_backwards(backend: &impl Backend) {
         store.commit(commit).await.unwrap();
         assert_eq!(store.latest_score(lead).await.unwrap().unwrap().score.score, latest, "after {value}");
     }
-    assert_eq!(store.score_history(lead, 100).await.unwrap().len(), steps.len());
+    assert_eq!(store.score_history(lead, None, 100).await.unwrap().len(), steps.len());
 }
 
 pub async fn withheld_leads_have_no_latest_score_and_keep_their_history(backend: &impl Backend) {
@@ -57,7 +57,7 @@ pub async fn withheld_leads_have_no_latest_score_and_keep_their_history(backend:
     commit.withheld = vec![lead];
     store.commit(commit).await.unwrap();
     assert_eq!(store.latest_score(lead).await.unwrap(), None);
-    assert_eq!(store.score_history(lead, 10).await.unwrap().len(), 1);
+    assert_eq!(store.score_history(lead, None, 10).await.unwrap().len(), 1);
 }
 
 pub async fn states_and_scores_survive_unchanged(backend: &impl Backend) {
@@ -73,7 +73,7 @@ pub async fn states_and_scores_survive_unchanged(backend: &impl Backend) {
     assert_eq!((state.bytes == bytes, state.log_position), (true, 3));
     let latest = store.latest_score(lead).await.unwrap().unwrap();
     assert_eq!((latest.partition, &latest.score), (partition, &kept[2]));
-    let history: Vec<_> = store.score_history(lead, 10).await.unwrap().into_iter().map(|s| s.score).collect();
+    let history: Vec<_> = store.score_history(lead, None, 10).await.unwrap().into_iter().map(|s| s.score).collect();
     assert_eq!(history, kept.into_iter().rev().collect::<Vec<_>>());
 }
 

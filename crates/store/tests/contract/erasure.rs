@@ -22,7 +22,7 @@ pub async fn an_erased_lead_is_gone_and_its_events_stay_unreadable(backend: &imp
     assert_eq!(store.lead(lead).await.unwrap(), None);
     assert_eq!(store.find(&email("ann")).await.unwrap(), None);
     assert!(store.states(&[lead]).await.unwrap().is_empty());
-    assert!(store.score_history(lead, 10).await.unwrap().is_empty());
+    assert!(store.score_history(lead, None, 10).await.unwrap().is_empty());
     assert_eq!(store.latest_score(lead).await.unwrap(), None);
     assert!(store.events_of(&[lead]).await.unwrap().is_empty());
     let records = store.read_log(partition, 0, 10).await.unwrap();

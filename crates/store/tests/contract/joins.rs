@@ -108,7 +108,7 @@ pub async fn the_absorbed_lead_loses_state_and_score(backend: &impl Backend) {
     append_one(&store, event("3", &[email("ann"), email("bob")], 3)).await;
     assert!(store.states(&[older, younger]).await.unwrap().is_empty());
     assert!(store.latest_scores(&[older, younger]).await.unwrap().is_empty());
-    assert_eq!(store.score_history(younger, 10).await.unwrap().len(), 1, "what was answered stays explainable");
+    assert_eq!(store.score_history(younger, None, 10).await.unwrap().len(), 1, "what was answered stays explainable");
 }
 
 fn absorbed_by(body: &EventBody) -> Option<LeadId> {

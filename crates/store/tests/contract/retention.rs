@@ -22,7 +22,7 @@ async fn scored(store: &Store, lead: LeadId, days: &[i64]) {
 }
 
 async fn instants(store: &Store, lead: LeadId) -> Vec<i64> {
-    let history = store.score_history(lead, 100).await.unwrap();
+    let history = store.score_history(lead, None, 100).await.unwrap();
     history.iter().rev().map(|stored| stored.score.calculated_at.since(at(0)) / 1_000_000 / DAY).collect()
 }
 

@@ -3,11 +3,11 @@
 mod batch;
 mod receipt;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use axum::{
     Json,
-    extract::{RawQuery, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -25,8 +25,8 @@ use crate::{
     auth::bearer::Caller,
     idempotency,
     json::JsonBytes,
-    middleware::refuse_parameters,
     problem::{Code, Problem},
+    query::Parameters,
     rate,
     rest::{
         unavailable,
@@ -37,14 +37,28 @@ use crate::{
 };
 
 /// What this endpoint can answer beside success.
-pub const PROBLEMS: &[Code] =
-    &[Code::InvalidIdempotencyKey, Code::IdempotencyKeyReused, Code::RequestRunning, Code::TooFast];
+pub const PROBLEMS: &[Code] = &[
+    Code::InvalidQueryParameter,
+    Code::InvalidIdempotencyKey,
+    Code::IdempotencyKeyReused,
+    Code::RequestRunning,
+    Code::TooFast,
+];
 
-/// Its address: the only one that takes a query.
+/// Its address.
+#[cfg(test)]
 pub const PATH: &str = "/api/v1/events";
 
-/// The query that asks for scores.
-const WAIT: &str = "wait=score";
+/// What an answer may wait for.
+struct Wait;
+
+impl FromStr for Wait {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text == "score" { Ok(Self) } else { Err(()) }
+    }
+}
 
 /// One event, or several.
 #[derive(Deserialize, ToSchema)]
@@ -181,18 +195,15 @@ impl IntoResponse for Error {
 pub async fn post_events(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    RawQuery(query): RawQuery,
+    mut query: Parameters,
     headers: HeaderMap,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, Problem> {
-    let query = query.unwrap_or_default();
-    let waits = query == WAIT;
-    if !waits {
-        refuse_parameters(&query)?;
-    }
+    let waits = query.take::<Wait>("wait", "send `score`, or leave it out")?.is_some();
+    query.end()?;
     let key = idempotency::Key::read(&headers, &caller, "events")?;
     let run = async { take(&api, &caller, &bytes, waits).await.into_response() };
-    idempotency::once(&api, key, &[query.as_bytes(), &bytes], run).await
+    idempotency::once(&api, key, &[&[u8::from(waits)], &bytes], run).await
 }
 
 async fn take(api: &Api, caller: &Caller, bytes: &[u8], waits: bool) -> Result<Response, Error> {
@@ -434,9 +445,15 @@ mod tests {
     #[tokio::test]
     async fn other_queries_than_the_one_are_refused() {
         let app = TestApp::new().await;
-        for query in ["wait=scores", "wait", "colour=1", "wait=score&x=1", "x=1&wait=score"] {
+        for (query, code, field) in [
+            ("wait=scores", "invalid-query-parameter", "wait"),
+            ("wait", "invalid-query-parameter", "wait"),
+            ("wait=score&wait=score", "invalid-query-parameter", "wait"),
+            ("colour=1", "unknown-query-parameter", "colour"),
+            ("wait=score&x=1", "unknown-query-parameter", "x"),
+        ] {
             let reply = app.post(&format!("{PATH}?{query}"), &opened("1")).await;
-            assert_eq!(reply.code(), "unknown-query-parameter", "{query}");
+            assert_eq!((reply.code().as_str(), &reply.json()["field"]), (code, &json!(field)), "{query}");
         }
         assert_eq!(app.state.store.counts().await.unwrap().events, 0);
     }
