@@ -5,6 +5,7 @@
 //! appended. Deliberately absent: SQL, features, the pipeline, listening on a socket, reading the clock.
 
 mod auth;
+mod conditional;
 mod idempotency;
 mod json;
 mod middleware;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{LeadId, Score, Timestamp};
@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    conditional::{IfNoneMatch, entity_tag},
     problem::{Code, Problem},
     rest::{
         LeadPath,
@@ -114,17 +115,27 @@ impl IntoResponse for Error {
 /// Score of a lead
 ///
 /// The latest score. Where the lead was merged into another, the answer is the score of that lead, and
-/// `Content-Location` names it.
+/// `Content-Location` names it. Who asks again with the `ETag` of the answer that they have is told by 304 that nothing
+/// changed.
 #[utoipa::path(
     get,
     path = "/api/v1/leads/{lead_id}/score",
     tag = "scores",
-    params(("lead_id" = Uuid, Path, description = "The lead", example = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e")),
+    params(
+        ("lead_id" = Uuid, Path, description = "The lead", example = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"),
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of the answer that you have")
+    ),
     responses((
+        status = 304,
+        description = "You have the latest score"
+    ), (
         status = 200,
         description = "The score",
         body = LeadScore,
-        headers(("Content-Location" = String, description = "Where the lead was merged: the address of the one it belongs to")),
+        headers(
+            ("ETag" = String, description = "Changes with every new score"),
+            ("Content-Location" = String, description = "Where the lead was merged: the address of the one it belongs to")
+        ),
         example = json!({
             "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
             "score": 87,
@@ -139,12 +150,21 @@ impl IntoResponse for Error {
         })
     ))
 )]
-pub async fn show_score(State(api): State<Arc<Api>>, LeadPath(asked): LeadPath) -> Result<Response, Error> {
+pub async fn show_score(
+    State(api): State<Arc<Api>>,
+    LeadPath(asked): LeadPath,
+    known: IfNoneMatch,
+) -> Result<Response, Error> {
     let score = latest(&api, asked).await?;
-    let mut headers = HeaderMap::new();
+    let tag = entity_tag(&score);
+    let is_known = known.has(&tag);
+    let mut headers = HeaderMap::from_iter([(header::ETAG, tag)]);
     if score.lead_id != asked {
         let address = HeaderValue::try_from(format!("/api/v1/leads/{}/score", score.lead_id));
         headers.insert(header::CONTENT_LOCATION, address.expect("a UUID is a header value"));
+    }
+    if is_known {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     Ok((headers, Json(LeadScore::from(&*score))).into_response())
 }
@@ -195,7 +215,13 @@ async fn why_not(api: &Api, id: LeadId, reading: Reading) -> Result<Error, Error
 
 #[cfg(test)]
 mod tests {
-    use axum::http::StatusCode;
+    use std::sync::Arc;
+
+    use axum::{
+        body::Body,
+        http::{Method, StatusCode},
+    };
+    use leadscore_domain::Score;
     use serde_json::json;
 
     use super::Change;
@@ -264,5 +290,25 @@ mod tests {
         let reply = app.get(&format!("/api/v1/leads/{absorbed}/score")).await;
         assert_eq!(reply.json()["lead_id"], survivor.to_string());
         assert_eq!(reply.header("content-location"), format!("/api/v1/leads/{survivor}/score"));
+    }
+    #[tokio::test]
+    async fn who_has_the_latest_score_is_told_so_until_there_is_another() {
+        let app = TestApp::new().await;
+        let lead = app.lead("ann").await;
+        app.derive(|id| Some(score(id))).await;
+        let path = format!("/api/v1/leads/{lead}/score");
+        let first = app.get(&path).await;
+        let ask = async |tag: &str| {
+            let request = app.request(Method::GET, &path).header("if-none-match", tag);
+            app.send(request.body(Body::empty()).unwrap()).await
+        };
+        let same = ask(first.header("etag")).await;
+        assert_eq!((same.status, same.body.len()), (StatusCode::NOT_MODIFIED, 0));
+        assert_eq!(same.header("etag"), first.header("etag"));
+        let newer = Score { calculated_at: score(lead).calculated_at.plus_micros(1), ..score(lead) };
+        app.state.cache.publish(vec![Change::Score(Arc::new(Score { log_position: 2, ..newer }))]);
+        let changed = ask(first.header("etag")).await;
+        assert_eq!(changed.status, StatusCode::OK);
+        assert_ne!(changed.header("etag"), first.header("etag"));
     }
 }

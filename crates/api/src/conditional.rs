@@ -1,0 +1,60 @@
+//! Conditional requests (RFC 9110, section 13): who already has what would be answered is told so.
+//!
+//! Deliberately absent: conditions on writing.
+
+use std::convert::Infallible;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderValue, header, request::Parts},
+};
+use leadscore_domain::Score;
+
+/// What a score is known by: where it stands in the log, and when it was calculated.
+pub fn entity_tag(score: &Score) -> HeaderValue {
+    let tag = format!("\"{}-{}\"", score.log_position, score.calculated_at.as_micros());
+    HeaderValue::try_from(tag).expect("digits, quotes and a dash are a header value")
+}
+
+/// What the sender already has: the `If-None-Match` fields.
+pub struct IfNoneMatch(Vec<HeaderValue>);
+
+impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect()))
+    }
+}
+
+impl IfNoneMatch {
+    /// Whether the sender has what is known by `tag`: any of a list, `*`, or the tag as a weak one.
+    pub fn has(&self, tag: &HeaderValue) -> bool {
+        let known = |one: &[u8]| {
+            let one = one.trim_ascii();
+            one == b"*" || one.strip_prefix(b"W/").unwrap_or(one) == tag.as_bytes()
+        };
+        self.0.iter().any(|field| field.as_bytes().split(|byte| *byte == b',').any(known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_found_in_whatever_form_the_sender_keeps_them() {
+        let tag = HeaderValue::from_static("\"12-1772361000000000\"");
+        let has = |fields: &[&'static str]| {
+            IfNoneMatch(fields.iter().map(|field| HeaderValue::from_static(field)).collect()).has(&tag)
+        };
+        assert!(has(&["\"12-1772361000000000\""]));
+        assert!(has(&["W/\"12-1772361000000000\""]));
+        assert!(has(&["\"1\", \"12-1772361000000000\""]));
+        assert!(has(&["\"1\"", "*"]));
+        for field in ["", "12-1772361000000000", "\"12-177236100000000\"", "\"12-1772361000000000", "W/", ","] {
+            assert!(!has(&[field]), "{field}");
+        }
+        assert!(!has(&[]));
+    }
+}
