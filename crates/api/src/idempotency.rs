@@ -181,7 +181,7 @@ mod tests {
         // A key is one endpoint's and one sender's, and a request that failed runs again.
         assert_eq!(send(&app, EVENTS, "k1", &json!({})).await.code(), "invalid-field");
         assert_eq!(send(&app, EVENTS, "k1", &json!([])).await.code(), "invalid-field");
-        app.token = app.state.store.create_token("other", Role::Agent, None).await.unwrap();
+        app.token = app.key(Role::Agent).await;
         assert!(send(&app, LEADS, "k1", &lead("3")).await.status.is_success());
     }
 

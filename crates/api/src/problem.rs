@@ -44,6 +44,8 @@ pub enum Code {
     ModelNotFound,
     /// No such job.
     JobNotFound,
+    /// No such API key.
+    ApiKeyNotFound,
     /// The job stands where this cannot be done.
     JobConflict,
     /// The address exists, but not with this method.
@@ -78,7 +80,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -93,6 +95,7 @@ impl Code {
         Self::LeadNotFound,
         Self::ModelNotFound,
         Self::JobNotFound,
+        Self::ApiKeyNotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::ScorePending,
@@ -128,6 +131,7 @@ impl Code {
             Self::LeadNotFound => "lead-not-found",
             Self::ModelNotFound => "model-not-found",
             Self::JobNotFound => "job-not-found",
+            Self::ApiKeyNotFound => "api-key-not-found",
             Self::JobConflict => "job-conflict",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::BodyTimeout => "body-timeout",
@@ -158,7 +162,9 @@ impl Code {
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::LeadNotFound | Self::ModelNotFound | Self::JobNotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::LeadNotFound | Self::ModelNotFound | Self::JobNotFound | Self::ApiKeyNotFound => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ScorePending | Self::JobConflict | Self::RequestRunning => StatusCode::CONFLICT,
@@ -189,6 +195,7 @@ impl Code {
             Self::LeadNotFound => "There is no such lead",
             Self::ModelNotFound => "There is no such model version",
             Self::JobNotFound => "There is no such job",
+            Self::ApiKeyNotFound => "There is no such API key",
             Self::JobConflict => "The job stands where this cannot be done",
             Self::MethodNotAllowed => "The address does not take this method",
             Self::BodyTimeout => "The body came too slowly",
@@ -229,6 +236,7 @@ impl Code {
             Self::LeadNotFound => "Create the lead with POST /api/v1/leads, or check the id.",
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
             Self::JobNotFound => "Use an id from GET /api/v1/jobs.",
+            Self::ApiKeyNotFound => "Use an id from GET /api/v1/api-keys.",
             Self::JobConflict => {
                 "See the job's state: only what waits or runs is cancelled, only what failed or was cancelled resumed."
             }

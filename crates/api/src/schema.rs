@@ -126,6 +126,15 @@ pub struct StageChanged {
     stage: Stage,
 }
 
+/// What a token may do; a later role may do all that an earlier one may.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Agent,
+    Manager,
+    Admin,
+}
+
 /// Where a lead stands in the brokerage's pipeline.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

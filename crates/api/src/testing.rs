@@ -67,7 +67,7 @@ impl TestApp {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let store = Store::open(StoreOptions::new(folder.path(), Arc::clone(&shared))).await.unwrap();
         let registry = Registry::open(&folder.path().join("models"), Arc::clone(&shared)).unwrap();
-        let token = store.create_token("tests", Role::Admin, None).await.unwrap();
+        let (token, _) = store.create_api_key("tests", Role::Admin, None).await.unwrap();
         let (scorer, receiver) = watch::channel(Arc::new(scorecard("scorecard")));
         let cache = ScoreCache::sole_writer(1_000, 16);
         let region = Region::default();
@@ -90,6 +90,12 @@ impl TestApp {
         let router = crate::router(state.clone());
         let document = serde_json::from_str(&crate::openapi_json()).unwrap();
         Self { router, state, clock, token, scorer, document, _folder: folder }
+    }
+
+    /// A new API key.
+    pub async fn key(&self, role: Role) -> String {
+        let (key, _) = self.state.store.create_api_key("key", role, None).await.unwrap();
+        key
     }
 
     /// The API around other routes than its own.

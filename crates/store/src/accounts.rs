@@ -1,7 +1,8 @@
-//! People who log in and tokens of programs.
+//! People who log in, and tokens: API keys of programs, sessions of people.
 //!
-//! Passwords are kept as Argon2id hashes (RFC 9106), tokens as SHA-256 of 256 random bits. Deliberately absent:
-//! sessions, lock-out after failures.
+//! Passwords are kept as Argon2id hashes (RFC 9106), tokens as SHA-256 of 256 random bits. Invariant: a session has the
+//! role that its user has now, and ends where the user gets another password. Deliberately absent: lock-out after
+//! failures.
 
 use std::{fmt, sync::OnceLock};
 
@@ -23,8 +24,10 @@ use crate::{
 
 /// Shortest and longest password.
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
-/// Longest name of a token.
-const TOKEN_NAME_MAX_BYTES: usize = 128;
+/// Longest name of an API key.
+const KEY_NAME_MAX_BYTES: usize = 128;
+/// What stands where an API key has its name: who it is, the user's row says.
+const SESSION: &str = "session";
 /// How tokens begin, so that scanners for leaked secrets find them.
 const TOKEN_PREFIX: &str = "lsk_";
 
@@ -53,17 +56,17 @@ impl fmt::Display for Role {
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// Id of the user or token.
+    /// Id of the user or API key.
     pub id: Uuid,
-    /// The user's e-mail address or the token's name.
+    /// The user's e-mail address or the key's name.
     pub name: String,
     /// What it may do.
     pub role: Role,
 }
 
-/// A token as it is listed: never the token itself.
+/// An API key as it is listed: never the key itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRecord {
+pub struct ApiKey {
     /// Id by which it is revoked.
     pub id: Uuid,
     /// What it was named.
@@ -77,7 +80,7 @@ pub struct TokenRecord {
 }
 
 impl Store {
-    /// Makes a user, or gives an existing one a new password and role.
+    /// Makes a user, or gives an existing one a new password and role and ends their sessions.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for an address that is none or a password under 8 or over 256 bytes; where the
@@ -109,7 +112,9 @@ impl Store {
                     .bind(now)
                     .fetch_one(conn)
                     .await?;
-                    row.get(0)
+                    let id: Uuid = row.get(0)?;
+                    query("DELETE FROM tokens WHERE user_id = $1").bind(id).execute(conn).await?;
+                    Ok(id)
                 })
             })
             .await?;
@@ -137,39 +142,59 @@ impl Store {
         }
     }
 
-    /// Makes a token and answers with it, `lsk_` and 64 hexadecimal digits; it is kept as a hash and cannot be shown
-    /// again.
+    /// Makes an API key and answers with it, `lsk_` and 64 hexadecimal digits, and with its record; it is kept as a hash
+    /// and cannot be shown again.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for an empty or long name; where the database fails.
-    pub async fn create_token(
+    pub async fn create_api_key(
         &self,
         name: &str,
         role: Role,
         expires_at: Option<Timestamp>,
-    ) -> Result<String, StoreError> {
+    ) -> Result<(String, ApiKey), StoreError> {
         let name = name.trim().to_owned();
-        if name.is_empty() || name.len() > TOKEN_NAME_MAX_BYTES {
-            let remedy = format!("choose 1 to {TOKEN_NAME_MAX_BYTES} bytes");
+        if name.is_empty() || name.len() > KEY_NAME_MAX_BYTES {
+            let remedy = format!("choose 1 to {KEY_NAME_MAX_BYTES} bytes");
             return Err(Invalid::new("name", "is empty or too long", remedy).into());
         }
+        let created_at = self.now();
+        let key = ApiKey { id: timed_id(created_at), name, role, created_at, expires_at };
+        let token = self.keep_token(key.clone(), None).await?;
+        Ok((token, key))
+    }
+
+    /// Makes a token for a user who has logged in, which lasts until `expires_at`.
+    ///
+    /// # Errors
+    /// Where the database fails, or the user is not there any more.
+    pub async fn create_session(&self, user: &Principal, expires_at: Timestamp) -> Result<String, StoreError> {
+        let created_at = self.now();
+        let name = SESSION.to_owned();
+        let record =
+            ApiKey { id: timed_id(created_at), name, role: user.role, created_at, expires_at: Some(expires_at) };
+        self.keep_token(record, Some(user.id)).await
+    }
+
+    /// Keeps the hash of a new token, and answers with the token.
+    async fn keep_token(&self, record: ApiKey, user: Option<Uuid>) -> Result<String, StoreError> {
         let mut secret = [0; 32];
         random::fill(&mut secret);
         let token = format!("{TOKEN_PREFIX}{}", hex(&secret));
         let hash = Sha256::digest(token.as_bytes()).to_vec();
-        let now = self.now();
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
-                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6)",
+                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at, user_id) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 )
-                .bind(timed_id(now))
+                .bind(record.id)
                 .bind(hash)
-                .bind(name)
-                .bind(word(&role))
-                .bind(now)
-                .bind(expires_at)
+                .bind(record.name)
+                .bind(word(&record.role))
+                .bind(record.created_at)
+                .bind(record.expires_at)
+                .bind(user)
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -179,33 +204,45 @@ impl Store {
         Ok(token)
     }
 
-    /// Who holds this token, where it is known and not expired.
+    /// Who holds this token, where it is known and not expired: the user of a session, with the role of now.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn token(&self, plaintext: &str) -> Result<Option<Principal>, StoreError> {
         // The hash is looked up, not the token: how long the search takes says nothing about a secret.
         let row = query(
-            "SELECT id, name, role FROM tokens WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)",
+            "SELECT COALESCE(u.id, t.id), t.name, COALESCE(u.role, t.role), u.email_lookup, u.email \
+             FROM tokens t LEFT JOIN users u ON u.id = t.user_id \
+             WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)",
         )
         .bind(Sha256::digest(plaintext.as_bytes()).to_vec())
         .bind(self.now())
         .fetch_optional(&mut self.reader().await?)
         .await?;
-        row.map(|row| Ok(Principal { id: row.get(0)?, name: row.get(1)?, role: role(&row, 2)? })).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let name = match (row.get::<Option<&[u8]>>(3)?, row.get::<Option<&[u8]>>(4)?) {
+            (Some(lookup), Some(sealed)) => self.open_address(lookup, sealed)?,
+            _ => row.get(1)?,
+        };
+        Ok(Some(Principal { id: row.get(0)?, name, role: role(&row, 2)? }))
     }
 
-    /// Every token, also the expired ones, the newest first.
+    fn open_address(&self, lookup: &[u8], sealed: &[u8]) -> Result<String, StoreError> {
+        let plain = self.keyring().accounts().open(lookup, sealed).and_then(|bytes| String::from_utf8(bytes).ok());
+        plain.ok_or_else(|| StoreError::Corrupt("a user's address".to_owned()))
+    }
+
+    /// Every API key, also the expired ones, the newest first.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
-        let rows = query("SELECT id, name, role, created_at, expires_at FROM tokens ORDER BY created_at DESC, id DESC")
-            .fetch_all(&mut self.reader().await?)
-            .await?;
+    pub async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        let sql = "SELECT id, name, role, created_at, expires_at FROM tokens WHERE user_id IS NULL \
+                   ORDER BY created_at DESC, id DESC";
+        let rows = query(sql).fetch_all(&mut self.reader().await?).await?;
         rows.iter()
             .map(|row| {
-                Ok(TokenRecord {
+                Ok(ApiKey {
                     id: row.get(0)?,
                     name: row.get(1)?,
                     role: role(row, 2)?,
@@ -216,15 +253,15 @@ impl Store {
             .collect()
     }
 
-    /// Ends a token; whether there was one.
+    /// Ends an API key; whether there was one.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn revoke_token(&self, id: Uuid) -> Result<bool, StoreError> {
+    pub async fn revoke_api_key(&self, id: Uuid) -> Result<bool, StoreError> {
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
-                let done = query("DELETE FROM tokens WHERE id = $1").bind(id).execute(conn).await?;
-                Ok(done > 0)
+                let sql = "DELETE FROM tokens WHERE id = $1 AND user_id IS NULL";
+                Ok(query(sql).bind(id).execute(conn).await? > 0)
             })
         })
         .await

@@ -38,7 +38,7 @@ mod trace;
 mod untold;
 
 pub use self::redis::{Redis, RedisOptions};
-pub use accounts::{Principal, Role, TokenRecord};
+pub use accounts::{ApiKey, Principal, Role};
 pub use cache::{Cached, Change, Reading, ScoreCache, Seen, Update};
 pub use db::{Migrated, PostgresOptions, Store, StoreOptions};
 pub use dead::{DeadFilter, DeadOrigin, DeadPlace, DeadRecord, Undelivered};

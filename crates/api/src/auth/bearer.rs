@@ -130,7 +130,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 12);
+        assert_eq!(guarded, 15);
     }
 
     #[tokio::test]
@@ -138,7 +138,7 @@ mod tests {
         let app = TestApp::new().await;
         let path = format!("/api/v1/leads/{NOBODY}");
         let expired_at = app.state.clock.now().plus_micros(HOUR_US);
-        let expired = app.state.store.create_token("short", Role::Admin, Some(expired_at)).await.unwrap();
+        let (expired, _) = app.state.store.create_api_key("short", Role::Admin, Some(expired_at)).await.unwrap();
         app.clock.advance_micros(2 * HOUR_US);
         let long = format!("Bearer {}", "x".repeat(100_000));
         for header in
@@ -158,11 +158,11 @@ mod tests {
     #[tokio::test]
     async fn a_revoked_token_ends_within_seconds() {
         let mut app = TestApp::new().await;
-        app.token = app.state.store.create_token("key", Role::Agent, None).await.unwrap();
+        app.token = app.key(Role::Agent).await;
         let path = format!("/api/v1/leads/{NOBODY}");
         assert_eq!(app.get(&path).await.code(), "lead-not-found");
-        for record in app.state.store.tokens().await.unwrap() {
-            app.state.store.revoke_token(record.id).await.unwrap();
+        for key in app.state.store.api_keys().await.unwrap() {
+            app.state.store.revoke_api_key(key.id).await.unwrap();
         }
         app.clock.advance_micros(TRUST_US);
         assert_eq!(app.get(&path).await.code(), "unauthenticated");

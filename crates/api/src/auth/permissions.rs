@@ -12,7 +12,7 @@ use utoipa::openapi::{
 };
 
 /// The least role for each operation that takes a token, by its id in the OpenAPI document.
-const TABLE: [(&str, Role); 12] = [
+const TABLE: [(&str, Role); 15] = [
     ("create_lead", Role::Agent),
     ("show_lead", Role::Agent),
     ("show_score", Role::Agent),
@@ -25,6 +25,9 @@ const TABLE: [(&str, Role); 12] = [
     ("show_job", Role::Manager),
     ("cancel_job", Role::Manager),
     ("resume_job", Role::Manager),
+    ("create_api_key", Role::Admin),
+    ("list_api_keys", Role::Admin),
+    ("revoke_api_key", Role::Admin),
 ];
 
 /// The least role that an operation takes; `None` for one without a row.
@@ -118,9 +121,9 @@ mod tests {
     async fn each_role_may_do_what_the_table_says_and_nothing_else() {
         let mut app = TestApp::new().await;
         for role in ROLES {
-            app.token = app.state.store.create_token("key", role, None).await.unwrap();
+            app.token = app.key(role).await;
             for (method, path, id) in operations(&app) {
-                let path = path.replace("{lead_id}", NOBODY).replace("{job_id}", NOBODY);
+                let path = path.replace("{lead_id}", NOBODY).replace("{job_id}", NOBODY).replace("{key_id}", NOBODY);
                 let request = app.request(method.clone(), &path).header("content-type", "application/json");
                 let reply = app.send(request.body(Body::from("{}")).unwrap()).await;
                 let (_, least) = TABLE.iter().find(|(known, _)| *known == id).unwrap();
@@ -136,7 +139,7 @@ mod tests {
         let mut app = TestApp::new().await;
         let jobs = app.operation(&Method::GET, "/api/v1/jobs").unwrap();
         assert_eq!(jobs["security"][0]["bearer"][0], "manager");
-        app.token = app.state.store.create_token("key", Role::Agent, None).await.unwrap();
+        app.token = app.key(Role::Agent).await;
         let refused = app.get("/api/v1/jobs").await;
         assert!(refused.json()["detail"].as_str().unwrap().contains("manager"), "{refused:?}");
     }

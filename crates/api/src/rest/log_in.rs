@@ -140,7 +140,7 @@ pub async fn log_in(
     drop(permit);
     api.logins.forget(&email, address);
     let expires_at = now.plus_micros(api.limits.session_us);
-    let token = api.store.create_token(&user.name, user.role, Some(expires_at)).await?;
+    let token = api.store.create_session(&user, expires_at).await?;
     Ok(Answer(Session { token, expires_at }))
 }
 

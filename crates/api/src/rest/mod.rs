@@ -4,13 +4,16 @@
 //! named in its list. Deliberately absent: writing anything but events.
 
 pub mod answers;
+pub mod api_key;
 pub mod batch_score;
 pub mod batch_stream;
 pub mod cancel_job;
+pub mod create_api_key;
 pub mod create_job;
 pub mod create_lead;
 pub mod healthz;
 pub mod job;
+pub mod list_api_keys;
 pub mod list_jobs;
 pub mod list_scores;
 pub mod log_in;
@@ -19,6 +22,7 @@ pub mod models;
 pub mod post_events;
 pub mod readyz;
 pub mod resume_job;
+pub mod revoke_api_key;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
@@ -44,7 +48,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 16] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 19] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -57,6 +61,9 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 16] = [
     ("show_job", show_job::PROBLEMS),
     ("cancel_job", cancel_job::PROBLEMS),
     ("resume_job", resume_job::PROBLEMS),
+    ("create_api_key", create_api_key::PROBLEMS),
+    ("list_api_keys", list_api_keys::PROBLEMS),
+    ("revoke_api_key", revoke_api_key::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -87,6 +94,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(show_job::show_job))
         .routes(routes!(cancel_job::cancel_job))
         .routes(routes!(resume_job::resume_job))
+        .routes(routes!(create_api_key::create_api_key, list_api_keys::list_api_keys))
+        .routes(routes!(revoke_api_key::revoke_api_key))
 }
 
 /// Endpoints that need none.

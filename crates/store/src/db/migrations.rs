@@ -11,6 +11,7 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0004_operations.sql"),
     include_str!("sqlite/0005_features.sql"),
     include_str!("sqlite/0006_features_by_score.sql"),
+    include_str!("sqlite/0007_sessions.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),
@@ -18,6 +19,7 @@ const POSTGRES: &[&str] = &[
     include_str!("postgres/0003_operations.sql"),
     include_str!("postgres/0004_features.sql"),
     include_str!("postgres/0005_untold.sql"),
+    include_str!("postgres/0006_sessions.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

@@ -46,22 +46,39 @@ pub async fn unknown_addresses_take_as_long_as_wrong_passwords(backend: &impl Ba
     assert!(unknown > known / 3 && known > unknown / 3, "{known:?} and {unknown:?}");
 }
 
-pub async fn tokens_are_shown_once_expire_and_can_be_revoked(backend: &impl Backend) {
+pub async fn api_keys_are_shown_once_expire_and_can_be_revoked(backend: &impl Backend) {
     let store = backend.open().await;
-    assert!(matches!(store.create_token(" ", Role::Agent, None).await, Err(StoreError::Invalid(_))));
-    let lasting = store.create_token("crm", Role::Agent, None).await.unwrap();
-    let brief = store.create_token("visit", Role::Admin, Some(at(10))).await.unwrap();
+    assert!(matches!(store.create_api_key(" ", Role::Agent, None).await, Err(StoreError::Invalid(_))));
+    let (lasting, key) = store.create_api_key("crm", Role::Agent, None).await.unwrap();
+    let (brief, _) = store.create_api_key("visit", Role::Admin, Some(at(10))).await.unwrap();
     assert!(lasting.starts_with("lsk_") && lasting.len() == 68 && lasting != brief);
     let holder = store.token(&lasting).await.unwrap().unwrap();
-    assert_eq!((holder.name.as_str(), holder.role), ("crm", Role::Agent));
+    assert_eq!((holder.id, holder.name.as_str(), holder.role), (key.id, "crm", Role::Agent));
     assert_eq!(store.token(&brief).await.unwrap().unwrap().role, Role::Admin);
     assert_eq!(store.token(&lasting[..67]).await.unwrap(), None);
     assert_eq!(store.token("").await.unwrap(), None);
     backend.clock().set(at(10));
     assert_eq!(store.token(&brief).await.unwrap(), None);
-    let tokens = store.tokens().await.unwrap();
-    assert_eq!(tokens.len(), 2);
-    assert!(store.revoke_token(holder.id).await.unwrap());
-    assert!(!store.revoke_token(holder.id).await.unwrap());
+    let keys = store.api_keys().await.unwrap();
+    assert!(keys.len() == 2 && keys.contains(&key), "{keys:?}");
+    assert!(store.revoke_api_key(holder.id).await.unwrap());
+    assert!(!store.revoke_api_key(holder.id).await.unwrap());
     assert_eq!(store.token(&lasting).await.unwrap(), None);
+}
+
+pub async fn a_session_is_its_users_and_ends_with_the_password(backend: &impl Backend) {
+    let store = backend.open().await;
+    let ann = store.create_user("ann@example.com", "correct horse", Role::Admin).await.unwrap();
+    let session = store.create_session(&ann, at(10)).await.unwrap();
+    assert_eq!(store.token(&session).await.unwrap(), Some(ann.clone()));
+    assert_eq!(store.api_keys().await.unwrap(), [], "it is none");
+    let clear = ann.name.as_bytes();
+    let stands = |bytes: &Vec<u8>| bytes.windows(clear.len()).any(|part| part == clear);
+    assert!(!backend.kept().await.iter().any(stands), "an address stands in the clear");
+    let again = store.create_user("ann@example.com", "battery staple", Role::Agent).await.unwrap();
+    assert_eq!(store.token(&session).await.unwrap(), None);
+    let session = store.create_session(&ann, at(10)).await.unwrap();
+    assert_eq!(store.token(&session).await.unwrap(), Some(again), "the role of now");
+    backend.clock().set(at(10));
+    assert_eq!(store.token(&session).await.unwrap(), None);
 }

@@ -137,7 +137,8 @@ contracts! {
     concurrency::closing_writes_what_waits,
     accounts::passwords_are_checked_and_replaced,
     accounts::unknown_addresses_take_as_long_as_wrong_passwords,
-    accounts::tokens_are_shown_once_expire_and_can_be_revoked,
+    accounts::api_keys_are_shown_once_expire_and_can_be_revoked,
+    accounts::a_session_is_its_users_and_ends_with_the_password,
     opening::everything_is_there_after_reopening,
     opening::the_number_of_partitions_stays,
 }

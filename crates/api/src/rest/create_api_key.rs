@@ -1,0 +1,143 @@
+//! `POST /api/v1/api-keys`: a key for a program.
+
+use std::sync::Arc;
+
+use axum::{Json as Answer, extract::State, http::StatusCode};
+use leadscore_domain::Timestamp;
+use leadscore_store::Role;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    json::Json,
+    problem::{Code, Problem},
+    rest::{api_key::ApiKey, unavailable},
+    schema,
+    state::Api,
+};
+
+/// What this endpoint can answer beside success.
+pub const PROBLEMS: &[Code] = &[];
+
+/// A key to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewApiKey {
+    /// What it is for.
+    #[schema(min_length = 1, max_length = 128)]
+    name: String,
+    /// What it may do.
+    #[schema(value_type = schema::Role)]
+    role: Role,
+    /// When it ends; never, where it is left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+/// A key that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeApiKey {
+    /// The key, for `Authorization: Bearer`; it is shown only here.
+    #[schema(example = "lsk_3f6c…")]
+    key: String,
+    #[serde(flatten)]
+    record: ApiKey,
+}
+
+/// Make an API key
+///
+/// The answer holds the key, which cannot be shown again: it is kept as a hash.
+#[utoipa::path(
+    post,
+    path = "/api/v1/api-keys",
+    tag = "access",
+    request_body(content = NewApiKey, example = json!({"name": "website", "role": "agent"})),
+    responses((
+        status = 201,
+        description = "The key",
+        body = MadeApiKey,
+        example = json!({
+            "key": "lsk_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
+            "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+            "name": "website",
+            "role": "agent",
+            "created_at": "2026-03-01T10:00:00Z",
+            "expires_at": null
+        })
+    ))
+)]
+pub async fn create_api_key(
+    State(api): State<Arc<Api>>,
+    Json(NewApiKey { name, role, expires_at }): Json<NewApiKey>,
+) -> Result<(StatusCode, Answer<MadeApiKey>), Problem> {
+    if expires_at.is_some_and(|at| at <= api.clock.now()) {
+        return Err(Problem::new(Code::InvalidField, "The instant has passed.")
+            .field("expires_at")
+            .remedy("send a later instant, or leave it out"));
+    }
+    let (key, record) = api.store.create_api_key(&name, role, expires_at).await.map_err(unavailable)?;
+    Ok((StatusCode::CREATED, Answer(MadeApiKey { key, record: record.into() })))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::Body,
+        http::{Method, StatusCode},
+    };
+    use leadscore_domain::time::SECOND_US;
+    use serde_json::json;
+
+    use crate::testing::{NOBODY, TestApp};
+
+    const PATH: &str = "/api/v1/api-keys";
+
+    #[tokio::test]
+    async fn what_is_wrong_is_named_and_makes_no_key() {
+        let app = TestApp::new().await;
+        let before = app.get(PATH).await.json();
+        for (body, field) in [
+            (json!({"role": "agent"}), "name"),
+            (json!({"name": "x"}), "role"),
+            (json!({"name": " ", "role": "agent"}), "name"),
+            (json!({"name": "x".repeat(129), "role": "agent"}), "name"),
+            (json!({"name": "x", "role": "owner"}), "role"),
+            (json!({"name": "x", "role": "agent", "expires_at": "2026-03-01T10:00:00Z"}), "expires_at"),
+            (json!({"name": "x", "role": "agent", "colour": 1}), "colour"),
+        ] {
+            let reply = app.post(PATH, &body).await;
+            assert_eq!((reply.code().as_str(), &reply.json()["field"]), ("invalid-field", &json!(field)), "{body}");
+        }
+        assert_eq!(app.get(PATH).await.json(), before);
+    }
+
+    #[tokio::test]
+    async fn a_key_is_made_shown_once_used_and_revoked() {
+        let mut app = TestApp::new().await;
+        app.clock.advance_micros(SECOND_US);
+        let made = app.post(PATH, &json!({"name": "website", "role": "manager", "expires_at": null})).await;
+        assert_eq!(made.status, StatusCode::CREATED);
+        let made = made.json();
+        let listed = app.get(PATH).await.json()["api_keys"][0].clone();
+        assert_eq!(
+            (&listed["id"], &listed["name"], &listed["role"]),
+            (&made["id"], &json!("website"), &json!("manager"))
+        );
+        assert_eq!(listed.get("key"), None);
+
+        let admin = std::mem::replace(&mut app.token, made["key"].as_str().unwrap().to_owned());
+        assert_eq!(app.get("/api/v1/jobs").await.status, StatusCode::OK);
+        assert_eq!(app.get(PATH).await.code(), "forbidden");
+
+        app.token = admin;
+        let revoke = async |id: &str| {
+            app.send(app.request(Method::DELETE, &format!("{PATH}/{id}")).body(Body::empty()).unwrap()).await
+        };
+        let id = made["id"].as_str().unwrap();
+        assert_eq!(revoke(id).await.status, StatusCode::NO_CONTENT);
+        for gone in [id, NOBODY, "7"] {
+            assert_eq!(revoke(gone).await.code(), "api-key-not-found", "{gone}");
+        }
+    }
+}
