@@ -14,8 +14,8 @@ use sqlx::{
 use super::Conn;
 use crate::StoreError;
 
-/// How long to wait for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait for a connection: a request that comes behind another while the server is away waits twice.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a connection may be used before another one takes its place.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// How long a connection may lie idle and still be trusted: after a restart of the server all of them are dead.
