@@ -39,7 +39,8 @@ impl Default for Confirmed {
 
 /// Lets a request through that carries a valid token, of a role that may do what it asks for.
 ///
-/// Refuses query parameters where the operation takes none, too: a layer of its own would cost the score's path as much as the look-up does.
+/// Refuses query parameters where the operation takes none, too: a layer of its own would cost the score's path as
+/// much as the look-up does.
 ///
 /// # Errors
 /// [`Code::Unauthenticated`] without a token; [`Code::Forbidden`]; [`Code::UnknownQueryParameter`].
