@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, header},
 };
 use serde::{
-    Deserialize,
+    Deserialize, Deserializer,
     de::{DeserializeOwned, DeserializeSeed},
 };
 use serde_json::error::Category;
@@ -66,6 +66,14 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
             .remedy("Send the body without `Content-Encoding`."));
     }
     Ok(())
+}
+
+/// For a field that may be left out, `None`, or be `null`, `Some(None)`: with `#[serde(default)]`.
+///
+/// # Errors
+/// Where the value is of another type.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// Reads `bytes` as one JSON value.

@@ -46,6 +46,16 @@ pub enum Code {
     JobNotFound,
     /// No such API key.
     ApiKeyNotFound,
+    /// No such user.
+    UserNotFound,
+    /// No such team.
+    TeamNotFound,
+    /// A colleague's lead has one of these handles.
+    LeadTaken,
+    /// There is one with this address or name already.
+    AlreadyExists,
+    /// Nobody would be left who may do everything.
+    LastAdmin,
     /// The job stands where this cannot be done.
     JobConflict,
     /// The address exists, but not with this method.
@@ -80,7 +90,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 35] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -96,11 +106,16 @@ impl Code {
         Self::ModelNotFound,
         Self::JobNotFound,
         Self::ApiKeyNotFound,
+        Self::UserNotFound,
+        Self::TeamNotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::ScorePending,
         Self::JobConflict,
         Self::RequestRunning,
+        Self::LeadTaken,
+        Self::AlreadyExists,
+        Self::LastAdmin,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
@@ -132,6 +147,11 @@ impl Code {
             Self::ModelNotFound => "model-not-found",
             Self::JobNotFound => "job-not-found",
             Self::ApiKeyNotFound => "api-key-not-found",
+            Self::UserNotFound => "user-not-found",
+            Self::TeamNotFound => "team-not-found",
+            Self::LeadTaken => "lead-taken",
+            Self::AlreadyExists => "already-exists",
+            Self::LastAdmin => "last-admin",
             Self::JobConflict => "job-conflict",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::BodyTimeout => "body-timeout",
@@ -162,12 +182,21 @@ impl Code {
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::LeadNotFound | Self::ModelNotFound | Self::JobNotFound | Self::ApiKeyNotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NotFound
+            | Self::LeadNotFound
+            | Self::ModelNotFound
+            | Self::JobNotFound
+            | Self::ApiKeyNotFound
+            | Self::UserNotFound
+            | Self::TeamNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::ScorePending | Self::JobConflict | Self::RequestRunning => StatusCode::CONFLICT,
+            Self::ScorePending
+            | Self::JobConflict
+            | Self::RequestRunning
+            | Self::LeadTaken
+            | Self::AlreadyExists
+            | Self::LastAdmin => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -196,6 +225,11 @@ impl Code {
             Self::ModelNotFound => "There is no such model version",
             Self::JobNotFound => "There is no such job",
             Self::ApiKeyNotFound => "There is no such API key",
+            Self::UserNotFound => "There is no such user",
+            Self::TeamNotFound => "There is no such team",
+            Self::LeadTaken => "A colleague's lead has one of these handles",
+            Self::AlreadyExists => "It exists already",
+            Self::LastAdmin => "Nobody would be left who may do everything",
             Self::JobConflict => "The job stands where this cannot be done",
             Self::MethodNotAllowed => "The address does not take this method",
             Self::BodyTimeout => "The body came too slowly",
@@ -237,6 +271,11 @@ impl Code {
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
             Self::JobNotFound => "Use an id from GET /api/v1/jobs.",
             Self::ApiKeyNotFound => "Use an id from GET /api/v1/api-keys.",
+            Self::UserNotFound => "Use an id from GET /api/v1/users.",
+            Self::TeamNotFound => "Use an id from GET /api/v1/teams.",
+            Self::LeadTaken => "Ask your manager whose lead it is.",
+            Self::AlreadyExists => "Change the one that is there, or choose another address or name.",
+            Self::LastAdmin => "Make somebody else an administrator first.",
             Self::JobConflict => {
                 "See the job's state: only what waits or runs is cancelled, only what failed or was cancelled resumed."
             }

@@ -19,12 +19,14 @@ use leadscore_engine::{
     scorecard::Scorecard,
 };
 use leadscore_store::{
-    Derived, IdempotencyRecords, Rate, RateLimiter, Registry, Role, ScoreCache, Store, StoreOptions,
+    Derived, IdempotencyRecords, NewUser, Principal, Rate, RateLimiter, Registry, Role, Scope, Scopes, ScoreCache,
+    Store, StoreOptions,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use crate::{AppState, Limits, Metrics, state::Api};
 
@@ -32,6 +34,8 @@ use crate::{AppState, Limits, Metrics, state::Api};
 pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
 /// The lead id of the examples.
 pub const EXAMPLE_LEAD: &str = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e";
+/// The user id of the examples.
+pub const EXAMPLE_USER: &str = "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a";
 /// What the process has measured of itself.
 pub const METRICS: &str = "# TYPE leadscore_scores_total counter\nleadscore_scores_total 7\n";
 /// The group that scores.
@@ -67,7 +71,7 @@ impl TestApp {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let store = Store::open(StoreOptions::new(folder.path(), Arc::clone(&shared))).await.unwrap();
         let registry = Registry::open(&folder.path().join("models"), Arc::clone(&shared)).unwrap();
-        let (token, _) = store.create_api_key("tests", Role::Admin, None).await.unwrap();
+        let (token, _) = store.create_api_key("tests", Scope::Admin.into(), None).await.unwrap();
         let (scorer, receiver) = watch::channel(Arc::new(scorecard("scorecard")));
         let cache = ScoreCache::sole_writer(1_000, 16);
         let region = Region::default();
@@ -93,9 +97,27 @@ impl TestApp {
     }
 
     /// A new API key.
-    pub async fn key(&self, role: Role) -> String {
-        let (key, _) = self.state.store.create_api_key("key", role, None).await.unwrap();
+    pub async fn key(&self, scopes: impl Into<Scopes>) -> String {
+        let (key, _) = self.state.store.create_api_key("key", scopes.into(), None).await.unwrap();
         key
+    }
+
+    /// A new team.
+    pub async fn team(&self, name: &str) -> Uuid {
+        self.state.store.add_team(name).await.unwrap().unwrap().id
+    }
+
+    /// A new user.
+    pub async fn user(&self, email: &str, role: Role, team_id: Option<Uuid>) -> Principal {
+        let new = NewUser { email: email.to_owned(), password: "long enough".to_owned(), name: None, role, team_id };
+        self.state.store.add_user(new).await.unwrap().unwrap();
+        self.state.store.verify_password(email, "long enough").await.unwrap().unwrap()
+    }
+
+    /// A token of a user who has logged in.
+    pub async fn session(&self, user: &Principal) -> String {
+        let expires_at = self.clock.now().plus_micros(DAY_US);
+        self.state.store.create_session(user, expires_at).await.unwrap()
     }
 
     /// The API around other routes than its own.
@@ -115,6 +137,15 @@ impl TestApp {
     pub async fn post_text(&self, path: &str, body: impl Into<Body>) -> Reply {
         let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
         self.send(request.body(body.into()).unwrap()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send(self.request(Method::DELETE, path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn send_json(&self, method: Method, path: &str, body: &Value) -> Reply {
+        let request = self.request(method, path).header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     /// A request with the token.

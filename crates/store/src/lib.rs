@@ -7,7 +7,9 @@
 //! goes backwards; personal data is sealed under a key of the lead's own.
 //! Deliberately absent: HTTP, features and models (states and bundles are bytes here), logging of values.
 
+mod access;
 mod accounts;
+mod assignment;
 mod cache;
 mod commit;
 mod db;
@@ -36,9 +38,12 @@ mod states;
 pub mod telemetry;
 mod trace;
 mod untold;
+mod users;
 
 pub use self::redis::{Redis, RedisOptions};
-pub use accounts::{ApiKey, Principal, Role};
+pub use access::{Authority, Principal, Role, Scope, Scopes, Sight};
+pub use accounts::ApiKey;
+pub use assignment::{Assigned, Assignment};
 pub use cache::{Cached, Change, Reading, ScoreCache, Seen, Update};
 pub use db::{Migrated, PostgresOptions, Store, StoreOptions};
 pub use dead::{DeadFilter, DeadOrigin, DeadPlace, DeadRecord, Undelivered};
@@ -63,3 +68,4 @@ pub use retention::{Expired, Retention};
 pub use scores::StoredScore;
 pub use states::{DeadLetter, Derived, LogRows, StoredState};
 pub use trace::TraceParent;
+pub use users::{NewUser, Team, Unwritten, User, UserChange};

@@ -1,6 +1,6 @@
 //! `Authorization: Bearer` (RFC 6750): an API key, or a token from a log-in.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
@@ -9,12 +9,15 @@ use axum::{
     response::Response,
 };
 use leadscore_domain::{Timestamp, time::SECOND_US};
-use leadscore_store::Role;
+use leadscore_store::{Authority, Principal};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    auth::permissions::{Access, Permissions},
+    auth::{
+        permissions::{Access, Permissions},
+        sight,
+    },
     middleware::check_query,
     problem::{Code, Problem},
     rest::unavailable,
@@ -28,8 +31,8 @@ const REMEMBERED_MAX: u64 = 10_000;
 /// How long a token is taken as valid without asking the store: an ended token works at most so much longer.
 const TRUST_US: i64 = 2 * SECOND_US;
 
-/// Tokens that the store has confirmed lately: by hash, with the instant and what they may do.
-pub struct Confirmed(Cache<[u8; 32], (Timestamp, Role)>);
+/// Tokens that the store has confirmed lately: by hash, with the instant and whose they are.
+pub struct Confirmed(Cache<[u8; 32], (Timestamp, Arc<Principal>)>);
 
 impl Default for Confirmed {
     fn default() -> Self {
@@ -37,60 +40,94 @@ impl Default for Confirmed {
     }
 }
 
-/// Lets a request through that carries a valid token, of a role that may do what it asks for.
+/// Lets a request through that carries a valid token, of somebody who may do what it asks for and sees the lead that
+/// its address names. Handlers find the [`Principal`] among the request's extensions.
 ///
 /// Refuses query parameters where the operation takes none, too: a layer of its own would cost the score's path as
 /// much as the look-up does.
 ///
 /// # Errors
-/// [`Code::Unauthenticated`] without a token; [`Code::Forbidden`]; [`Code::UnknownQueryParameter`].
+/// [`Code::Unauthenticated`] without a token; [`Code::Forbidden`]; [`Code::UnknownQueryParameter`];
+/// [`Code::LeadNotFound`] for a lead that the sender does not see.
 pub async fn require(
     State((api, permissions)): State<(Arc<Api>, Arc<Permissions>)>,
     address: MatchedPath,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let access = permissions.find(request.method(), address.as_str());
     if !access.is_some_and(|access| access.takes_query) {
         check_query(&request)?;
     }
-    let role = confirm(&api, bearer(request.headers())?).await?;
-    match access {
-        Some(Access { least, .. }) if role >= least => Ok(next.run(request).await),
-        Some(Access { least, .. }) => {
-            let detail = format!("The token has the role {role}; this takes {least} or above.");
-            Err(Problem::new(Code::Forbidden, detail))
+    let principal = confirm(&api, bearer(request.headers())?).await?;
+    let Some(access) = access else { return Err(Problem::new(Code::Forbidden, "Nobody may do this.")) };
+    if !principal.may(access.least, access.scope) {
+        return Err(forbidden(&principal, access));
+    }
+    if let Some(part) = access.lead_at {
+        sight::check_address(&api, &principal, request.uri().path(), part).await?;
+    }
+    request.extensions_mut().insert(principal);
+    Ok(next.run(request).await)
+}
+
+fn forbidden(principal: &Principal, Access { least, scope, .. }: Access) -> Problem {
+    let detail = match &principal.authority {
+        Authority::Person { role, .. } => format!("You have the role {role}; this takes {least} or above."),
+        Authority::Machine { scopes } => {
+            format!("The key has the scopes {scopes}; this takes {}.", scope.as_str())
         }
-        None => Err(Problem::new(Code::Forbidden, "Nobody may do this.")),
+    };
+    Problem::new(Code::Forbidden, detail)
+}
+
+/// Who sends a request.
+pub struct Sender(pub Arc<Principal>);
+
+impl FromRequestParts<Arc<Api>> for Sender {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Infallible> {
+        let principal = parts.extensions.get::<Arc<Principal>>();
+        Ok(Self(Arc::clone(principal.expect("every operation that asks who sends is behind `require`"))))
     }
 }
 
-/// Who sends a request, as a word that tells nothing of the token.
+/// Who sends a request, as a word that tells nothing of them.
 pub struct Caller(pub String);
 
-impl FromRequestParts<Arc<Api>> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
-        let hash = Sha256::new().chain_update("caller").chain_update(bearer(&parts.headers)?).finalize();
-        Ok(Self(hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()))
+impl Caller {
+    /// The word for somebody.
+    #[must_use]
+    pub fn of(principal: &Principal) -> Self {
+        let hash = Sha256::new().chain_update("caller").chain_update(principal.id.as_bytes()).finalize();
+        Self(hash[..16].iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 
-/// What the token may do.
-async fn confirm(api: &Api, token: &str) -> Result<Role, Problem> {
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
+        let Sender(principal) = Sender::from_request_parts(parts, api).await?;
+        Ok(Self::of(&principal))
+    }
+}
+
+/// Whose token it is.
+async fn confirm(api: &Api, token: &str) -> Result<Arc<Principal>, Problem> {
     let now = api.clock.now();
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    if let Some((at, role)) = api.confirmed.0.get(&hash)
+    if let Some((at, principal)) = api.confirmed.0.get(&hash)
         && (0..TRUST_US).contains(&now.since(at))
     {
-        return Ok(role);
+        return Ok(principal);
     }
     let known = api.store.token(token).await.map_err(unavailable)?;
     let unknown = || Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.");
-    let role = known.ok_or_else(unknown)?.role;
-    api.confirmed.0.insert(hash, (now, role));
-    Ok(role)
+    let principal = Arc::new(known.ok_or_else(unknown)?);
+    api.confirmed.0.insert(hash, (now, Arc::clone(&principal)));
+    Ok(principal)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
@@ -110,7 +147,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 mod tests {
     use axum::{body::Body, http::Request};
     use leadscore_domain::time::HOUR_US;
-    use leadscore_store::Role;
+    use leadscore_store::Scope;
 
     use super::TRUST_US;
     use crate::testing::{NOBODY, TestApp};
@@ -131,7 +168,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 15);
+        assert_eq!(guarded, 24);
     }
 
     #[tokio::test]
@@ -139,7 +176,8 @@ mod tests {
         let app = TestApp::new().await;
         let path = format!("/api/v1/leads/{NOBODY}");
         let expired_at = app.state.clock.now().plus_micros(HOUR_US);
-        let (expired, _) = app.state.store.create_api_key("short", Role::Admin, Some(expired_at)).await.unwrap();
+        let (expired, _) =
+            app.state.store.create_api_key("short", Scope::Admin.into(), Some(expired_at)).await.unwrap();
         app.clock.advance_micros(2 * HOUR_US);
         let long = format!("Bearer {}", "x".repeat(100_000));
         for header in
@@ -159,7 +197,7 @@ mod tests {
     #[tokio::test]
     async fn a_revoked_token_ends_within_seconds() {
         let mut app = TestApp::new().await;
-        app.token = app.key(Role::Agent).await;
+        app.token = app.key(Scope::LeadsRead).await;
         let path = format!("/api/v1/leads/{NOBODY}");
         assert_eq!(app.get(&path).await.code(), "lead-not-found");
         for key in app.state.store.api_keys().await.unwrap() {

@@ -5,28 +5,39 @@
 
 pub mod answers;
 pub mod api_key;
+pub mod assign_lead;
 pub mod batch_score;
 pub mod batch_stream;
 pub mod cancel_job;
 pub mod create_api_key;
 pub mod create_job;
 pub mod create_lead;
+pub mod create_team;
+pub mod create_user;
+pub mod delete_team;
+pub mod delete_user;
 pub mod healthz;
 pub mod job;
 pub mod list_api_keys;
 pub mod list_jobs;
 pub mod list_scores;
+pub mod list_teams;
+pub mod list_users;
 pub mod log_in;
 pub mod metrics;
 pub mod models;
 pub mod post_events;
 pub mod readyz;
+pub mod rename_team;
 pub mod resume_job;
 pub mod revoke_api_key;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
 pub mod show_score;
+pub mod team;
+pub mod update_user;
+pub mod user;
 pub mod wait_for_scores;
 
 use std::sync::Arc;
@@ -48,7 +59,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 19] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 28] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -64,6 +75,15 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 19] = [
     ("create_api_key", create_api_key::PROBLEMS),
     ("list_api_keys", list_api_keys::PROBLEMS),
     ("revoke_api_key", revoke_api_key::PROBLEMS),
+    ("create_user", create_user::PROBLEMS),
+    ("list_users", list_users::PROBLEMS),
+    ("update_user", update_user::PROBLEMS),
+    ("delete_user", delete_user::PROBLEMS),
+    ("create_team", create_team::PROBLEMS),
+    ("list_teams", list_teams::PROBLEMS),
+    ("rename_team", rename_team::PROBLEMS),
+    ("delete_team", delete_team::PROBLEMS),
+    ("assign_lead", assign_lead::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -96,6 +116,11 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(resume_job::resume_job))
         .routes(routes!(create_api_key::create_api_key, list_api_keys::list_api_keys))
         .routes(routes!(revoke_api_key::revoke_api_key))
+        .routes(routes!(create_user::create_user, list_users::list_users))
+        .routes(routes!(update_user::update_user, delete_user::delete_user))
+        .routes(routes!(create_team::create_team, list_teams::list_teams))
+        .routes(routes!(rename_team::rename_team, delete_team::delete_team))
+        .routes(routes!(assign_lead::assign_lead))
 }
 
 /// Endpoints that need none.

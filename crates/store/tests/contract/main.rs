@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows test functions only, not the functions that they share")]
 
+mod access;
 mod accounts;
 mod append;
 mod cache;
@@ -135,6 +136,10 @@ contracts! {
     concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
     concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
     concurrency::closing_writes_what_waits,
+    access::users_are_made_changed_and_removed,
+    access::of_two_administrators_who_remove_each_other_one_stays,
+    access::people_see_the_leads_that_are_theirs,
+    access::a_merged_lead_is_whose_its_survivor_is,
     accounts::passwords_are_checked_and_replaced,
     accounts::unknown_addresses_take_as_long_as_wrong_passwords,
     accounts::api_keys_are_shown_once_expire_and_can_be_revoked,
