@@ -1,7 +1,7 @@
 //! Everything that lasts: the event log, leads, states, scores, market, accounts, models, and the keys that seal them.
 //!
 //! Owns: the database's schema and every query, the embedded event log, the key ring, the model registry's folder,
-//! and what is kept in memory or in Redis for a while: latest scores, rates, answers to repeated requests.
+//! and what is kept in memory or in Redis for a while: latest scores, rates, answers to repeated requests, tickets.
 //! Invariants: an event is acknowledged only after it is durable and has one effect however often it arrives; the
 //! position of a reader of the log is committed together with what was derived from it; a lead's latest score never
 //! goes backwards; personal data is sealed under a key of the lead's own.
@@ -36,6 +36,7 @@ mod retention;
 mod scores;
 mod states;
 pub mod telemetry;
+mod tickets;
 mod trace;
 mod untold;
 mod users;
@@ -67,5 +68,6 @@ pub use registry::{AliasChange, Registry, RegistryError};
 pub use retention::{Expired, Retention};
 pub use scores::StoredScore;
 pub use states::{DeadLetter, Derived, LogRows, StoredState};
+pub use tickets::{LIFE as TICKET_LIFE, Tickets};
 pub use trace::TraceParent;
 pub use users::{NewUser, Team, Unwritten, User, UserChange};
