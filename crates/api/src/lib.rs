@@ -15,6 +15,7 @@ mod query;
 mod rate;
 mod rest;
 mod schema;
+pub mod socket;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -43,7 +44,7 @@ use crate::{auth::permissions::Permissions, state::Api};
 pub fn router(state: AppState) -> Router {
     let api = Arc::new(Api::from(state));
     let (routes, document) = endpoints(&api);
-    surround(routes.merge(pages(document.into())), api)
+    surround(routes.merge(pages(document.into())).merge(socket::routes()), api)
 }
 
 /// What a process answers that does not serve the API: whether it lives and is ready, and its metrics.

@@ -34,6 +34,8 @@ pub enum Code {
     WrongPassword,
     /// The role may not do this.
     Forbidden,
+    /// The web page is of an origin that may not open sockets.
+    OriginNotAllowed,
     /// The person has not allowed profiling.
     ProfilingConsentMissing,
     /// No such address.
@@ -78,6 +80,10 @@ pub enum Code {
     TooManyAttempts,
     /// Too many events.
     TooFast,
+    /// Too many live connections.
+    TooManyConnections,
+    /// The address takes WebSockets only.
+    UpgradeRequired,
     /// A defect of the server.
     Internal,
     /// The answer took too long.
@@ -90,7 +96,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 38] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -100,6 +106,7 @@ impl Code {
         Self::Unauthenticated,
         Self::WrongPassword,
         Self::Forbidden,
+        Self::OriginNotAllowed,
         Self::ProfilingConsentMissing,
         Self::NotFound,
         Self::LeadNotFound,
@@ -120,8 +127,10 @@ impl Code {
         Self::UnsupportedMediaType,
         Self::InvalidField,
         Self::IdempotencyKeyReused,
+        Self::UpgradeRequired,
         Self::TooManyAttempts,
         Self::TooFast,
+        Self::TooManyConnections,
         Self::Internal,
         Self::TimedOut,
         Self::Unavailable,
@@ -141,6 +150,7 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::WrongPassword => "wrong-password",
             Self::Forbidden => "forbidden",
+            Self::OriginNotAllowed => "origin-not-allowed",
             Self::ProfilingConsentMissing => "profiling-consent-missing",
             Self::NotFound => "not-found",
             Self::LeadNotFound => "lead-not-found",
@@ -163,6 +173,8 @@ impl Code {
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::TooManyAttempts => "too-many-attempts",
             Self::TooFast => "too-fast",
+            Self::TooManyConnections => "too-many-connections",
+            Self::UpgradeRequired => "upgrade-required",
             Self::Internal => "internal",
             Self::TimedOut => "timed-out",
             Self::Unavailable => "unavailable",
@@ -181,7 +193,7 @@ impl Code {
             | Self::InvalidLeadId
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::OriginNotAllowed | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::LeadNotFound
             | Self::ModelNotFound
@@ -200,7 +212,8 @@ impl Code {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts | Self::TooFast => StatusCode::TOO_MANY_REQUESTS,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TimedOut | Self::Unavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -219,6 +232,7 @@ impl Code {
             Self::Unauthenticated => "A valid token is needed",
             Self::WrongPassword => "E-mail address or password is wrong",
             Self::Forbidden => "The role does not allow this",
+            Self::OriginNotAllowed => "The web page may not open sockets",
             Self::ProfilingConsentMissing => "The lead has not allowed profiling",
             Self::NotFound => "There is nothing at this address",
             Self::LeadNotFound => "There is no such lead",
@@ -241,6 +255,8 @@ impl Code {
             Self::IdempotencyKeyReused => "The Idempotency-Key belongs to another request",
             Self::TooManyAttempts => "Too many attempts",
             Self::TooFast => "Too many events",
+            Self::TooManyConnections => "Too many connections",
+            Self::UpgradeRequired => "The address takes WebSockets only",
             Self::Internal => "The server made a mistake",
             Self::TimedOut => "The answer took too long",
             Self::Unavailable => "The store is not available",
@@ -263,6 +279,9 @@ impl Code {
             }
             Self::WrongPassword => "Check both; an administrator can set a new password.",
             Self::Forbidden => "Ask somebody who has the role that the detail names, or use a token of that role.",
+            Self::OriginNotAllowed => {
+                "Serve the page from the server's own host, or have `server.allowed_origins` name it."
+            }
             Self::ProfilingConsentMissing => {
                 "Post a `consent` event with purpose `profiling`, state `granted`, the legal basis and the evidence."
             }
@@ -290,6 +309,8 @@ impl Code {
             Self::InvalidField => "Correct the field that the problem names.",
             Self::IdempotencyKeyReused => "Take a new key for a new request; repeat one with the very same body.",
             Self::TooManyAttempts | Self::TooFast => "Wait for the seconds in `Retry-After`.",
+            Self::TooManyConnections => "Close one of the connections, or wait for the seconds in `Retry-After`.",
+            Self::UpgradeRequired => "Open the address with a WebSocket client (RFC 6455, version 13).",
             Self::Internal => "Send the request again; report the `X-Request-Id` of this answer if it stays.",
             Self::TimedOut | Self::Unavailable => "Send the request again after the seconds in `Retry-After`.",
             Self::NotReady => "Wait; the detail says for what.",

@@ -10,13 +10,14 @@ use leadscore_domain::{
     time::{DAY_US, HOUR_US},
 };
 use leadscore_engine::score::Scorer;
-use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Store};
+use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Store, Tickets};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
     auth::{bearer::Confirmed, throttle::Throttle},
     middleware::Ids,
     rest::models::Models,
+    socket::Sockets,
 };
 
 /// The handles that the API works with.
@@ -38,6 +39,10 @@ pub struct AppState {
     pub idempotency: IdempotencyRecords,
     /// How many events a token may send; `None` for any number.
     pub events_rate: Option<RateLimiter>,
+    /// Live connections.
+    pub sockets: Sockets,
+    /// Tickets that open them.
+    pub tickets: Tickets,
     /// Bounds.
     pub limits: Limits,
     /// What `GET /metrics` answers.
@@ -114,6 +119,8 @@ pub struct Api {
     pub(crate) region: Region,
     pub(crate) idempotency: IdempotencyRecords,
     pub(crate) events_rate: Option<RateLimiter>,
+    pub(crate) sockets: Sockets,
+    pub(crate) tickets: Tickets,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) ids: Ids,
@@ -127,8 +134,20 @@ pub struct Api {
 
 impl From<AppState> for Api {
     fn from(state: AppState) -> Self {
-        let AppState { store, cache, scorer, registry, clock, region, idempotency, events_rate, limits, metrics } =
-            state;
+        let AppState {
+            store,
+            cache,
+            scorer,
+            registry,
+            clock,
+            region,
+            idempotency,
+            events_rate,
+            sockets,
+            tickets,
+            limits,
+            metrics,
+        } = state;
         Self {
             ids: Ids::new(clock.now()),
             confirmed: Confirmed::default(),
@@ -145,6 +164,8 @@ impl From<AppState> for Api {
             region,
             idempotency,
             events_rate,
+            sockets,
+            tickets,
             limits,
             metrics,
         }

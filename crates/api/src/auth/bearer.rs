@@ -115,7 +115,10 @@ impl FromRequestParts<Arc<Api>> for Caller {
 }
 
 /// Whose token it is.
-async fn confirm(api: &Api, token: &str) -> Result<Arc<Principal>, Problem> {
+///
+/// # Errors
+/// [`Code::Unauthenticated`] where it is nobody's; where the store fails.
+pub async fn confirm(api: &Api, token: &str) -> Result<Arc<Principal>, Problem> {
     let now = api.clock.now();
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     if let Some((at, principal)) = api.confirmed.0.get(&hash)
@@ -130,7 +133,11 @@ async fn confirm(api: &Api, token: &str) -> Result<Arc<Principal>, Problem> {
     Ok(principal)
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+/// The token of a request.
+///
+/// # Errors
+/// [`Code::Unauthenticated`] where there is none.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let refuse = |detail| Problem::new(Code::Unauthenticated, detail);
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refuse("The request carries no token."))?;
     value
@@ -168,7 +175,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 24);
+        assert_eq!(guarded, 26);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use utoipa::openapi::{
 };
 
 /// For each operation that takes a token, by its id in the OpenAPI document: the least role, and the scope.
-const TABLE: [(&str, Role, Scope); 24] = [
+const TABLE: [(&str, Role, Scope); 26] = [
     ("create_lead", Role::Agent, Scope::LeadsWrite),
     ("show_lead", Role::Agent, Scope::LeadsRead),
     ("show_score", Role::Agent, Scope::ScoresRead),
@@ -38,7 +38,13 @@ const TABLE: [(&str, Role, Scope); 24] = [
     ("rename_team", Role::Admin, Scope::Admin),
     ("delete_team", Role::Admin, Scope::Admin),
     ("assign_lead", Role::Manager, Scope::LeadsWrite),
+    ("create_ticket", Role::Agent, Scope::ScoresRead),
+    ("stream_scores", Role::Agent, Scope::ScoresRead),
 ];
+
+/// For each topic of a live connection, by its word: the least role, and the scope.
+pub const TOPICS: [(&str, Role, Scope); 2] =
+    [("leads", Role::Agent, Scope::ScoresRead), ("agent_queue", Role::Agent, Scope::ScoresRead)];
 
 /// Part of the address of every operation on one lead.
 const LEAD: &str = "{lead_id}";
@@ -71,6 +77,12 @@ impl Access {
 pub fn takes(operation: &Operation) -> Option<(Role, Scope)> {
     let id = operation.operation_id.as_deref()?;
     TABLE.iter().find(|(known, ..)| *known == id).map(|(_, role, scope)| (*role, *scope))
+}
+
+/// The least role and the scope that a topic takes; of one without a row, those of everything.
+pub fn topic(name: &str) -> (Role, Scope) {
+    let row = TOPICS.iter().find(|(known, ..)| *known == name);
+    row.map_or((Role::Admin, Scope::Admin), |(_, role, scope)| (*role, *scope))
 }
 
 /// The table by address, as requests ask for it.

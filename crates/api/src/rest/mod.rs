@@ -13,6 +13,7 @@ pub mod create_api_key;
 pub mod create_job;
 pub mod create_lead;
 pub mod create_team;
+pub mod create_ticket;
 pub mod create_user;
 pub mod delete_team;
 pub mod delete_user;
@@ -52,6 +53,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     problem::{Code, Problem},
+    socket::stream,
     state::Api,
 };
 
@@ -59,7 +61,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 28] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 30] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -84,6 +86,8 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 28] = [
     ("rename_team", rename_team::PROBLEMS),
     ("delete_team", delete_team::PROBLEMS),
     ("assign_lead", assign_lead::PROBLEMS),
+    ("create_ticket", create_ticket::PROBLEMS),
+    ("stream_scores", stream::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -121,6 +125,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(create_team::create_team, list_teams::list_teams))
         .routes(routes!(rename_team::rename_team, delete_team::delete_team))
         .routes(routes!(assign_lead::assign_lead))
+        .routes(routes!(create_ticket::create_ticket))
+        .routes(routes!(stream::stream_scores))
 }
 
 /// Endpoints that need none.

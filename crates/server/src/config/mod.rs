@@ -8,6 +8,7 @@ use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, time::Duration
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
+use leadscore_api::socket;
 use leadscore_domain::{
     Invalid, Region,
     time::{DAY_US, HOUR_US},
@@ -52,6 +53,7 @@ pub struct Server {
     drain_timeout_s: u64,
     append_timeout_ms: u64,
     rate_limit_per_s: u32,
+    allowed_origins: Vec<String>,
 }
 
 /// What a process does.
@@ -81,6 +83,11 @@ impl Server {
     pub fn rate_limit(&self) -> Option<Rate> {
         let per_s = self.rate_limit_per_s;
         (per_s > 0).then(|| Rate { per_s: f64::from(per_s), burst: per_s.saturating_mul(RATE_BURST_S) })
+    }
+
+    /// How live connections are served.
+    pub fn sockets(&self) -> socket::Options {
+        socket::Options { allowed_origins: self.allowed_origins.clone(), ..socket::Options::default() }
     }
 
     /// How long a stopping server may take to drain.
