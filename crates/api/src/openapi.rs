@@ -138,6 +138,7 @@ mod tests {
     fn the_committed_documents_are_current() {
         committed("openapi.json", &crate::openapi_json());
         committed("ERRORS.md", &errors_markdown());
+        committed("asyncapi.json", &crate::socket::asyncapi_json());
     }
 
     #[tokio::test]

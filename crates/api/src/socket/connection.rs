@@ -18,7 +18,7 @@ use futures_util::{
     SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},
 };
-use leadscore_domain::{Clock, Timestamp, time::SECOND_US};
+use leadscore_domain::{Timestamp, time::SECOND_US};
 use leadscore_store::{
     Principal,
     telemetry::{Delivery, Transport, count_closed},

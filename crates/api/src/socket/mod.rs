@@ -16,7 +16,7 @@ mod origin;
 mod protocol;
 mod seats;
 mod session;
-pub mod stream;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 mod version;

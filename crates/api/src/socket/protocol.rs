@@ -36,6 +36,8 @@ pub enum ClientMessage {
         /// The client's name for the subscription.
         #[schema(min_length = 1, max_length = 64)]
         id: String,
+        /// What it is about.
+        #[schema(value_type = TopicFields)]
         topic: Topic,
         /// The versions that the client has, by lead: what is not newer is not sent again.
         #[serde(default)]
@@ -49,16 +51,41 @@ pub enum ClientMessage {
     },
 }
 
+/// What a subscription is about: either of these.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Topic)]
+pub struct TopicFields {
+    /// These leads.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Uuid>>, nullable = false)]
+    leads: Option<Vec<LeadId>>,
+    /// The leads that are an agent's, as they come and go: `me`, or the agent's id.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, nullable = false, example = "me")]
+    agent_queue: Option<Agent>,
+}
+
 /// What a subscription is about.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "TopicFields")]
 pub enum Topic {
     /// These leads.
-    #[schema(value_type = Vec<Uuid>, min_items = 1, max_items = 1000)]
     Leads(Vec<LeadId>),
-    /// The leads that are an agent's, as they come and go: `me`, or the agent's id.
-    #[schema(value_type = String, example = "me")]
+    /// The leads that are an agent's.
     AgentQueue(Agent),
+}
+
+impl TryFrom<TopicFields> for Topic {
+    type Error = &'static str;
+
+    fn try_from(fields: TopicFields) -> Result<Self, &'static str> {
+        match (fields.leads, fields.agent_queue) {
+            (Some(leads), None) => Ok(Self::Leads(leads)),
+            (None, Some(agent)) => Ok(Self::AgentQueue(agent)),
+            (None, None) | (Some(_), Some(_)) => Err("is neither `leads` nor `agent_queue`"),
+        }
+    }
 }
 
 impl Topic {

@@ -16,7 +16,6 @@ use futures_util::stream;
 use leadscore_domain::{LeadId, Timestamp};
 use leadscore_store::telemetry::{Delivery, Transport, count_closed};
 use tokio::{sync::mpsc, time::timeout};
-use uuid::Uuid;
 
 use super::{
     connection::full,

@@ -72,7 +72,7 @@ async fn each_role_is_told_of_the_leads_that_it_sees_and_the_rest_is_not_there()
                     "leads" => client.subscribe(&id, &json!({"leads": [lead]})).await,
                     _ => client.subscribe(&id, &json!({"agent_queue": brokerage.people[whose].id})).await,
                 };
-                let told = answer["scores"].as_array().is_some_and(|scores| scores[..] != []);
+                let told = answer["scores"].as_array().is_some_and(|scores| !scores.is_empty());
                 assert_eq!(told, seen, "{who} {topic} {whose}: {answer}");
                 if !seen {
                     assert_eq!(error_of(&answer), error_of(&nobody));

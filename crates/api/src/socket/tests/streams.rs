@@ -109,7 +109,7 @@ async fn a_stream_begins_with_a_snapshot_and_is_resumed() {
     let (_, snapshot) = again.hear().await;
     assert_eq!(snapshot["scores"].as_array().unwrap().len(), 0, "nothing changed since: {snapshot}");
     // Calculated about when the client left: it may not have seen it.
-    let late = leadscore_domain::Score { calculated_at: app.clock.now().plus_micros(-1), ..at(two, 9) };
+    let late = leadscore_domain::Score { calculated_at: app.state.clock.now().plus_micros(-1), ..at(two, 9) };
     app.state.cache.publish(vec![leadscore_store::Change::Score(std::sync::Arc::new(late))]);
     let mut again = Events::open(&app, &query, Some(&id)).await;
     let (_, snapshot) = again.hear().await;
