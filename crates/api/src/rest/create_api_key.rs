@@ -99,7 +99,7 @@ mod tests {
         let before = app.get(PATH).await.json();
         for (body, field) in [
             (json!({"scopes": ["leads:read"]}), "name"),
-            (json!({"name": "x"}), "role"),
+            (json!({"name": "x"}), "scopes"),
             (json!({"name": " ", "scopes": ["leads:read"]}), "name"),
             (json!({"name": "x".repeat(129), "scopes": ["leads:read"]}), "name"),
             (json!({"name": "x", "scopes": ["owner"]}), "role"),
