@@ -62,6 +62,8 @@ pub struct Principal {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// Whether it is a person, who logged in, and not a program with a key.
+    pub is_person: bool,
 }
 
 /// An API key as it is listed: never the key itself.
@@ -118,7 +120,7 @@ impl Store {
                 })
             })
             .await?;
-        Ok(Principal { id, name: email, role })
+        Ok(Principal { id, name: email, role, is_person: true })
     }
 
     /// The user, where the password is right. A wrong address takes as long as a wrong password.
@@ -137,7 +139,9 @@ impl Store {
         let password = password.to_owned();
         let right = hashing(move || Ok(verify(&password, stored.as_deref()))).await?;
         match row {
-            Some(row) if right => Ok(Some(Principal { id: row.get(0)?, name: email, role: role(&row, 1)? })),
+            Some(row) if right => {
+                Ok(Some(Principal { id: row.get(0)?, name: email, role: role(&row, 1)?, is_person: true }))
+            }
             Some(_) | None => Ok(None),
         }
     }
@@ -220,11 +224,11 @@ impl Store {
         .fetch_optional(&mut self.reader().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let name = match (row.get::<Option<&[u8]>>(3)?, row.get::<Option<&[u8]>>(4)?) {
-            (Some(lookup), Some(sealed)) => self.open_address(lookup, sealed)?,
-            _ => row.get(1)?,
+        let (name, is_person) = match (row.get::<Option<&[u8]>>(3)?, row.get::<Option<&[u8]>>(4)?) {
+            (Some(lookup), Some(sealed)) => (self.open_address(lookup, sealed)?, true),
+            _ => (row.get(1)?, false),
         };
-        Ok(Some(Principal { id: row.get(0)?, name, role: role(&row, 2)? }))
+        Ok(Some(Principal { id: row.get(0)?, name, role: role(&row, 2)?, is_person }))
     }
 
     fn open_address(&self, lookup: &[u8], sealed: &[u8]) -> Result<String, StoreError> {
