@@ -87,6 +87,10 @@ fn codes(path: &str, operation: &Operation, needs_token: bool) -> Vec<Code> {
     if path.starts_with("/api/") {
         codes.push(Code::Unavailable);
     }
+    if !rest::HEALTH.contains(&id) {
+        codes.push(Code::TooManyRequests);
+    }
+    codes.extend([Code::UriTooLong, Code::HeadersTooLarge]);
     codes.extend([Code::UnknownQueryParameter, Code::Internal, Code::TimedOut]);
     codes
 }

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use crate::{AppState, Limits, Metrics, state::Api};
+use crate::{AppState, Edge, Limits, Metrics, state::Api};
 
 /// A lead id that no lead has.
 pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
@@ -83,6 +83,7 @@ impl TestApp {
             clock: shared,
             region,
             idempotency,
+            edge: Edge::default(),
             events_rate,
             limits,
             metrics,
@@ -96,6 +97,13 @@ impl TestApp {
     pub async fn key(&self, role: Role) -> String {
         let (key, _) = self.state.store.create_api_key("key", role, None).await.unwrap();
         key
+    }
+
+    /// The API behind another edge.
+    pub fn behind(mut self, edge: Edge) -> Self {
+        self.state.edge = edge;
+        self.router = crate::router(self.state.clone());
+        self
     }
 
     /// The API around other routes than its own.

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, header, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use leadscore_domain::{Timestamp, time::SECOND_US};
 use leadscore_store::Role;
@@ -15,8 +15,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     auth::permissions::{Access, Permissions},
+    client::ClientAddress,
     middleware::check_query,
     problem::{Code, Problem},
+    rate::{self, Sender},
     rest::unavailable,
     state::Api,
 };
@@ -28,8 +30,15 @@ const REMEMBERED_MAX: u64 = 10_000;
 /// How long a token is taken as valid without asking the store: an ended token works at most so much longer.
 const TRUST_US: i64 = 2 * SECOND_US;
 
-/// Tokens that the store has confirmed lately: by hash, with the instant and what they may do.
-pub struct Confirmed(Cache<[u8; 32], (Timestamp, Role)>);
+/// Tokens that the store has confirmed lately: by hash, with the instant and whose they are.
+pub struct Confirmed(Cache<[u8; 32], (Timestamp, Known)>);
+
+/// Whose a token is, and what it may do.
+#[derive(Clone, Copy)]
+struct Known {
+    role: Role,
+    sender: Sender,
+}
 
 impl Default for Confirmed {
     fn default() -> Self {
@@ -43,10 +52,12 @@ impl Default for Confirmed {
 /// much as the look-up does.
 ///
 /// # Errors
-/// [`Code::Unauthenticated`] without a token; [`Code::Forbidden`]; [`Code::UnknownQueryParameter`].
+/// [`Code::Forbidden`]; [`Code::UnknownQueryParameter`]. Without a valid token, and where there were too many requests,
+/// the answer says so.
 pub async fn require(
     State((api, permissions)): State<(Arc<Api>, Arc<Permissions>)>,
     address: MatchedPath,
+    client: ClientAddress,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -54,9 +65,29 @@ pub async fn require(
     if !access.is_some_and(|access| access.takes_query) {
         check_query(&request)?;
     }
-    let role = confirm(&api, bearer(request.headers())?).await?;
+    let confirmed = match bearer(request.headers()) {
+        Ok(token) => confirm(&api, token).await,
+        Err(problem) => Err(problem),
+    };
+    let Known { role, sender } = match confirmed {
+        Ok(known) => known,
+        Err(problem) if problem.code() == Code::Unauthenticated => {
+            return Ok(rate::without_token(&api, client, problem).await);
+        }
+        Err(problem) => return Err(problem),
+    };
+    let spent = match rate::admit(&api, sender).await {
+        Ok(spent) => spent,
+        Err(spent) => return Ok(spent.into_response()),
+    };
     match access {
-        Some(Access { least, .. }) if role >= least => Ok(next.run(request).await),
+        Some(Access { least, .. }) if role >= least => {
+            let mut response = next.run(request).await;
+            if let Some(spent) = spent {
+                spent.show(response.headers_mut());
+            }
+            Ok(response)
+        }
         Some(Access { least, .. }) => {
             let detail = format!("The token has the role {role}; this takes {least} or above.");
             Err(Problem::new(Code::Forbidden, detail))
@@ -77,20 +108,21 @@ impl FromRequestParts<Arc<Api>> for Caller {
     }
 }
 
-/// What the token may do.
-async fn confirm(api: &Api, token: &str) -> Result<Role, Problem> {
+/// Whose the token is.
+async fn confirm(api: &Api, token: &str) -> Result<Known, Problem> {
     let now = api.clock.now();
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    if let Some((at, role)) = api.confirmed.0.get(&hash)
+    if let Some((at, known)) = api.confirmed.0.get(&hash)
         && (0..TRUST_US).contains(&now.since(at))
     {
-        return Ok(role);
+        return Ok(known);
     }
     let known = api.store.token(token).await.map_err(unavailable)?;
     let unknown = || Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.");
-    let role = known.ok_or_else(unknown)?.role;
-    api.confirmed.0.insert(hash, (now, role));
-    Ok(role)
+    let principal = known.ok_or_else(unknown)?;
+    let known = Known { role: principal.role, sender: Sender { id: principal.id, is_person: principal.is_person } };
+    api.confirmed.0.insert(hash, (now, known));
+    Ok(known)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
@@ -141,7 +173,7 @@ mod tests {
         let expired_at = app.state.clock.now().plus_micros(HOUR_US);
         let (expired, _) = app.state.store.create_api_key("short", Role::Admin, Some(expired_at)).await.unwrap();
         app.clock.advance_micros(2 * HOUR_US);
-        let long = format!("Bearer {}", "x".repeat(100_000));
+        let long = format!("Bearer {}", "x".repeat(10_000));
         for header in
             ["", "Bearer", "Bearer ", "Basic YTpi", &app.token, &format!("Bearer {expired}"), "Bearer \u{e9}", &long]
         {

@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    coding,
     json::Json,
     problem::{Code, Problem},
     rest::{
@@ -218,6 +219,7 @@ pub async fn batch_score(State(api): State<Arc<Api>>, request: Request) -> Resul
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(batch_stream::MEDIA_TYPE) {
+        coding::refuse(request.headers()).map_err(Error::Refused)?;
         return batch_stream::answer(api, request.into_body()).await;
     }
     let Json(request) = Json::from_request(request, &api).await?;
