@@ -124,7 +124,7 @@ impl Server {
 
 /// A network, or the one of a single address.
 fn network(text: &str) -> Result<IpNet, String> {
-    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     network.map_err(|_| format!("`{text}` is no network such as 10.0.0.0/8, and no address"))
 }
 

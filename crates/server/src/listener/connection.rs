@@ -2,7 +2,7 @@
 //!
 //! Invariant: what a client can make the connection hold is bounded by the constants here.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{convert::Infallible, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::ConnectInfo, response::Response};
 use hyper::{
@@ -29,8 +29,10 @@ use crate::listener::{
 
 /// Most header fields of a request; hyper answers 431.
 const HEADERS_MAX: usize = 100;
-/// Most bytes that are read ahead of what is understood. The API answers 414 and 431 long before (its `Limits`).
-const READ_AHEAD_MAX_BYTES: usize = 64 * 1024;
+/// Most bytes of a request's line and header fields; hyper answers 431. The API says more, and earlier (its `Limits`).
+const HEAD_MAX_BYTES: usize = 64 * 1024;
+/// Most bytes that are read ahead of what is understood.
+const READ_AHEAD_MAX_BYTES: usize = 128 * 1024;
 /// Requests beside each other on one connection.
 const STREAMS_MAX: u32 = 128;
 /// Most bytes of a request's header fields in HTTP/2.
@@ -88,8 +90,9 @@ impl Connection {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             // `Pulse` tells a slow head from an idle connection; hyper has one time for both.
-            .header_read_timeout(None)
+            .header_read_timeout(None::<Duration>)
             .max_headers(HEADERS_MAX)
+            .max_header_size(HEAD_MAX_BYTES)
             .max_buf_size(READ_AHEAD_MAX_BYTES)
             .serve_connection(io, service)
             .with_upgrades();
