@@ -1,8 +1,8 @@
-//! What surrounds every request: where it comes from, an id, a span, bounds on its head and its time, a net under panics,
-//! headers that protect browsers.
+//! What surrounds every request: where it comes from, an id, a span, bounds on its head and its time, a net under
+//! panics, headers that protect browsers.
 //!
-//! Invariant: no query string, body, token or path parameter reaches a log; of the client only its address does. Deliberately absent: who may do what
-//! (see `auth`).
+//! Invariant: no query string, body, token or path parameter reaches a log; of the client only its address does.
+//! Deliberately absent: who may do what (see `auth`).
 
 use std::{
     any::Any,
