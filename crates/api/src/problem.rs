@@ -68,6 +68,10 @@ pub enum Code {
     RequestRunning,
     /// The body is too long.
     BodyTooLarge,
+    /// The address is too long.
+    UriTooLong,
+    /// The header fields are too large.
+    HeadersTooLarge,
     /// The body is not announced as JSON.
     UnsupportedMediaType,
     /// A field is missing, unknown, of the wrong type or out of range.
@@ -78,6 +82,8 @@ pub enum Code {
     TooManyAttempts,
     /// Too many events.
     TooFast,
+    /// Too many requests.
+    TooManyRequests,
     /// A defect of the server.
     Internal,
     /// The answer took too long.
@@ -90,7 +96,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 38] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -117,11 +123,14 @@ impl Code {
         Self::AlreadyExists,
         Self::LastAdmin,
         Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
         Self::IdempotencyKeyReused,
         Self::TooManyAttempts,
         Self::TooFast,
+        Self::TooManyRequests,
         Self::Internal,
         Self::TimedOut,
         Self::Unavailable,
@@ -158,11 +167,14 @@ impl Code {
             Self::ScorePending => "score-pending",
             Self::RequestRunning => "request-running",
             Self::BodyTooLarge => "body-too-large",
+            Self::UriTooLong => "uri-too-long",
+            Self::HeadersTooLarge => "headers-too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::InvalidField => "invalid-field",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::TooManyAttempts => "too-many-attempts",
             Self::TooFast => "too-fast",
+            Self::TooManyRequests => "too-many-requests",
             Self::Internal => "internal",
             Self::TimedOut => "timed-out",
             Self::Unavailable => "unavailable",
@@ -198,9 +210,11 @@ impl Code {
             | Self::AlreadyExists
             | Self::LastAdmin => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts | Self::TooFast => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TimedOut | Self::Unavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -236,11 +250,14 @@ impl Code {
             Self::ScorePending => "The lead is not scored yet",
             Self::RequestRunning => "The same request is being answered",
             Self::BodyTooLarge => "The body is too large",
+            Self::UriTooLong => "The address is too long",
+            Self::HeadersTooLarge => "The header fields are too large",
             Self::UnsupportedMediaType => "The body must be JSON",
             Self::InvalidField => "A field is not valid",
             Self::IdempotencyKeyReused => "The Idempotency-Key belongs to another request",
             Self::TooManyAttempts => "Too many attempts",
             Self::TooFast => "Too many events",
+            Self::TooManyRequests => "Too many requests",
             Self::Internal => "The server made a mistake",
             Self::TimedOut => "The answer took too long",
             Self::Unavailable => "The store is not available",
@@ -286,10 +303,12 @@ impl Code {
             }
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",
             Self::BodyTooLarge => "Send less at once: split a list into several requests.",
+            Self::UriTooLong => "Send less in the address: leave out parameters that are not needed.",
+            Self::HeadersTooLarge => "Send fewer or shorter header fields.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
             Self::InvalidField => "Correct the field that the problem names.",
             Self::IdempotencyKeyReused => "Take a new key for a new request; repeat one with the very same body.",
-            Self::TooManyAttempts | Self::TooFast => "Wait for the seconds in `Retry-After`.",
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests => "Wait for the seconds in `Retry-After`.",
             Self::Internal => "Send the request again; report the `X-Request-Id` of this answer if it stays.",
             Self::TimedOut | Self::Unavailable => "Send the request again after the seconds in `Retry-After`.",
             Self::NotReady => "Wait; the detail says for what.",
