@@ -33,7 +33,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
-pub use crate::state::{AppState, Limits, Metrics};
+pub use crate::state::{AccessOptions, AppState, Limits, Metrics};
 use crate::{auth::permissions::Permissions, state::Api};
 
 /// The whole API as a service.

@@ -49,7 +49,7 @@ pub(crate) fn base() -> openapi::OpenApi {
     let mut document = Base::openapi();
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key, or a token from `POST /api/v1/login`."))
+        .description(Some("An API key, or an access token from `POST /api/v1/login`."))
         .build();
     let components = document.components.get_or_insert_with(Default::default);
     components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
@@ -124,7 +124,7 @@ mod tests {
 
     use crate::{
         problem::errors_markdown,
-        testing::{EXAMPLE_LEAD, Reply, TestApp, score},
+        testing::{EXAMPLE_LEAD, EXAMPLE_REFRESH_TOKEN, Reply, TestApp, score},
     };
 
     /// Compares a committed file with what is generated; `UPDATE_DOCS=1` writes it instead.
@@ -183,7 +183,7 @@ mod tests {
     /// Sends each operation as its examples say and compares the answer with the example of its status.
     #[tokio::test]
     async fn the_examples_of_the_document_work() {
-        let app = TestApp::new().await;
+        let mut app = TestApp::new().await;
         app.state
             .store
             .create_user("manager@example.com", "correct horse battery staple", Role::Manager)
@@ -193,22 +193,31 @@ mod tests {
         app.derive(|id| Some(score(id))).await;
         let job = app.state.store.create_job("score_all", serde_json::json!({}), 1).await.unwrap().id;
         let (_, key) = app.state.store.create_api_key("website", Role::Agent, None).await.unwrap();
+        let session = app.session(Role::Agent).await;
         let mut ran = 0;
-        for (path, item) in app.document()["paths"].as_object().unwrap() {
+        let document = app.document().clone();
+        for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 let path = path.replace("{lead_id}", &lead.to_string()).replace("{job_id}", &job.to_string());
                 let path = path.replace("{key_id}", &key.id.to_string());
                 let body = &operation["requestBody"]["content"]["application/json"]["example"];
+                let key_of_tests = app.token.clone();
+                if id == "log_out" {
+                    app.token = session["token"].as_str().unwrap().to_owned();
+                }
                 let reply = match method.as_str() {
                     "get" => app.get(&path).await,
                     "delete" => app.send(app.request(Method::DELETE, &path).body(Body::empty()).unwrap()).await,
                     _ if operation.get("requestBody").is_none() => app.post_text(&path, "").await,
                     _ => {
                         assert!(!body.is_null(), "{id} has no example");
-                        app.post_text(&path, body.to_string().replace(EXAMPLE_LEAD, &lead.to_string())).await
+                        let body = body.to_string().replace(EXAMPLE_LEAD, &lead.to_string());
+                        let refresh_token = session["refresh_token"].as_str().unwrap();
+                        app.post_text(&path, body.replace(EXAMPLE_REFRESH_TOKEN, refresh_token)).await
                     }
                 };
+                app.token = key_of_tests;
                 compare(id, operation, &reply);
                 ran += 1;
             }

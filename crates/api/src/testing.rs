@@ -26,12 +26,16 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use crate::{AppState, Limits, Metrics, state::Api};
+use crate::{AccessOptions, AppState, Limits, Metrics, state::Api};
 
 /// A lead id that no lead has.
 pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
 /// The lead id of the examples.
 pub const EXAMPLE_LEAD: &str = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e";
+/// The refresh token of the examples.
+pub const EXAMPLE_REFRESH_TOKEN: &str = "lsr_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/// The password of users.
+pub const PASSWORD: &str = "correct horse battery staple";
 /// What the process has measured of itself.
 pub const METRICS: &str = "# TYPE leadscore_scores_total counter\nleadscore_scores_total 7\n";
 /// The group that scores.
@@ -84,6 +88,7 @@ impl TestApp {
             region,
             idempotency,
             events_rate,
+            access: AccessOptions::default(),
             limits,
             metrics,
         };
@@ -96,6 +101,22 @@ impl TestApp {
     pub async fn key(&self, role: Role) -> String {
         let (key, _) = self.state.store.create_api_key("key", role, None).await.unwrap();
         key
+    }
+
+    /// A session of the user who has this role, as the log-in answers it.
+    pub async fn session(&self, role: Role) -> Value {
+        let email = format!("{role}@example.com");
+        if self.state.store.user_by_email(&email).await.unwrap().is_none() {
+            self.state.store.create_user(&email, PASSWORD, role).await.unwrap();
+        }
+        let reply = self.post("/api/v1/login", &json!({"email": email, "password": PASSWORD})).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()
+    }
+
+    /// Another process that shares the store.
+    pub fn beside(&self) -> Router {
+        crate::router(self.state.clone())
     }
 
     /// The API around other routes than its own.

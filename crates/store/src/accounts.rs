@@ -1,8 +1,7 @@
-//! People who log in, and tokens: API keys of programs, sessions of people.
+//! People who log in, and API keys of programs.
 //!
-//! Passwords are kept as Argon2id hashes (RFC 9106), tokens as SHA-256 of 256 random bits. Invariant: a session has the
-//! role that its user has now, and ends where the user gets another password. Deliberately absent: lock-out after
-//! failures.
+//! Passwords are kept as Argon2id hashes (RFC 9106), keys as SHA-256 of 256 random bits. Invariant: where a user gets
+//! another password, their sessions end. Deliberately absent: lock-out after failures.
 
 use std::{fmt, sync::OnceLock};
 
@@ -26,8 +25,6 @@ use crate::{
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
 /// Longest name of an API key.
 const KEY_NAME_MAX_BYTES: usize = 128;
-/// What stands where an API key has its name: who it is, the user's row says.
-const SESSION: &str = "session";
 /// How tokens begin, so that scanners for leaked secrets find them.
 const TOKEN_PREFIX: &str = "lsk_";
 
@@ -113,7 +110,7 @@ impl Store {
                     .fetch_one(conn)
                     .await?;
                     let id: Uuid = row.get(0)?;
-                    query("DELETE FROM tokens WHERE user_id = $1").bind(id).execute(conn).await?;
+                    query("DELETE FROM sessions WHERE user_id = $1").bind(id).execute(conn).await?;
                     Ok(id)
                 })
             })
@@ -160,24 +157,12 @@ impl Store {
         }
         let created_at = self.now();
         let key = ApiKey { id: timed_id(created_at), name, role, created_at, expires_at };
-        let token = self.keep_token(key.clone(), None).await?;
+        let token = self.keep_token(key.clone()).await?;
         Ok((token, key))
     }
 
-    /// Makes a token for a user who has logged in, which lasts until `expires_at`.
-    ///
-    /// # Errors
-    /// Where the database fails, or the user is not there any more.
-    pub async fn create_session(&self, user: &Principal, expires_at: Timestamp) -> Result<String, StoreError> {
-        let created_at = self.now();
-        let name = SESSION.to_owned();
-        let record =
-            ApiKey { id: timed_id(created_at), name, role: user.role, created_at, expires_at: Some(expires_at) };
-        self.keep_token(record, Some(user.id)).await
-    }
-
     /// Keeps the hash of a new token, and answers with the token.
-    async fn keep_token(&self, record: ApiKey, user: Option<Uuid>) -> Result<String, StoreError> {
+    async fn keep_token(&self, record: ApiKey) -> Result<String, StoreError> {
         let mut secret = [0; 32];
         random::fill(&mut secret);
         let token = format!("{TOKEN_PREFIX}{}", hex(&secret));
@@ -185,8 +170,8 @@ impl Store {
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
-                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at, user_id) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6)",
                 )
                 .bind(record.id)
                 .bind(hash)
@@ -194,7 +179,6 @@ impl Store {
                 .bind(word(&record.role))
                 .bind(record.created_at)
                 .bind(record.expires_at)
-                .bind(user)
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -204,30 +188,23 @@ impl Store {
         Ok(token)
     }
 
-    /// Who holds this token, where it is known and not expired: the user of a session, with the role of now.
+    /// The API key of this token, where it is known and not expired.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn token(&self, plaintext: &str) -> Result<Option<Principal>, StoreError> {
         // The hash is looked up, not the token: how long the search takes says nothing about a secret.
         let row = query(
-            "SELECT COALESCE(u.id, t.id), t.name, COALESCE(u.role, t.role), u.email_lookup, u.email \
-             FROM tokens t LEFT JOIN users u ON u.id = t.user_id \
-             WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)",
+            "SELECT id, name, role FROM tokens WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)",
         )
         .bind(Sha256::digest(plaintext.as_bytes()).to_vec())
         .bind(self.now())
         .fetch_optional(&mut self.reader().await?)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let name = match (row.get::<Option<&[u8]>>(3)?, row.get::<Option<&[u8]>>(4)?) {
-            (Some(lookup), Some(sealed)) => self.open_address(lookup, sealed)?,
-            _ => row.get(1)?,
-        };
-        Ok(Some(Principal { id: row.get(0)?, name, role: role(&row, 2)? }))
+        row.map(|row| Ok(Principal { id: row.get(0)?, name: row.get(1)?, role: role(&row, 2)? })).transpose()
     }
 
-    fn open_address(&self, lookup: &[u8], sealed: &[u8]) -> Result<String, StoreError> {
+    pub(crate) fn open_address(&self, lookup: &[u8], sealed: &[u8]) -> Result<String, StoreError> {
         let plain = self.keyring().accounts().open(lookup, sealed).and_then(|bytes| String::from_utf8(bytes).ok());
         plain.ok_or_else(|| StoreError::Corrupt("a user's address".to_owned()))
     }
@@ -237,7 +214,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        let sql = "SELECT id, name, role, created_at, expires_at FROM tokens WHERE user_id IS NULL \
+        let sql = "SELECT id, name, role, created_at, expires_at FROM tokens \
                    ORDER BY created_at DESC, id DESC";
         let rows = query(sql).fetch_all(&mut self.reader().await?).await?;
         rows.iter()
@@ -260,7 +237,7 @@ impl Store {
     pub async fn revoke_api_key(&self, id: Uuid) -> Result<bool, StoreError> {
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
-                let sql = "DELETE FROM tokens WHERE id = $1 AND user_id IS NULL";
+                let sql = "DELETE FROM tokens WHERE id = $1";
                 Ok(query(sql).bind(id).execute(conn).await? > 0)
             })
         })
@@ -268,25 +245,25 @@ impl Store {
     }
 }
 
-fn normalise(email: &str) -> Result<String, Invalid> {
+pub(crate) fn normalise(email: &str) -> Result<String, Invalid> {
     let raw = RawIdentity { kind: IdentityKind::Email, value: email.to_owned() };
     let identity = raw.normalise(Region::default()).map_err(|e| Invalid::new("email", e.problem, e.remedy))?;
     Ok(identity.value().to_owned())
 }
 
-fn role(row: &Row, column: usize) -> Result<Role, StoreError> {
+pub(crate) fn role(row: &Row, column: usize) -> Result<Role, StoreError> {
     from_word(row.get(column)?).ok_or_else(|| StoreError::Corrupt("a role".to_owned()))
 }
 
 /// Hashing takes tens of milliseconds: it must not hold up a thread that serves others.
-async fn hashing<T: Send + 'static>(
+pub(crate) async fn hashing<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     // A task that was dropped at shutdown has no result.
     tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
 }
 
-fn hash_password(password: &str) -> Result<String, StoreError> {
+pub(crate) fn hash_password(password: &str) -> Result<String, StoreError> {
     let mut salt = [0; 16];
     random::fill(&mut salt);
     let hash: PasswordHash = Argon2::default()

@@ -1,4 +1,4 @@
-//! `Authorization: Bearer` (RFC 6750): an API key, or a token from a log-in.
+//! `Authorization: Bearer` (RFC 6750): an API key, or an access token.
 
 use std::sync::Arc;
 
@@ -14,15 +14,16 @@ use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    auth::permissions::{Access, Permissions},
+    auth::{
+        identity::identify,
+        jwt::TOKEN_MAX_BYTES,
+        permissions::{Access, Permissions},
+    },
     middleware::check_query,
     problem::{Code, Problem},
-    rest::unavailable,
     state::Api,
 };
 
-/// Longest token that is looked up.
-const TOKEN_MAX_BYTES: usize = 256;
 /// Most tokens that are remembered as valid.
 const REMEMBERED_MAX: u64 = 10_000;
 /// How long a token is taken as valid without asking the store: an ended token works at most so much longer.
@@ -59,7 +60,7 @@ pub async fn require(
         Some(Access { least, .. }) if role >= least => Ok(next.run(request).await),
         Some(Access { least, .. }) => {
             let detail = format!("The token has the role {role}; this takes {least} or above.");
-            Err(Problem::new(Code::Forbidden, detail))
+            Err(Problem::new(Code::Forbidden, detail).challenge("insufficient_scope"))
         }
         None => Err(Problem::new(Code::Forbidden, "Nobody may do this.")),
     }
@@ -86,14 +87,16 @@ async fn confirm(api: &Api, token: &str) -> Result<Role, Problem> {
     {
         return Ok(role);
     }
-    let known = api.store.token(token).await.map_err(unavailable)?;
-    let unknown = || Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.");
-    let role = known.ok_or_else(unknown)?.role;
+    let role = identify(api, token).await?.principal.role;
     api.confirmed.0.insert(hash, (now, role));
     Ok(role)
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+/// The token of a request.
+///
+/// # Errors
+/// [`Code::Unauthenticated`].
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let refuse = |detail| Problem::new(Code::Unauthenticated, detail);
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refuse("The request carries no token."))?;
     value
@@ -115,6 +118,9 @@ mod tests {
     use super::TRUST_US;
     use crate::testing::{NOBODY, TestApp};
 
+    /// What takes no token, because it gives one.
+    const OPEN: [&str; 2] = ["/api/v1/login", "/api/v1/token/refresh"];
+
     #[tokio::test]
     async fn every_guarded_operation_asks_for_a_token() {
         let mut app = TestApp::new().await;
@@ -127,11 +133,11 @@ mod tests {
                 let refused = app.send(request).await;
                 let asks = refused.status == 401;
                 assert_eq!(asks, operation.get("security").is_some(), "{method} {path}");
-                assert_eq!(asks, path.starts_with("/api/v1/") && path != "/api/v1/login", "{method} {path}");
+                assert_eq!(asks, path.starts_with("/api/v1/") && !OPEN.contains(&&*path), "{method} {path}");
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 15);
+        assert_eq!(guarded, 17);
     }
 
     #[tokio::test]
@@ -148,7 +154,9 @@ mod tests {
             let request = Request::get(&path).header("authorization", header).body(Body::empty()).unwrap();
             let reply = app.send(request).await;
             assert_eq!(reply.code(), "unauthenticated", "{header}");
-            assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"leadscore\"");
+            let challenge = reply.header("www-authenticate");
+            assert!(challenge.starts_with("Bearer realm=\"leadscore\""), "{challenge}");
+            assert_eq!(challenge.contains("error=\"invalid_token\""), header.contains("lsk_") && header.contains(' '));
         }
         let bare = app.send(Request::get(&path).body(Body::empty()).unwrap()).await;
         assert_eq!(bare.code(), "unauthenticated");

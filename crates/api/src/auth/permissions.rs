@@ -12,7 +12,7 @@ use utoipa::openapi::{
 };
 
 /// The least role for each operation that takes a token, by its id in the OpenAPI document.
-const TABLE: [(&str, Role); 15] = [
+const TABLE: [(&str, Role); 17] = [
     ("create_lead", Role::Agent),
     ("show_lead", Role::Agent),
     ("show_score", Role::Agent),
@@ -20,6 +20,8 @@ const TABLE: [(&str, Role); 15] = [
     ("show_explanation", Role::Agent),
     ("batch_score", Role::Agent),
     ("post_events", Role::Agent),
+    ("me", Role::Agent),
+    ("log_out", Role::Agent),
     ("create_job", Role::Manager),
     ("list_jobs", Role::Manager),
     ("show_job", Role::Manager),

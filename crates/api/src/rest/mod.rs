@@ -13,16 +13,21 @@ pub mod create_job;
 pub mod create_lead;
 pub mod healthz;
 pub mod job;
+pub mod jwks;
 pub mod list_api_keys;
 pub mod list_jobs;
 pub mod list_scores;
 pub mod log_in;
+pub mod log_out;
+pub mod me;
 pub mod metrics;
 pub mod models;
 pub mod post_events;
 pub mod readyz;
+pub mod refresh_session;
 pub mod resume_job;
 pub mod revoke_api_key;
+pub mod session;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
@@ -48,7 +53,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 19] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 23] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -64,7 +69,11 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 19] = [
     ("create_api_key", create_api_key::PROBLEMS),
     ("list_api_keys", list_api_keys::PROBLEMS),
     ("revoke_api_key", revoke_api_key::PROBLEMS),
+    ("me", me::PROBLEMS),
+    ("log_out", log_out::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
+    ("refresh_session", refresh_session::PROBLEMS),
+    ("jwks", jwks::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
     ("metrics", &[]),
@@ -96,11 +105,16 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(resume_job::resume_job))
         .routes(routes!(create_api_key::create_api_key, list_api_keys::list_api_keys))
         .routes(routes!(revoke_api_key::revoke_api_key))
+        .routes(routes!(me::me))
+        .routes(routes!(log_out::log_out))
 }
 
 /// Endpoints that need none.
 pub(crate) fn open() -> OpenApiRouter<Arc<Api>> {
-    health().routes(routes!(log_in::log_in))
+    health()
+        .routes(routes!(log_in::log_in))
+        .routes(routes!(refresh_session::refresh_session))
+        .routes(routes!(jwks::jwks))
 }
 
 /// What every process answers, also one that serves no API.

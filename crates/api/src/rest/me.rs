@@ -1,0 +1,83 @@
+//! `GET /api/v1/me`: whom the token stands for.
+
+use axum::Json as Answer;
+use leadscore_domain::Timestamp;
+use leadscore_store::Role;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{auth::identity::Identity, problem::Code, schema};
+
+/// What this endpoint can answer beside success.
+pub const PROBLEMS: &[Code] = &[];
+
+/// Who asks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Me {
+    /// Id of the user or API key.
+    id: Uuid,
+    /// The user's e-mail address; null for an API key.
+    email: Option<String>,
+    /// The API key's name; null for a user.
+    api_key: Option<String>,
+    /// What they may do now.
+    #[schema(value_type = schema::Role)]
+    role: Role,
+    /// When the session ends; null for an API key.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    session_expires_at: Option<Timestamp>,
+}
+
+/// Say who I am
+#[utoipa::path(
+    get,
+    path = "/api/v1/me",
+    tag = "access",
+    responses((
+        status = 200,
+        description = "The user or API key",
+        body = Me,
+        example = json!({
+            "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+            "email": "manager@example.com",
+            "api_key": "website",
+            "role": "manager",
+            "session_expires_at": "2026-03-31T10:00:00Z"
+        })
+    ))
+)]
+pub async fn me(Identity { principal, session }: Identity) -> Answer<Me> {
+    let is_user = session.is_some();
+    let (email, api_key) = if is_user { (Some(principal.name), None) } else { (None, Some(principal.name)) };
+    let session_expires_at = session.map(|(_, ends)| ends);
+    Answer(Me { id: principal.id, email, api_key, role: principal.role, session_expires_at })
+}
+
+#[cfg(test)]
+mod tests {
+    use leadscore_domain::time::SECOND_US;
+    use leadscore_store::Role;
+    use serde_json::{Value, json};
+
+    use crate::testing::{PASSWORD, TestApp};
+
+    #[tokio::test]
+    async fn a_user_is_who_they_are_now_and_an_api_key_is_itself() {
+        let mut app = TestApp::new().await;
+        let key = app.get("/api/v1/me").await.json();
+        assert_eq!((&key["api_key"], &key["email"]), (&json!("tests"), &Value::Null));
+        assert_eq!((&key["role"], &key["session_expires_at"]), (&json!("admin"), &Value::Null));
+
+        let session = app.session(Role::Agent).await;
+        app.token = session["token"].as_str().unwrap().to_owned();
+        let me = app.get("/api/v1/me").await.json();
+        assert_eq!((&me["email"], &me["api_key"]), (&json!("agent@example.com"), &Value::Null));
+        assert_eq!((&me["role"], &me["session_expires_at"]), (&json!("agent"), &session["session_expires_at"]));
+
+        // A new password ends the session; so does it where the role is another.
+        app.state.store.create_user("agent@example.com", PASSWORD, Role::Manager).await.unwrap();
+        app.clock.advance_micros(2 * SECOND_US);
+        assert_eq!(app.get("/api/v1/me").await.code(), "unauthenticated");
+    }
+}
