@@ -335,7 +335,15 @@ impl Problem {
     /// A problem; `detail` says what was wrong this time.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), field: None, remedy: None, position: None, retry_after_s: None, challenge: None }
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+            remedy: None,
+            position: None,
+            retry_after_s: None,
+            challenge: None,
+        }
     }
 
     /// Names the field, as a path from the body.

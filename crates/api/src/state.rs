@@ -156,8 +156,19 @@ pub struct Api {
 
 impl From<AppState> for Api {
     fn from(state: AppState) -> Self {
-        let AppState { store, cache, scorer, registry, clock, region, idempotency, events_rate, access, limits, metrics } =
-            state;
+        let AppState {
+            store,
+            cache,
+            scorer,
+            registry,
+            clock,
+            region,
+            idempotency,
+            events_rate,
+            access,
+            limits,
+            metrics,
+        } = state;
         Self {
             ids: Ids::new(clock.now()),
             confirmed: Confirmed::default(),

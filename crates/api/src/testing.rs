@@ -49,7 +49,7 @@ pub struct TestApp {
     pub token: String,
     pub scorer: watch::Sender<Arc<Scorer>>,
     document: Value,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer.
@@ -94,7 +94,7 @@ impl TestApp {
         };
         let router = crate::router(state.clone());
         let document = serde_json::from_str(&crate::openapi_json()).unwrap();
-        Self { router, state, clock, token, scorer, document, _folder: folder }
+        Self { router, state, clock, token, scorer, document, folder }
     }
 
     /// A new API key.
@@ -112,6 +112,11 @@ impl TestApp {
         let reply = self.post("/api/v1/login", &json!({"email": email, "password": PASSWORD})).await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
         reply.json()
+    }
+
+    /// Where the store is.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Another process that shares the store.

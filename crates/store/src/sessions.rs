@@ -131,8 +131,7 @@ async fn refresh(conn: &mut Conn, hash: Vec<u8>, client: Vec<u8>, now: Timestamp
     .fetch_optional(conn)
     .await?;
     let Some(row) = row else { return Ok(Refreshed::Unknown) };
-    let session =
-        Session { id: row.get(0)?, user: row.get(1)?, expires_at: row.get(2)?, refresh_token: new_token() };
+    let session = Session { id: row.get(0)?, user: row.get(1)?, expires_at: row.get(2)?, refresh_token: new_token() };
     let used: Option<Timestamp> = row.get(4)?;
     let same_client = row.get::<Option<&[u8]>>(5)? == Some(client.as_slice());
     if used.is_some_and(|at| now.since(at) >= GRACE_US || !same_client) {

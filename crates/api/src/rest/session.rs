@@ -5,12 +5,7 @@ use leadscore_domain::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    auth::jwt,
-    problem::Problem,
-    rest::unavailable,
-    state::Api,
-};
+use crate::{auth::jwt, problem::Problem, rest::unavailable, state::Api};
 
 /// An access token for requests, and a refresh token for the next one.
 #[derive(Debug, Serialize, ToSchema)]
