@@ -245,7 +245,7 @@ impl Store {
     }
 }
 
-pub(crate) fn normalise(email: &str) -> Result<String, Invalid> {
+fn normalise(email: &str) -> Result<String, Invalid> {
     let raw = RawIdentity { kind: IdentityKind::Email, value: email.to_owned() };
     let identity = raw.normalise(Region::default()).map_err(|e| Invalid::new("email", e.problem, e.remedy))?;
     Ok(identity.value().to_owned())
@@ -256,14 +256,14 @@ pub(crate) fn role(row: &Row, column: usize) -> Result<Role, StoreError> {
 }
 
 /// Hashing takes tens of milliseconds: it must not hold up a thread that serves others.
-pub(crate) async fn hashing<T: Send + 'static>(
+async fn hashing<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     // A task that was dropped at shutdown has no result.
     tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
 }
 
-pub(crate) fn hash_password(password: &str) -> Result<String, StoreError> {
+fn hash_password(password: &str) -> Result<String, StoreError> {
     let mut salt = [0; 16];
     random::fill(&mut salt);
     let hash: PasswordHash = Argon2::default()

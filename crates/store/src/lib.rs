@@ -26,7 +26,6 @@ mod market;
 mod outcomes;
 mod performance;
 mod presence;
-mod provider_users;
 mod rate_limit;
 mod rebuilds;
 mod redis;
@@ -60,7 +59,6 @@ pub use log::{
 pub use outcomes::{Decile, PeriodPerformance, Prediction};
 pub use performance::ModelPerformance;
 pub use presence::Presence;
-pub use provider_users::ProviderUser;
 pub use rate_limit::{Allowance, Rate, RateLimiter};
 pub use registry::{AliasChange, Registry, RegistryError};
 pub use retention::{Expired, Retention};

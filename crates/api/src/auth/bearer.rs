@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     auth::{
         identity::identify,
-        jwt::TOKEN_MAX_BYTES,
+        jwt::{self, TOKEN_MAX_BYTES},
         permissions::{Access, Permissions},
     },
     middleware::check_query,
@@ -73,7 +73,10 @@ impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
-        let hash = Sha256::new().chain_update("caller").chain_update(bearer(&parts.headers)?).finalize();
+        let token = bearer(&parts.headers)?;
+        // Access tokens change every few minutes, and their user stays.
+        let user = jwt::user_of(token);
+        let hash = Sha256::new().chain_update("caller").chain_update(user.as_deref().unwrap_or(token)).finalize();
         Ok(Self(hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 }

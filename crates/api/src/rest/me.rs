@@ -75,7 +75,6 @@ mod tests {
         assert_eq!((&me["email"], &me["api_key"]), (&json!("agent@example.com"), &Value::Null));
         assert_eq!((&me["role"], &me["session_expires_at"]), (&json!("agent"), &session["session_expires_at"]));
 
-        // A new password ends the session; so does it where the role is another.
         app.state.store.create_user("agent@example.com", PASSWORD, Role::Manager).await.unwrap();
         app.clock.advance_micros(2 * SECOND_US);
         assert_eq!(app.get("/api/v1/me").await.code(), "unauthenticated");

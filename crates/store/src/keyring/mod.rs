@@ -76,12 +76,6 @@ impl Keyring {
         self.keyed_hash("account", email)
     }
 
-    /// What a provider's user is looked up by.
-    pub(crate) fn subject_lookup(&self, issuer: &str, subject: &str) -> Lookup {
-        // The length keeps one issuer's subject from being another's.
-        self.keyed_hash("subject", &format!("{} {issuer} {subject}", issuer.len()))
-    }
-
     /// What stands for the address that a client comes from.
     pub(crate) fn client_lookup(&self, address: &str) -> Lookup {
         self.keyed_hash("client", address)

@@ -143,7 +143,6 @@ contracts! {
     sessions::a_refresh_token_is_good_once_and_a_second_use_ends_the_session,
     sessions::a_new_signing_key_is_known_before_it_signs_and_an_old_one_for_long_enough,
     sessions::processes_that_start_together_make_one_key,
-    sessions::a_providers_user_is_linked_once_and_made_only_where_allowed,
     opening::everything_is_there_after_reopening,
     opening::the_number_of_partitions_stays,
 }

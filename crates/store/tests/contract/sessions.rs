@@ -1,7 +1,7 @@
-//! Sessions, signing keys, and users of identity providers.
+//! Sessions and signing keys.
 
 use leadscore_domain::time::{DAY_US, HOUR_US, SECOND_US};
-use leadscore_store::{ProviderUser, REFRESH_GRACE_US, Refreshed, Role, Rotation, SIGNED_MAX_US, Session, Store};
+use leadscore_store::{REFRESH_GRACE_US, Refreshed, Role, Rotation, SIGNED_MAX_US, Session, Store};
 use uuid::Uuid;
 
 use crate::support::{Backend, at};
@@ -106,25 +106,4 @@ pub async fn processes_that_start_together_make_one_key(backend: &impl Backend) 
     assert_ne!(first.unwrap(), second.unwrap());
     let (first, second) = (one.signing_keys().await.unwrap(), two.signing_keys().await.unwrap());
     assert_eq!((first.len(), first[0].kid()), (1, second[0].kid()));
-}
-
-pub async fn a_providers_user_is_linked_once_and_made_only_where_allowed(backend: &impl Backend) {
-    let store = backend.open().await;
-    let ann = store.create_user("ann@example.com", "correct horse", Role::Manager).await.unwrap();
-    let user = |subject, email| ProviderUser { issuer: "https://id.example.com", subject, email };
-    assert_eq!(store.provider_user(&user("1", None), None).await.unwrap(), None);
-    assert_eq!(store.provider_user(&user("1", Some("bob@example.com")), None).await.unwrap(), None);
-    assert_eq!(store.provider_user(&user("1", None), Some(Role::Agent)).await.unwrap(), None, "who would it be?");
-    let linked = store.provider_user(&user("1", Some("Ann@example.com")), Some(Role::Agent)).await.unwrap();
-    assert_eq!(linked, Some(ann.clone()));
-    for email in [None, Some("bob@example.com")] {
-        assert_eq!(store.provider_user(&user("1", email), None).await.unwrap(), Some(ann.clone()), "once is for ever");
-    }
-    let other = ProviderUser { issuer: "https://other.example.com", subject: "1", email: None };
-    assert_eq!(store.provider_user(&other, None).await.unwrap(), None, "another provider's subject");
-
-    let bob = store.provider_user(&user("2", Some("bob@example.com")), Some(Role::Agent)).await.unwrap().unwrap();
-    assert_eq!((bob.name.as_str(), bob.role), ("bob@example.com", Role::Agent));
-    assert_eq!(store.verify_password("bob@example.com", "").await.unwrap(), None);
-    assert_eq!(store.provider_user(&user("2", None), None).await.unwrap(), Some(bob));
 }

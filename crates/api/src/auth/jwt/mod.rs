@@ -12,7 +12,7 @@ mod signing;
 #[cfg(test)]
 mod vectors;
 
-pub use self::signing::{Bearer, SigningKeys, document, issue, verify};
+pub use self::signing::{Bearer, SigningKeys, issue, published, user_of, verify};
 
 /// Longest token that is looked at.
 pub const TOKEN_MAX_BYTES: usize = 4_096;

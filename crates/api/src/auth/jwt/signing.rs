@@ -140,30 +140,22 @@ fn believe(api: &Api, parts: &compact::Parts<'_>, keys: &[SigningKey]) -> Result
     let (issuer, audience) = (api.access.issuer.as_str(), api.access.audience.as_str());
     Rules { issuer, audience, life_max_s: SIGNED_MAX_US / SECOND_US }.check(claims, now)?;
     text(claims, "jti")?;
-    let id = |name| text(claims, name)?.parse().map_err(|_| Refusal::Claim(name));
+    let id = |name| -> Result<Uuid, Refusal> { text(claims, name)?.parse().map_err(|_| Refusal::Claim(name)) };
     Ok(Bearer { user: id("sub")?, session: id("sid")? })
 }
 
-/// The public keys as a JWK set (RFC 7517, RFC 8037): those that sign, verify, or will sign soon.
+/// The user of a token that has been verified; `None` for an API key.
+pub fn user_of(token: &str) -> Option<String> {
+    let claims = compact::parse(token).ok()?.claims;
+    text(&claims, "sub").ok().map(str::to_owned)
+}
+
+/// The keys that sign, verify, or will sign soon.
 ///
 /// # Errors
 /// Where the store fails.
-pub async fn document(api: &Api) -> Result<Value, StoreError> {
+pub async fn published(api: &Api) -> Result<Vec<SigningKey>, StoreError> {
     let now = api.clock.now();
     let keys = api.signing.read(api, REMEMBERED_US).await?;
-    let keys: Vec<Value> = keys
-        .iter()
-        .filter(|key| key.verifies(now))
-        .map(|key| {
-            json!({
-                "kty": "OKP",
-                "crv": "Ed25519",
-                "use": "sig",
-                "alg": "EdDSA",
-                "kid": key.kid(),
-                "x": URL_SAFE_NO_PAD.encode(key.public_key()),
-            })
-        })
-        .collect();
-    Ok(json!({ "keys": keys }))
+    Ok(keys.iter().filter(|key| key.verifies(now)).cloned().collect())
 }

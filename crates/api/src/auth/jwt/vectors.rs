@@ -235,7 +235,7 @@ impl Forge {
             ("a flipped bit in R", self.with_signature(|bytes| bytes[0] ^= 1)),
             ("a flipped bit in S", self.with_signature(|bytes| bytes[40] ^= 1)),
             ("zeros as a signature", self.with_signature(|bytes| bytes.fill(0))),
-            ("S of the group's second turn", self.with_signature(add_order)),
+            ("S of the group's second turn", self.with_signature(|bytes| add_order(bytes))),
             ("the claims of another", format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode("{}"))),
         ]
         .map(|(name, token)| (name.to_owned(), token))
@@ -244,7 +244,7 @@ impl Forge {
 }
 
 /// Adds the order of the group to S: the same signature by arithmetic, and another text.
-fn add_order(signature: &mut Vec<u8>) {
+fn add_order(signature: &mut [u8]) {
     let mut carry = 0;
     for (byte, more) in signature[32..].iter_mut().zip(ORDER) {
         let sum = u16::from(*byte) + u16::from(more) + carry;
@@ -404,4 +404,12 @@ async fn a_token_outlives_the_process() {
     again.state.store = store;
     again.router = again.beside();
     taken(&again, "the same token", &forge.token).await;
+}
+
+#[tokio::test]
+async fn one_off() {
+    let app = TestApp::new().await;
+    let forge = Forge::new(&app).await;
+    let jwks = app.get("/.well-known/jwks.json").await.json();
+    std::fs::write("/tmp/jwt-one-off.json", json!({"token": forge.token, "jwks": jwks}).to_string()).unwrap();
 }

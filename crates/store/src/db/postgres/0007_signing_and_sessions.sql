@@ -2,10 +2,10 @@
 CREATE TABLE signing_keys (
     kid text PRIMARY KEY NOT NULL,
     public_key bytea NOT NULL,
-    private_key bytea NOT NULL,    -- sealed
+    private_key bytea NOT NULL,   -- sealed
     created_at timestamptz NOT NULL,
     signs_from timestamptz NOT NULL,
-    retired_at timestamptz            -- from when its successor signs
+    retired_at timestamptz        -- from when its successor signs
 );
 
 CREATE TABLE sessions (
@@ -23,16 +23,9 @@ CREATE TABLE refresh_tokens (
     token_hash bytea PRIMARY KEY NOT NULL, -- SHA-256
     session_id uuid NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
     used_at timestamptz,
-    used_by bytea                  -- keyed hash of the client's address
+    used_by bytea                 -- keyed hash of the client's address
 );
 CREATE INDEX refresh_tokens_session_id ON refresh_tokens (session_id);
-
--- Whom an identity provider means.
-CREATE TABLE provider_users (
-    lookup bytea PRIMARY KEY NOT NULL, -- keyed hash of issuer and subject
-    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE
-);
-CREATE INDEX provider_users_user_id ON provider_users (user_id);
 
 -- People log in once more: a log-in gave a token of this table until now. From here on it holds API keys only.
 DELETE FROM tokens WHERE user_id IS NOT NULL;

@@ -27,13 +27,6 @@ CREATE TABLE refresh_tokens (
 ) WITHOUT ROWID;
 CREATE INDEX refresh_tokens_session_id ON refresh_tokens (session_id);
 
--- Whom an identity provider means.
-CREATE TABLE provider_users (
-    lookup BLOB PRIMARY KEY NOT NULL, -- keyed hash of issuer and subject
-    user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE
-) WITHOUT ROWID;
-CREATE INDEX provider_users_user_id ON provider_users (user_id);
-
 -- People log in once more: a log-in gave a token of this table until now. From here on it holds API keys only.
 DELETE FROM tokens WHERE user_id IS NOT NULL;
 DROP INDEX tokens_user_id;
