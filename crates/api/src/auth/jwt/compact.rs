@@ -69,13 +69,13 @@ impl Header {
 }
 
 /// Whether this can be the name of a key.
-pub fn is_kid(text: &str) -> bool {
+fn is_kid(text: &str) -> bool {
     (1..=KID_MAX_BYTES).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// Bytes of base64url without padding, in their only spelling.
-pub fn decode(text: &str) -> Result<Vec<u8>, Refusal> {
+fn decode(text: &str) -> Result<Vec<u8>, Refusal> {
     if text.is_empty() {
         return Err(Refusal::Shape);
     }

@@ -405,11 +405,3 @@ async fn a_token_outlives_the_process() {
     again.router = again.beside();
     taken(&again, "the same token", &forge.token).await;
 }
-
-#[tokio::test]
-async fn one_off() {
-    let app = TestApp::new().await;
-    let forge = Forge::new(&app).await;
-    let jwks = app.get("/.well-known/jwks.json").await.json();
-    std::fs::write("/tmp/jwt-one-off.json", json!({"token": forge.token, "jwks": jwks}).to_string()).unwrap();
-}
