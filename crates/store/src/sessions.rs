@@ -1,9 +1,9 @@
 //! Sessions of people who have logged in, and the refresh tokens that carry them on.
 //!
 //! Invariant: a refresh token is good once. One that is used again ends its session, whoever used it first: either the
-//! first or the second was a thief (RFC 9700, section 4.14.2). A browser with two tabs, or whose connection broke, sends
-//! the same token twice at once: within [`GRACE_US`], from the same address, that counts as one use. A session ends at
-//! its time, with its user, and with a new password. Deliberately absent: access tokens.
+//! first or the second was a thief (RFC 9700, section 4.14.2). A browser with two tabs, or whose connection broke,
+//! sends the same token twice at once: within [`GRACE_US`], from the same address, that counts as one use. A session
+//! ends at its time, with its user, and with a new password. Deliberately absent: access tokens.
 
 use leadscore_domain::{Timestamp, time::SECOND_US};
 use sha2::{Digest as _, Sha256};

@@ -55,8 +55,8 @@ impl From<SigningKey> for Jwk {
 
 /// Show the public keys
 ///
-/// A JWK set (RFC 7517). A new key stands here for a quarter of an hour before it signs, an old one until the last token
-/// that it signed is over.
+/// A JWK set (RFC 7517). A new key stands here for a quarter of an hour before it signs, an old one until the last
+/// token that it signed is over.
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",

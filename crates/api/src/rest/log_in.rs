@@ -88,8 +88,8 @@ impl From<Error> for Problem {
 
 /// Log in
 ///
-/// Answers with an access token that is good for minutes, and a refresh token that gets the next ones for as long as the
-/// session lasts. Attempts are bounded per e-mail address and client address.
+/// Answers with an access token that is good for minutes, and a refresh token that gets the next ones for as long as
+/// the session lasts. Attempts are bounded per e-mail address and client address.
 #[utoipa::path(
     post,
     path = "/api/v1/login",

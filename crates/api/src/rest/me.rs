@@ -40,10 +40,10 @@ pub struct Me {
         body = Me,
         example = json!({
             "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
-            "email": "manager@example.com",
+            "email": null,
             "api_key": "website",
-            "role": "manager",
-            "session_expires_at": "2026-03-31T10:00:00Z"
+            "role": "agent",
+            "session_expires_at": null
         })
     ))
 )]

@@ -36,9 +36,9 @@ pub struct Refresh {
 
 /// Go on with a session
 ///
-/// A refresh token is good once: the answer holds the next one. A token that is used again ends its session, because one
-/// of the two who used it is a thief. Only within ten seconds, and from the same address, it may be sent again: two tabs
-/// of a browser, or an answer that was lost.
+/// A refresh token is good once: the answer holds the next one. A token that is used again ends its session, because
+/// one of the two who used it is a thief. Only within ten seconds, and from the same address, it may be sent again:
+/// two tabs of a browser, or an answer that was lost.
 #[utoipa::path(
     post,
     path = "/api/v1/token/refresh",
@@ -68,8 +68,8 @@ pub async fn refresh_session(
             .field("refresh_token")
             .remedy(format!("send at most {TOKEN_MAX_BYTES} bytes")));
     }
-    // By token: a client that goes on asking with one that is over is slowed down, its neighbours are not. Nobody guesses
-    // 256 bits.
+    // By token: a client that goes on asking with one that is over is slowed down, its neighbours are not. Nobody
+    // guesses 256 bits.
     let word = format!("{:x?}", &Sha256::digest(refresh_token.as_bytes())[..16]);
     api.refreshes.attempt(&word, address, api.clock.now()).map_err(|seconds| {
         Problem::new(Code::TooManyAttempts, "This refresh token was sent too often.").retry_after_s(seconds)

@@ -35,11 +35,11 @@ Examples:
   leadscore keys rotate-signing
   leadscore keys rotate-signing --compromised
 
-The new key is published at once and signs a quarter of an hour later; the old one verifies for more than an hour after
-that, so that no valid token is refused. Servers take part without a restart, and rotate by themselves as
-access.signing_key_d says.")]
+The new key is published at once and signs a quarter of an hour later; the old one verifies for more
+than an hour after that, so that no valid token is refused. Servers take part without a restart, and
+rotate by themselves as access.signing_key_d says.")]
 pub struct RotateSigning {
-    /// End the old keys now, and the access tokens that they signed; sessions go on with their refresh tokens
+    /// End the old keys and their access tokens now; sessions go on
     #[arg(long)]
     compromised: bool,
 }
