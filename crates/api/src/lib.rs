@@ -40,7 +40,7 @@ use crate::{auth::permissions::Permissions, state::Api};
 pub use crate::{
     client::{ClientAddress, Encrypted, ForwardedHeader, Proxies},
     edge::{Edge, RequestRates},
-    state::{AppState, Limits, Metrics},
+    state::{AccessOptions, AppState, Limits, Metrics},
 };
 
 /// The whole API as a service.

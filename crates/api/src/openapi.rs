@@ -49,7 +49,7 @@ pub(crate) fn base() -> openapi::OpenApi {
     let mut document = Base::openapi();
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key, or a token from `POST /api/v1/login`."))
+        .description(Some("An API key, or an access token from `POST /api/v1/login`."))
         .build();
     let components = document.components.get_or_insert_with(Default::default);
     components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
@@ -62,8 +62,9 @@ pub(crate) fn complete(document: &mut openapi::OpenApi, guarded: &openapi::OpenA
         let needs_token = guarded.paths.paths.contains_key(path);
         let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in methods.into_iter().flatten() {
-            let needs = takes(operation).map(|(role, scope)| [role.to_string(), scope.as_str().to_owned()]);
-            let token = || SecurityRequirement::new(BEARER, needs.into_iter().flatten());
+            let needs = takes(operation)
+                .map(|(role, scope)| [Some(role.to_string()), scope.map(|scope| scope.as_str().to_owned())]);
+            let token = || SecurityRequirement::new(BEARER, needs.into_iter().flatten().flatten());
             // An empty list says that it takes none.
             operation.security = Some(needs_token.then(token).into_iter().collect());
             let codes = codes(path, operation, needs_token);
@@ -126,7 +127,7 @@ mod tests {
 
     use crate::{
         problem::errors_markdown,
-        testing::{EXAMPLE_LEAD, EXAMPLE_USER, Reply, TestApp, score},
+        testing::{EXAMPLE_LEAD, EXAMPLE_REFRESH_TOKEN, EXAMPLE_USER, Reply, TestApp, score},
     };
 
     /// Compares a committed file with what is generated; `UPDATE_DOCS=1` writes it instead.
@@ -185,7 +186,7 @@ mod tests {
     /// Sends each operation as its examples say and compares the answer with the example of its status.
     #[tokio::test]
     async fn the_examples_of_the_document_work() {
-        let app = TestApp::new().await;
+        let mut app = TestApp::new().await;
         app.state
             .store
             .create_user("manager@example.com", "correct horse battery staple", Role::Manager)
@@ -195,8 +196,10 @@ mod tests {
         app.derive(|id| Some(score(id))).await;
         let job = app.state.store.create_job("score_all", serde_json::json!({}), 1).await.unwrap().id;
         let (_, key) = app.state.store.create_api_key("website", Scope::LeadsRead.into(), None).await.unwrap();
+        let (session, ended) = (app.session(Role::Agent).await, app.session(Role::Agent).await);
         let mut ran = 0;
-        for (path, item) in app.document()["paths"].as_object().unwrap() {
+        let document = app.document().clone();
+        for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 let path = path.replace("{lead_id}", &lead.to_string()).replace("{job_id}", &job.to_string());
@@ -212,6 +215,10 @@ mod tests {
                 if path.contains("{team_id}") {
                     path = path.replace("{team_id}", &app.team(id).await.to_string());
                 }
+                let key_of_tests = app.token.clone();
+                if id == "log_out" {
+                    app.token = ended["token"].as_str().unwrap().to_owned();
+                }
                 let reply = match method.as_str() {
                     "get" => app.get(&path).await,
                     "delete" => app.delete(&path).await,
@@ -220,9 +227,12 @@ mod tests {
                         assert_ne!(body, "null", "{id} has no example");
                         let method = method.to_uppercase().parse().unwrap();
                         let request = app.request(method, &path).header("content-type", "application/json");
+                        let refresh_token = session["refresh_token"].as_str().unwrap();
+                        let body = body.replace(EXAMPLE_REFRESH_TOKEN, refresh_token);
                         app.send(request.body(Body::from(body)).unwrap()).await
                     }
                 };
+                app.token = key_of_tests;
                 compare(id, operation, &reply);
                 ran += 1;
             }

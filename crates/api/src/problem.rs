@@ -32,6 +32,8 @@ pub enum Code {
     Unauthenticated,
     /// E-mail address and password do not belong together.
     WrongPassword,
+    /// The refresh token is none, or its session has ended.
+    SessionOver,
     /// The role may not do this.
     Forbidden,
     /// The person has not allowed profiling.
@@ -46,6 +48,8 @@ pub enum Code {
     JobNotFound,
     /// No such API key.
     ApiKeyNotFound,
+    /// The token has no session to end.
+    NoSession,
     /// No such user.
     UserNotFound,
     /// No such team.
@@ -96,7 +100,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -105,6 +109,7 @@ impl Code {
         Self::InvalidIdempotencyKey,
         Self::Unauthenticated,
         Self::WrongPassword,
+        Self::SessionOver,
         Self::Forbidden,
         Self::ProfilingConsentMissing,
         Self::NotFound,
@@ -117,6 +122,7 @@ impl Code {
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::ScorePending,
+        Self::NoSession,
         Self::JobConflict,
         Self::RequestRunning,
         Self::LeadTaken,
@@ -149,6 +155,7 @@ impl Code {
             Self::InvalidIdempotencyKey => "invalid-idempotency-key",
             Self::Unauthenticated => "unauthenticated",
             Self::WrongPassword => "wrong-password",
+            Self::SessionOver => "session-over",
             Self::Forbidden => "forbidden",
             Self::ProfilingConsentMissing => "profiling-consent-missing",
             Self::NotFound => "not-found",
@@ -156,6 +163,7 @@ impl Code {
             Self::ModelNotFound => "model-not-found",
             Self::JobNotFound => "job-not-found",
             Self::ApiKeyNotFound => "api-key-not-found",
+            Self::NoSession => "no-session",
             Self::UserNotFound => "user-not-found",
             Self::TeamNotFound => "team-not-found",
             Self::LeadTaken => "lead-taken",
@@ -192,7 +200,7 @@ impl Code {
             | Self::InvalidQueryParameter
             | Self::InvalidLeadId
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::WrongPassword | Self::SessionOver => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::LeadNotFound
@@ -204,6 +212,7 @@ impl Code {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ScorePending
+            | Self::NoSession
             | Self::JobConflict
             | Self::RequestRunning
             | Self::LeadTaken
@@ -232,6 +241,7 @@ impl Code {
             Self::InvalidIdempotencyKey => "The Idempotency-Key is not valid",
             Self::Unauthenticated => "A valid token is needed",
             Self::WrongPassword => "E-mail address or password is wrong",
+            Self::SessionOver => "The session is over",
             Self::Forbidden => "The role does not allow this",
             Self::ProfilingConsentMissing => "The lead has not allowed profiling",
             Self::NotFound => "There is nothing at this address",
@@ -239,6 +249,7 @@ impl Code {
             Self::ModelNotFound => "There is no such model version",
             Self::JobNotFound => "There is no such job",
             Self::ApiKeyNotFound => "There is no such API key",
+            Self::NoSession => "The token has no session",
             Self::UserNotFound => "There is no such user",
             Self::TeamNotFound => "There is no such team",
             Self::LeadTaken => "A colleague's lead has one of these handles",
@@ -279,6 +290,7 @@ impl Code {
                 "Send `Authorization: Bearer <token>` with an API key, or with a token from POST /api/v1/login."
             }
             Self::WrongPassword => "Check both; an administrator can set a new password.",
+            Self::SessionOver => "Log in again with POST /api/v1/login.",
             Self::Forbidden => "Ask somebody who has the role that the detail names, or use a token of that role.",
             Self::ProfilingConsentMissing => {
                 "Post a `consent` event with purpose `profiling`, state `granted`, the legal basis and the evidence."
@@ -288,6 +300,7 @@ impl Code {
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
             Self::JobNotFound => "Use an id from GET /api/v1/jobs.",
             Self::ApiKeyNotFound => "Use an id from GET /api/v1/api-keys.",
+            Self::NoSession => "Revoke an API key with DELETE /api/v1/api-keys/{key_id}.",
             Self::UserNotFound => "Use an id from GET /api/v1/users.",
             Self::TeamNotFound => "Use an id from GET /api/v1/teams.",
             Self::LeadTaken => "Ask your manager whose lead it is.",
@@ -337,6 +350,7 @@ pub struct Problem {
     remedy: Option<String>,
     position: Option<(usize, usize)>,
     retry_after_s: Option<u64>,
+    challenge: Option<&'static str>,
 }
 
 /// The members of a problem (RFC 9457).
@@ -380,7 +394,15 @@ impl Problem {
     /// A problem; `detail` says what was wrong this time.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), field: None, remedy: None, position: None, retry_after_s: None }
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+            remedy: None,
+            position: None,
+            retry_after_s: None,
+            challenge: None,
+        }
     }
 
     /// Names the field, as a path from the body.
@@ -408,6 +430,13 @@ impl Problem {
     #[must_use]
     pub const fn retry_after_s(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Says what is wrong with the token, in a word of RFC 6750.
+    #[must_use]
+    pub const fn challenge(mut self, error: &'static str) -> Self {
+        self.challenge = Some(error);
         self
     }
 
@@ -456,15 +485,17 @@ impl From<Invalid> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (code, retry_after_s) = (self.code, self.retry_after_s);
+        let (code, retry_after_s, challenge) = (self.code, self.retry_after_s, self.challenge);
         let body = serde_json::to_vec(&self.into_body()).expect("a problem is plain data with string keys");
         let mut response = (code.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if code == Code::Unauthenticated {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"leadscore\""));
+        if challenge.is_some() || code.status() == StatusCode::UNAUTHORIZED {
+            let error = challenge.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
+            let value = HeaderValue::try_from(format!("Bearer realm=\"leadscore\"{error}"));
+            headers.insert(header::WWW_AUTHENTICATE, value.expect("a word of ours is visible ASCII"));
         }
         response.extensions_mut().insert(code);
         response

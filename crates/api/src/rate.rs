@@ -170,7 +170,7 @@ mod tests {
         http::{Method, Request, StatusCode},
     };
     use leadscore_domain::Clock;
-    use leadscore_store::{Rate, RateLimiter, Role};
+    use leadscore_store::{Rate, RateLimiter, Role, Scope};
     use serde_json::{Value, json};
 
     use crate::{
@@ -209,7 +209,10 @@ mod tests {
 
     /// An API that takes two requests at once of anybody, and one more each second.
     async fn narrow() -> TestApp {
-        let app = TestApp::new().await;
+        narrowed(TestApp::new().await)
+    }
+
+    fn narrowed(app: TestApp) -> TestApp {
         let clock: Arc<dyn Clock> = Arc::new(app.clock.clone());
         let limiter = || Some(RateLimiter::new(Rate { per_s: 1.0, burst: 2 }, Arc::clone(&clock), None));
         let rates = RequestRates { people: limiter(), keys: limiter(), addresses: limiter() };
@@ -231,7 +234,7 @@ mod tests {
     async fn a_key_is_bounded_whatever_it_asks_for_and_wherever_it_is() {
         let app = narrow().await;
         let path = format!("/api/v1/leads/{NOBODY}");
-        let other = app.key(Role::Agent).await;
+        let other = app.key(Scope::LeadsRead).await;
         assert_eq!(from(&app, "198.51.100.1", &path, Some(&app.token)).await.code(), "lead-not-found");
         assert_eq!(from(&app, "198.51.100.2", "/api/v1/jobs/x", Some(&app.token)).await.code(), "job-not-found");
         let refused = from(&app, "198.51.100.3", &path, Some(&app.token)).await;
@@ -247,13 +250,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_person_is_bounded_over_all_sessions() {
-        let app = narrow().await;
-        let user = app.state.store.create_user("ann@example.com", "a long password", Role::Agent).await.unwrap();
-        let end = app.state.clock.now().plus_micros(60_000_000);
+        let app = TestApp::new().await;
+        let user = app.user("ann@example.com", Role::Agent, None).await;
+        let sessions = [app.log_in(&user).await, app.log_in(&user).await, app.log_in(&user).await];
+        let app = narrowed(app);
         let path = format!("/api/v1/leads/{NOBODY}");
-        for expected in ["lead-not-found", "lead-not-found", "too-many-requests"] {
-            let session = app.state.store.create_session(&user, end).await.unwrap();
-            assert_eq!(from(&app, "198.51.100.1", &path, Some(&session)).await.code(), expected);
+        for (session, expected) in sessions.iter().zip(["lead-not-found", "lead-not-found", "too-many-requests"]) {
+            assert_eq!(from(&app, "198.51.100.1", &path, Some(session)).await.code(), expected);
         }
     }
 

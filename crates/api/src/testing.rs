@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::{AppState, Edge, Limits, Metrics, state::Api};
+use crate::{AccessOptions, AppState, Edge, Limits, Metrics, state::Api};
 
 /// A lead id that no lead has.
 pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
@@ -36,6 +36,10 @@ pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
 pub const EXAMPLE_LEAD: &str = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e";
 /// The user id of the examples.
 pub const EXAMPLE_USER: &str = "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a";
+/// The refresh token of the examples.
+pub const EXAMPLE_REFRESH_TOKEN: &str = "lsr_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/// The password of users.
+pub const PASSWORD: &str = "correct horse battery staple";
 /// What the process has measured of itself.
 pub const METRICS: &str = "# TYPE leadscore_scores_total counter\nleadscore_scores_total 7\n";
 /// The group that scores.
@@ -49,7 +53,7 @@ pub struct TestApp {
     pub token: String,
     pub scorer: watch::Sender<Arc<Scorer>>,
     document: Value,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer.
@@ -89,12 +93,13 @@ impl TestApp {
             idempotency,
             edge: Edge::default(),
             events_rate,
+            access: AccessOptions::default(),
             limits,
             metrics,
         };
         let router = crate::router(state.clone());
         let document = serde_json::from_str(&crate::openapi_json()).unwrap();
-        Self { router, state, clock, token, scorer, document, _folder: folder }
+        Self { router, state, clock, token, scorer, document, folder }
     }
 
     /// A new API key.
@@ -110,15 +115,16 @@ impl TestApp {
 
     /// A new user.
     pub async fn user(&self, email: &str, role: Role, team_id: Option<Uuid>) -> Principal {
-        let new = NewUser { email: email.to_owned(), password: "long enough".to_owned(), name: None, role, team_id };
+        let new = NewUser { email: email.to_owned(), password: PASSWORD.to_owned(), name: None, role, team_id };
         self.state.store.add_user(new).await.unwrap().unwrap();
-        self.state.store.verify_password(email, "long enough").await.unwrap().unwrap()
+        self.state.store.verify_password(email, PASSWORD).await.unwrap().unwrap()
     }
 
-    /// A token of a user who has logged in.
-    pub async fn session(&self, user: &Principal) -> String {
-        let expires_at = self.clock.now().plus_micros(DAY_US);
-        self.state.store.create_session(user, expires_at).await.unwrap()
+    /// An access token of a user.
+    pub async fn log_in(&self, user: &Principal) -> String {
+        let reply = self.post("/api/v1/login", &json!({"email": user.name, "password": PASSWORD})).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()["token"].as_str().unwrap().to_owned()
     }
 
     /// The API behind another edge.
@@ -126,6 +132,28 @@ impl TestApp {
         self.state.edge = edge;
         self.router = crate::router(self.state.clone());
         self
+    }
+
+    /// A session of the user who has this role, as the log-in answers it.
+    pub async fn session(&self, role: Role) -> Value {
+        let email = format!("{role}@example.com");
+        // The same password again would end the user's other sessions.
+        if self.state.store.verify_password(&email, PASSWORD).await.unwrap().is_none() {
+            self.state.store.create_user(&email, PASSWORD, role).await.unwrap();
+        }
+        let reply = self.post("/api/v1/login", &json!({"email": email, "password": PASSWORD})).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()
+    }
+
+    /// Where the store is.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Another process that shares the store.
+    pub fn beside(&self) -> Router {
+        crate::router(self.state.clone())
     }
 
     /// The API around other routes than its own.

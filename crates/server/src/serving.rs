@@ -105,6 +105,7 @@ async fn until_drained(
         registry,
         clock: context.clock.clone(),
         region: context.config.import.region()?,
+        access: context.config.access.options(),
         limits: Limits { late_max_us: context.config.ingest.late_max_us(), ..Limits::default() },
         metrics: Arc::new(move || metrics.render()),
     };

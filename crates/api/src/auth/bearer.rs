@@ -1,4 +1,4 @@
-//! `Authorization: Bearer` (RFC 6750): an API key, or a token from a log-in.
+//! `Authorization: Bearer` (RFC 6750): an API key, or an access token.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -9,12 +9,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use leadscore_domain::{Timestamp, time::SECOND_US};
-use leadscore_store::{Authority, Principal};
+use leadscore_store::{Authority, Principal, Scope};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::{
     auth::{
+        identity::{Identity, identify},
+        jwt::TOKEN_MAX_BYTES,
         permissions::{Access, Permissions},
         sight,
     },
@@ -22,19 +24,16 @@ use crate::{
     middleware::check_query,
     problem::{Code, Problem},
     rate,
-    rest::unavailable,
     state::Api,
 };
 
-/// Longest token that is looked up.
-const TOKEN_MAX_BYTES: usize = 256;
 /// Most tokens that are remembered as valid.
 const REMEMBERED_MAX: u64 = 10_000;
 /// How long a token is taken as valid without asking the store: an ended token works at most so much longer.
 const TRUST_US: i64 = 2 * SECOND_US;
 
 /// Tokens that the store has confirmed lately: by hash, with the instant and whose they are.
-pub struct Confirmed(Cache<[u8; 32], (Timestamp, Arc<Principal>)>);
+pub struct Confirmed(Cache<[u8; 32], (Timestamp, Identity)>);
 
 impl Default for Confirmed {
     fn default() -> Self {
@@ -43,7 +42,7 @@ impl Default for Confirmed {
 }
 
 /// Lets a request through that carries a valid token, of somebody who may do what it asks for and sees the lead that
-/// its address names. Handlers find the [`Principal`] among the request's extensions.
+/// its address names. Handlers find the [`Identity`] among the request's extensions.
 ///
 /// Refuses query parameters where the operation takes none, too: a layer of its own would cost the score's path as
 /// much as the look-up does.
@@ -66,25 +65,26 @@ pub async fn require(
         Ok(token) => confirm(&api, token).await,
         Err(problem) => Err(problem),
     };
-    let principal = match confirmed {
-        Ok(principal) => principal,
+    let identity = match confirmed {
+        Ok(identity) => identity,
         Err(problem) if problem.code() == Code::Unauthenticated => {
             return Ok(rate::without_token(&api, client, problem).await);
         }
         Err(problem) => return Err(problem),
     };
-    let spent = match rate::admit(&api, &principal).await {
+    let principal = &identity.principal;
+    let spent = match rate::admit(&api, principal).await {
         Ok(spent) => spent,
         Err(spent) => return Ok(spent.into_response()),
     };
     let Some(access) = access else { return Err(Problem::new(Code::Forbidden, "Nobody may do this.")) };
     if !principal.may(access.least, access.scope) {
-        return Err(forbidden(&principal, access));
+        return Err(forbidden(principal, access));
     }
     if let Some(part) = access.lead_at {
-        sight::check_address(&api, &principal, request.uri().path(), part).await?;
+        sight::check_address(&api, principal, request.uri().path(), part).await?;
     }
-    request.extensions_mut().insert(principal);
+    request.extensions_mut().insert(identity);
     let mut response = next.run(request).await;
     if let Some(spent) = spent {
         spent.show(response.headers_mut());
@@ -96,10 +96,10 @@ fn forbidden(principal: &Principal, Access { least, scope, .. }: Access) -> Prob
     let detail = match &principal.authority {
         Authority::Person { role, .. } => format!("You have the role {role}; this takes {least} or above."),
         Authority::Machine { scopes } => {
-            format!("The key has the scopes {scopes}; this takes {}.", scope.as_str())
+            format!("The key has the scopes {scopes}; this takes {}.", scope.map_or("any", Scope::as_str))
         }
     };
-    Problem::new(Code::Forbidden, detail)
+    Problem::new(Code::Forbidden, detail).challenge("insufficient_scope")
 }
 
 /// Who sends a request.
@@ -108,9 +108,9 @@ pub struct Sender(pub Arc<Principal>);
 impl FromRequestParts<Arc<Api>> for Sender {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Infallible> {
-        let principal = parts.extensions.get::<Arc<Principal>>();
-        Ok(Self(Arc::clone(principal.expect("every operation that asks who sends is behind `require`"))))
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
+        let Ok(identity) = Identity::from_request_parts(parts, api).await;
+        Ok(Self(identity.principal))
     }
 }
 
@@ -136,22 +136,24 @@ impl FromRequestParts<Arc<Api>> for Caller {
 }
 
 /// Whose token it is.
-async fn confirm(api: &Api, token: &str) -> Result<Arc<Principal>, Problem> {
+async fn confirm(api: &Api, token: &str) -> Result<Identity, Problem> {
     let now = api.clock.now();
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    if let Some((at, principal)) = api.confirmed.0.get(&hash)
+    if let Some((at, identity)) = api.confirmed.0.get(&hash)
         && (0..TRUST_US).contains(&now.since(at))
     {
-        return Ok(principal);
+        return Ok(identity);
     }
-    let known = api.store.token(token).await.map_err(unavailable)?;
-    let unknown = || Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.");
-    let principal = Arc::new(known.ok_or_else(unknown)?);
-    api.confirmed.0.insert(hash, (now, Arc::clone(&principal)));
-    Ok(principal)
+    let identity = identify(api, token).await?;
+    api.confirmed.0.insert(hash, (now, identity.clone()));
+    Ok(identity)
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+/// The token of a request.
+///
+/// # Errors
+/// [`Code::Unauthenticated`].
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let refuse = |detail| Problem::new(Code::Unauthenticated, detail);
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refuse("The request carries no token."))?;
     value
@@ -173,6 +175,9 @@ mod tests {
     use super::TRUST_US;
     use crate::testing::{NOBODY, TestApp};
 
+    /// What takes no token, because it gives one.
+    const OPEN: [&str; 2] = ["/api/v1/login", "/api/v1/token/refresh"];
+
     #[tokio::test]
     async fn every_guarded_operation_asks_for_a_token() {
         let mut app = TestApp::new().await;
@@ -185,11 +190,11 @@ mod tests {
                 let refused = app.send(request).await;
                 let asks = refused.status == 401;
                 assert_eq!(asks, operation["security"] != serde_json::json!([]), "{method} {path}");
-                assert_eq!(asks, path.starts_with("/api/v1/") && path != "/api/v1/login", "{method} {path}");
+                assert_eq!(asks, path.starts_with("/api/v1/") && !OPEN.contains(&&*path), "{method} {path}");
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 24);
+        assert_eq!(guarded, 26);
     }
 
     #[tokio::test]
@@ -207,7 +212,9 @@ mod tests {
             let request = Request::get(&path).header("authorization", header).body(Body::empty()).unwrap();
             let reply = app.send(request).await;
             assert_eq!(reply.code(), "unauthenticated", "{header}");
-            assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"leadscore\"");
+            let challenge = reply.header("www-authenticate");
+            assert!(challenge.starts_with("Bearer realm=\"leadscore\""), "{challenge}");
+            assert_eq!(challenge.contains("error=\"invalid_token\""), header.contains("lsk_") && header.contains(' '));
         }
         let bare = app.send(Request::get(&path).body(Body::empty()).unwrap()).await;
         assert_eq!(bare.code(), "unauthenticated");

@@ -12,32 +12,35 @@ use utoipa::openapi::{
     path::{Operation, Parameter, ParameterIn},
 };
 
-/// For each operation that takes a token, by its id in the OpenAPI document: the least role, and the scope.
-const TABLE: [(&str, Role, Scope); 24] = [
-    ("create_lead", Role::Agent, Scope::LeadsWrite),
-    ("show_lead", Role::Agent, Scope::LeadsRead),
-    ("show_score", Role::Agent, Scope::ScoresRead),
-    ("list_scores", Role::Agent, Scope::ScoresRead),
-    ("show_explanation", Role::Agent, Scope::ScoresRead),
-    ("batch_score", Role::Agent, Scope::ScoresRead),
-    ("post_events", Role::Agent, Scope::EventsWrite),
-    ("create_job", Role::Manager, Scope::JobsWrite),
-    ("list_jobs", Role::Manager, Scope::JobsWrite),
-    ("show_job", Role::Manager, Scope::JobsWrite),
-    ("cancel_job", Role::Manager, Scope::JobsWrite),
-    ("resume_job", Role::Manager, Scope::JobsWrite),
-    ("create_api_key", Role::Admin, Scope::Admin),
-    ("list_api_keys", Role::Admin, Scope::Admin),
-    ("revoke_api_key", Role::Admin, Scope::Admin),
-    ("create_user", Role::Admin, Scope::Admin),
-    ("list_users", Role::Manager, Scope::Admin),
-    ("update_user", Role::Admin, Scope::Admin),
-    ("delete_user", Role::Admin, Scope::Admin),
-    ("create_team", Role::Admin, Scope::Admin),
-    ("list_teams", Role::Manager, Scope::Admin),
-    ("rename_team", Role::Admin, Scope::Admin),
-    ("delete_team", Role::Admin, Scope::Admin),
-    ("assign_lead", Role::Manager, Scope::LeadsWrite),
+/// For each operation that takes a token, by its id in the OpenAPI document: the least role, and the scope; `None` for
+/// what every key may do.
+const TABLE: [(&str, Role, Option<Scope>); 26] = [
+    ("create_lead", Role::Agent, Some(Scope::LeadsWrite)),
+    ("show_lead", Role::Agent, Some(Scope::LeadsRead)),
+    ("show_score", Role::Agent, Some(Scope::ScoresRead)),
+    ("list_scores", Role::Agent, Some(Scope::ScoresRead)),
+    ("show_explanation", Role::Agent, Some(Scope::ScoresRead)),
+    ("batch_score", Role::Agent, Some(Scope::ScoresRead)),
+    ("post_events", Role::Agent, Some(Scope::EventsWrite)),
+    ("create_job", Role::Manager, Some(Scope::JobsWrite)),
+    ("list_jobs", Role::Manager, Some(Scope::JobsWrite)),
+    ("show_job", Role::Manager, Some(Scope::JobsWrite)),
+    ("cancel_job", Role::Manager, Some(Scope::JobsWrite)),
+    ("resume_job", Role::Manager, Some(Scope::JobsWrite)),
+    ("create_api_key", Role::Admin, Some(Scope::Admin)),
+    ("list_api_keys", Role::Admin, Some(Scope::Admin)),
+    ("revoke_api_key", Role::Admin, Some(Scope::Admin)),
+    ("create_user", Role::Admin, Some(Scope::Admin)),
+    ("list_users", Role::Manager, Some(Scope::Admin)),
+    ("update_user", Role::Admin, Some(Scope::Admin)),
+    ("delete_user", Role::Admin, Some(Scope::Admin)),
+    ("create_team", Role::Admin, Some(Scope::Admin)),
+    ("list_teams", Role::Manager, Some(Scope::Admin)),
+    ("rename_team", Role::Admin, Some(Scope::Admin)),
+    ("delete_team", Role::Admin, Some(Scope::Admin)),
+    ("assign_lead", Role::Manager, Some(Scope::LeadsWrite)),
+    ("me", Role::Agent, None),
+    ("log_out", Role::Agent, None),
 ];
 
 /// Part of the address of every operation on one lead.
@@ -48,8 +51,8 @@ const LEAD: &str = "{lead_id}";
 pub struct Access {
     /// The least role of a person.
     pub least: Role,
-    /// The scope of a program.
-    pub scope: Scope,
+    /// The scope of a program; `None` for any.
+    pub scope: Option<Scope>,
     /// Whether it takes query parameters.
     pub takes_query: bool,
     /// Which part of the address, counted from 0, is the lead that it is about.
@@ -68,7 +71,7 @@ impl Access {
 }
 
 /// The least role and the scope that an operation takes; `None` for one without a row.
-pub fn takes(operation: &Operation) -> Option<(Role, Scope)> {
+pub fn takes(operation: &Operation) -> Option<(Role, Option<Scope>)> {
     let id = operation.operation_id.as_deref()?;
     TABLE.iter().find(|(known, ..)| *known == id).map(|(_, role, scope)| (*role, *scope))
 }
@@ -137,7 +140,7 @@ mod tests {
         assert_eq!(operations, rows);
     }
 
-    fn row(id: &str) -> (Role, Scope) {
+    fn row(id: &str) -> (Role, Option<Scope>) {
         TABLE.iter().find(|(known, ..)| *known == id).map(|(_, role, scope)| (*role, *scope)).unwrap()
     }
 
@@ -162,11 +165,14 @@ mod tests {
         let mut app = TestApp::new().await;
         for role in ROLES {
             let user = app.user(&format!("{role}@example.com"), role, None).await;
-            app.token = app.session(&user).await;
+            app.token = app.log_in(&user).await;
             for (method, path, id) in operations(&app) {
                 let reply = ask(&app, &method, &path, NOBODY).await;
                 assert_eq!(is_forbidden(&reply), role < row(&id).0, "{role:?} {id}: {reply:?}");
                 assert_ne!(reply.status, 401, "{role:?} {id}");
+                if id == "log_out" {
+                    app.token = app.log_in(&user).await;
+                }
             }
         }
     }
@@ -178,7 +184,7 @@ mod tests {
             app.token = app.key(scope).await;
             for (method, path, id) in operations(&app) {
                 let reply = ask(&app, &method, &path, NOBODY).await;
-                let may = scope == Scope::Admin || scope == row(&id).1;
+                let may = scope == Scope::Admin || row(&id).1.is_none_or(|needed| needed == scope);
                 assert_eq!(is_forbidden(&reply), !may, "{scope:?} {id}: {reply:?}");
             }
         }
@@ -207,7 +213,7 @@ mod tests {
         }
         let mut cells = 0;
         for (i, role) in ROLES.into_iter().enumerate() {
-            app.token = app.session(&everybody[i]).await;
+            app.token = app.log_in(&everybody[i]).await;
             for (method, path, id) in operations(&app) {
                 if !path.contains(LEAD) || row(&id).0 > role {
                     continue;
@@ -235,7 +241,7 @@ mod tests {
         let mut app = TestApp::new().await;
         let jobs = app.operation(&Method::GET, "/api/v1/jobs").unwrap();
         assert_eq!(jobs["security"][0]["bearer"], serde_json::json!(["manager", "jobs:write"]));
-        app.token = app.session(&app.user("agent@example.com", Role::Agent, None).await).await;
+        app.token = app.log_in(&app.user("agent@example.com", Role::Agent, None).await).await;
         let refused = app.get("/api/v1/jobs").await;
         assert!(refused.json()["detail"].as_str().unwrap().contains("manager"), "{refused:?}");
         app.token = app.key(Scope::LeadsRead).await;
@@ -245,7 +251,7 @@ mod tests {
 
     #[test]
     fn who_may_read_may_ask_for_the_head_and_what_has_no_row_is_nobodys() {
-        let access = Access { least: Role::Agent, scope: Scope::LeadsRead, takes_query: false, lead_at: None };
+        let access = Access { least: Role::Agent, scope: Some(Scope::LeadsRead), takes_query: false, lead_at: None };
         let permissions = Permissions(HashMap::from([("/x".to_owned(), vec![(Method::GET, access)])]));
         assert_eq!(permissions.find(&Method::HEAD, "/x"), Some(access));
         assert_eq!(permissions.find(&Method::POST, "/x"), None);

@@ -59,6 +59,7 @@ pub fn unknown_lead() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use leadscore_domain::Clock as _;
     use leadscore_store::{Assignment, Principal, Role, Scope};
     use serde_json::{Value, json};
 
@@ -66,7 +67,7 @@ mod tests {
 
     async fn agent(app: &mut TestApp) -> Principal {
         let agent = app.user("agent@example.com", Role::Agent, None).await;
-        app.token = app.session(&agent).await;
+        app.token = app.log_in(&agent).await;
         agent
     }
 

@@ -18,19 +18,24 @@ pub mod delete_team;
 pub mod delete_user;
 pub mod healthz;
 pub mod job;
+pub mod jwks;
 pub mod list_api_keys;
 pub mod list_jobs;
 pub mod list_scores;
 pub mod list_teams;
 pub mod list_users;
 pub mod log_in;
+pub mod log_out;
+pub mod me;
 pub mod metrics;
 pub mod models;
 pub mod post_events;
 pub mod readyz;
+pub mod refresh_session;
 pub mod rename_team;
 pub mod resume_job;
 pub mod revoke_api_key;
+pub mod session;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
@@ -59,7 +64,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 28] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 32] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -75,6 +80,8 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 28] = [
     ("create_api_key", create_api_key::PROBLEMS),
     ("list_api_keys", list_api_keys::PROBLEMS),
     ("revoke_api_key", revoke_api_key::PROBLEMS),
+    ("me", me::PROBLEMS),
+    ("log_out", log_out::PROBLEMS),
     ("create_user", create_user::PROBLEMS),
     ("list_users", list_users::PROBLEMS),
     ("update_user", update_user::PROBLEMS),
@@ -85,6 +92,8 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 28] = [
     ("delete_team", delete_team::PROBLEMS),
     ("assign_lead", assign_lead::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
+    ("refresh_session", refresh_session::PROBLEMS),
+    ("jwks", jwks::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
     ("metrics", &[]),
@@ -116,6 +125,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(resume_job::resume_job))
         .routes(routes!(create_api_key::create_api_key, list_api_keys::list_api_keys))
         .routes(routes!(revoke_api_key::revoke_api_key))
+        .routes(routes!(me::me))
+        .routes(routes!(log_out::log_out))
         .routes(routes!(create_user::create_user, list_users::list_users))
         .routes(routes!(update_user::update_user, delete_user::delete_user))
         .routes(routes!(create_team::create_team, list_teams::list_teams))
@@ -125,7 +136,10 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
 
 /// Endpoints that need none.
 pub(crate) fn open() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::default().routes(routes!(log_in::log_in))
+    OpenApiRouter::default()
+        .routes(routes!(log_in::log_in))
+        .routes(routes!(refresh_session::refresh_session))
+        .routes(routes!(jwks::jwks))
 }
 
 /// The operations of [`health`]: they are answered however many ask.

@@ -10,9 +10,10 @@ use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, time::Duration
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
+use leadscore_api::AccessOptions;
 use leadscore_domain::{
     Invalid, Region,
-    time::{DAY_US, HOUR_US},
+    time::{DAY_US, HOUR_US, SECOND_US},
 };
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions, Retention};
@@ -38,6 +39,7 @@ const RATE_BURST_S: u32 = 10;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub server: Server,
+    pub access: Access,
     pub store: Store,
     kafka: Kafka,
     pub ingest: Ingest,
@@ -102,6 +104,48 @@ impl Server {
         Duration::from_secs(self.drain_timeout_s)
     }
 }
+
+/// Tokens of people.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    issuer: String,
+    audience: String,
+    access_token_min: u32,
+    session_d: u32,
+    signing_key_d: u32,
+}
+
+impl Access {
+    /// As the API takes it.
+    pub fn options(&self) -> AccessOptions {
+        AccessOptions {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            access_token_us: i64::from(self.access_token_min) * 60 * SECOND_US,
+            session_us: i64::from(self.session_d) * DAY_US,
+            signing_key_us: i64::from(self.signing_key_d) * DAY_US,
+        }
+    }
+
+    /// The key that is wrong, and why.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        let is_name = |name: &str| (1..=256).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        match self {
+            Self { issuer, .. } if !is_name(issuer) => Some(("access.issuer", NAME)),
+            Self { audience, .. } if !is_name(audience) => Some(("access.audience", NAME)),
+            Self { access_token_min: 1..=60, session_d: 1..=365, signing_key_d: 1..=3_650, .. } => None,
+            Self { access_token_min: 1..=60, session_d: 1..=365, .. } => {
+                Some(("access.signing_key_d", "must be from 1 to 3650"))
+            }
+            Self { access_token_min: 1..=60, .. } => Some(("access.session_d", "must be from 1 to 365")),
+            _ => Some(("access.access_token_min", "must be from 1 to 60")),
+        }
+    }
+}
+
+/// What a name in a token has to be.
+const NAME: &str = "must be 1 to 256 visible ASCII characters";
 
 /// What is kept, and how much of it in memory.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -385,6 +429,9 @@ impl Config {
         if !(1..=8_760).contains(&self.scoring.lifetime_h) {
             return refuse("scoring.lifetime_h", "must be from 1 to 8760");
         }
+        if let Some((key, problem)) = self.access.problem() {
+            return refuse(key, problem);
+        }
         if let Some((key, problem)) = self.retention.problem() {
             return refuse(key, problem);
         }
@@ -450,6 +497,16 @@ mod tests {
         assert!(error.contains("store.redis_prefix"), "{error}");
         let error = with_file("[server]\nlisten = \"everywhere\"").unwrap_err().to_string();
         assert!(error.contains("listen"), "{error}");
+        for (key, value) in [
+            ("issuer", "\"\""),
+            ("audience", "\"a b\""),
+            ("access_token_min", "61"),
+            ("session_d", "0"),
+            ("signing_key_d", "0"),
+        ] {
+            let error = with_file(&format!("[access]\n{key} = {value}")).unwrap_err().to_string();
+            assert!(error.contains(&format!("access.{key}: ")), "{error}");
+        }
         for (section, key) in [
             ("scores_months = 1", "scores_months"),
             ("scores_months = 6", "features_months"),

@@ -34,6 +34,7 @@ pub(crate) struct Keyring {
     accounts: DataKey,
     dead_letters: DataKey,
     answers: DataKey,
+    signing_keys: DataKey,
     lookup: Hmac<Sha256>,
     check: [u8; 32],
     keys: Cache<LeadId, Arc<DataKey>>,
@@ -53,6 +54,7 @@ impl Keyring {
             accounts: DataKey::new(&derive("accounts")),
             dead_letters: DataKey::new(&derive("dead letters")),
             answers: DataKey::new(&derive("kept answers")),
+            signing_keys: DataKey::new(&derive("signing keys")),
             lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
             check: derive("check value"),
             keys: Cache::new(KEYS_MAX),
@@ -74,6 +76,11 @@ impl Keyring {
         self.keyed_hash("account", email)
     }
 
+    /// What stands for the address that a client comes from.
+    pub(crate) fn client_lookup(&self, address: &str) -> Lookup {
+        self.keyed_hash("client", address)
+    }
+
     /// What stands for a lead outside: equal for equal leads, and meaningless without the master key.
     pub(crate) fn pseudonym(&self, lead: LeadId) -> Lookup {
         self.keyed_hash("pseudonym", &lead.to_string())
@@ -87,6 +94,11 @@ impl Keyring {
     /// Seals and opens what could not be applied.
     pub(crate) fn dead_letters(&self) -> &DataKey {
         &self.dead_letters
+    }
+
+    /// Seals and opens the private keys that sign tokens.
+    pub(crate) fn signing_keys(&self) -> &DataKey {
+        &self.signing_keys
     }
 
     /// Seals and opens answers that are kept outside of the database for a while.

@@ -24,6 +24,7 @@ mod plans;
 mod redis;
 mod registry;
 mod retention;
+mod sessions;
 mod support;
 
 /// Runs a contract over the embedded database in a folder of its own, and over a database of its own on the PostgreSQL
@@ -143,7 +144,10 @@ contracts! {
     accounts::passwords_are_checked_and_replaced,
     accounts::unknown_addresses_take_as_long_as_wrong_passwords,
     accounts::api_keys_are_shown_once_expire_and_can_be_revoked,
-    accounts::a_session_is_its_users_and_ends_with_the_password,
+    sessions::a_session_is_its_users_and_ends_with_the_password_and_with_time,
+    sessions::a_refresh_token_is_good_once_and_a_second_use_ends_the_session,
+    sessions::a_new_signing_key_is_known_before_it_signs_and_an_old_one_for_long_enough,
+    sessions::processes_that_start_together_make_one_key,
     opening::everything_is_there_after_reopening,
     opening::the_number_of_partitions_stays,
 }
