@@ -53,6 +53,15 @@ impl fmt::Display for Role {
     }
 }
 
+/// What a principal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// A person.
+    User,
+    /// A program with a key.
+    ApiKey,
+}
+
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
@@ -60,6 +69,8 @@ pub struct Principal {
     pub id: Uuid,
     /// The user's e-mail address or the key's name.
     pub name: String,
+    /// What it is.
+    pub kind: PrincipalKind,
     /// What it may do.
     pub role: Role,
 }
@@ -118,7 +129,7 @@ impl Store {
                 })
             })
             .await?;
-        Ok(Principal { id, name: email, role })
+        Ok(Principal { id, name: email, kind: PrincipalKind::User, role })
     }
 
     /// The user, where the password is right. A wrong address takes as long as a wrong password.
@@ -137,7 +148,10 @@ impl Store {
         let password = password.to_owned();
         let right = hashing(move || Ok(verify(&password, stored.as_deref()))).await?;
         match row {
-            Some(row) if right => Ok(Some(Principal { id: row.get(0)?, name: email, role: role(&row, 1)? })),
+            Some(row) if right => {
+                let (id, role) = (row.get(0)?, role(&row, 1)?);
+                Ok(Some(Principal { id, name: email, kind: PrincipalKind::User, role }))
+            }
             Some(_) | None => Ok(None),
         }
     }
@@ -220,11 +234,19 @@ impl Store {
         .fetch_optional(&mut self.reader().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let name = match (row.get::<Option<&[u8]>>(3)?, row.get::<Option<&[u8]>>(4)?) {
-            (Some(lookup), Some(sealed)) => self.open_address(lookup, sealed)?,
-            _ => row.get(1)?,
+        let (name, kind) = match (row.get::<Option<&[u8]>>(3)?, row.get::<Option<&[u8]>>(4)?) {
+            (Some(lookup), Some(sealed)) => (self.open_address(lookup, sealed)?, PrincipalKind::User),
+            _ => (row.get(1)?, PrincipalKind::ApiKey),
         };
-        Ok(Some(Principal { id: row.get(0)?, name, role: role(&row, 2)? }))
+        Ok(Some(Principal { id: row.get(0)?, name, kind, role: role(&row, 2)? }))
+    }
+
+    /// What stands for an e-mail address in the audit log: 128 bits of a keyed hash of it, in hexadecimal digits. Whatever
+    /// is no address has one too.
+    #[must_use]
+    pub fn account_pseudonym(&self, email: &str) -> String {
+        let email = normalise(email).unwrap_or_else(|_| email.trim().to_lowercase());
+        hex(&self.keyring().account_lookup(&email)[..16])
     }
 
     fn open_address(&self, lookup: &[u8], sealed: &[u8]) -> Result<String, StoreError> {

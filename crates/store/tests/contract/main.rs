@@ -6,6 +6,7 @@
 
 mod accounts;
 mod append;
+mod audit;
 mod cache;
 mod commit;
 mod concurrency;
@@ -139,6 +140,14 @@ contracts! {
     accounts::unknown_addresses_take_as_long_as_wrong_passwords,
     accounts::api_keys_are_shown_once_expire_and_can_be_revoked,
     accounts::a_session_is_its_users_and_ends_with_the_password,
+    audit::what_was_done_is_found_page_by_page_and_verifies,
+    audit::several_processes_write_one_chain,
+    audit::rows_are_added_and_nothing_else,
+    audit::a_tampered_block_is_named,
+    audit::a_log_that_is_cut_short_is_found_out,
+    audit::an_erasure_takes_reasons_and_leaves_the_log_sound,
+    audit::a_log_that_cannot_be_written_takes_nothing_more_and_loses_nothing,
+    audit::a_checkpoint_that_a_crash_left_out_is_written,
     opening::everything_is_there_after_reopening,
     opening::the_number_of_partitions_stays,
 }
