@@ -6,14 +6,15 @@ use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, header, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use leadscore_domain::{Timestamp, time::SECOND_US};
-use leadscore_store::Role;
+use leadscore_store::Principal;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    audit::Watched,
     auth::permissions::{Access, Permissions},
     middleware::check_query,
     problem::{Code, Problem},
@@ -28,8 +29,8 @@ const REMEMBERED_MAX: u64 = 10_000;
 /// How long a token is taken as valid without asking the store: an ended token works at most so much longer.
 const TRUST_US: i64 = 2 * SECOND_US;
 
-/// Tokens that the store has confirmed lately: by hash, with the instant and what they may do.
-pub struct Confirmed(Cache<[u8; 32], (Timestamp, Role)>);
+/// Tokens that the store has confirmed lately: by hash, with the instant and whose they are.
+pub struct Confirmed(Cache<[u8; 32], (Timestamp, Arc<Principal>)>);
 
 impl Default for Confirmed {
     fn default() -> Self {
@@ -47,22 +48,31 @@ impl Default for Confirmed {
 pub async fn require(
     State((api, permissions)): State<(Arc<Api>, Arc<Permissions>)>,
     address: MatchedPath,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let access = permissions.find(request.method(), address.as_str());
     if !access.is_some_and(|access| access.takes_query) {
         check_query(&request)?;
     }
-    let role = confirm(&api, bearer(request.headers())?).await?;
-    match access {
-        Some(Access { least, .. }) if role >= least => Ok(next.run(request).await),
-        Some(Access { least, .. }) => {
-            let detail = format!("The token has the role {role}; this takes {least} or above.");
-            Err(Problem::new(Code::Forbidden, detail))
-        }
-        None => Err(Problem::new(Code::Forbidden, "Nobody may do this.")),
-    }
+    let principal = confirm(&api, bearer(request.headers())?).await?;
+    let access = access.ok_or_else(|| Problem::new(Code::Forbidden, "Nobody may do this."))?;
+    let watched = Watched::begin(&api, &access, &principal, &request)?;
+    let response = if principal.role >= access.least {
+        request.extensions_mut().insert(principal);
+        next.run(request).await
+    } else {
+        forbidden(&principal, &access).into_response()
+    };
+    Ok(match watched {
+        Some(watched) => watched.end(response).await,
+        None => response,
+    })
+}
+
+fn forbidden(principal: &Principal, access: &Access) -> Problem {
+    let detail = format!("The token has the role {}; this takes {} or above.", principal.role, access.least);
+    Problem::new(Code::Forbidden, detail)
 }
 
 /// Who sends a request, as a word that tells nothing of the token.
@@ -77,20 +87,20 @@ impl FromRequestParts<Arc<Api>> for Caller {
     }
 }
 
-/// What the token may do.
-async fn confirm(api: &Api, token: &str) -> Result<Role, Problem> {
+/// Whose token it is.
+async fn confirm(api: &Api, token: &str) -> Result<Arc<Principal>, Problem> {
     let now = api.clock.now();
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    if let Some((at, role)) = api.confirmed.0.get(&hash)
+    if let Some((at, principal)) = api.confirmed.0.get(&hash)
         && (0..TRUST_US).contains(&now.since(at))
     {
-        return Ok(role);
+        return Ok(principal);
     }
     let known = api.store.token(token).await.map_err(unavailable)?;
     let unknown = || Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.");
-    let role = known.ok_or_else(unknown)?.role;
-    api.confirmed.0.insert(hash, (now, role));
-    Ok(role)
+    let principal = Arc::new(known.ok_or_else(unknown)?);
+    api.confirmed.0.insert(hash, (now, Arc::clone(&principal)));
+    Ok(principal)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
@@ -131,7 +141,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 15);
+        assert_eq!(guarded, 17);
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::{FromRequest as _, Request, State},
     http::header,
     response::{IntoResponse, Response},
@@ -17,7 +17,7 @@ use leadscore_engine::{
     features::LeadState,
     score::{Scorer, Withheld},
 };
-use leadscore_store::{StoreError, StoredState};
+use leadscore_store::{StoreError, StoredState, audit::Object};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    audit::Touched,
     json::Json,
     problem::{Code, Problem},
     rest::{
@@ -220,8 +221,9 @@ pub async fn batch_score(State(api): State<Arc<Api>>, request: Request) -> Resul
     if essence.eq_ignore_ascii_case(batch_stream::MEDIA_TYPE) {
         return batch_stream::answer(api, request.into_body()).await;
     }
-    let Json(request) = Json::from_request(request, &api).await?;
-    Ok(Answer(at_once(api, request).await?).into_response())
+    let Json(request) = Json::<BatchRequest>::from_request(request, &api).await?;
+    let touched: Touched = request.lead_ids.iter().map(|lead| Object::Lead(*lead)).collect();
+    Ok((Extension(touched), Answer(at_once(api, request).await?)).into_response())
 }
 
 async fn at_once(api: Arc<Api>, request: BatchRequest) -> Result<BatchResponse, Error> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -12,12 +12,13 @@ use leadscore_domain::{
     Attributes, Consent, EventBody, EventEnvelope, Invalid, RawIdentity, Timestamp,
     event::{LeadCreated, LeadRef},
 };
-use leadscore_store::{Appended, StoreError};
+use leadscore_store::{Appended, StoreError, audit::Object};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    audit::Touched,
     auth::bearer::Caller,
     idempotency,
     json::{JsonBytes, parse},
@@ -196,7 +197,8 @@ async fn take(api: &Api, bytes: &[u8], id: Option<String>) -> Result<Response, E
         Appended::Duplicate { lead_id, .. } => (lead_id, false),
         Appended::Refused(invalid) => return Err(as_sent(invalid).into()),
     };
-    let answer = Answer(CreatedLead { lead_id: lead_id.0, created });
+    let touched = Extension(Touched::from_iter([Object::Lead(lead_id)]));
+    let answer = (touched, Answer(CreatedLead { lead_id: lead_id.0, created }));
     if !created {
         return Ok(answer.into_response());
     }

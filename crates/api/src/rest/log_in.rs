@@ -8,15 +8,18 @@ use std::{
 use axum::{
     Json as Answer,
     extract::{ConnectInfo, FromRequestParts, State},
-    http::request::Parts,
-    response::{IntoResponse, Response},
+    http::{StatusCode, request::Parts},
 };
 use leadscore_domain::Timestamp;
-use leadscore_store::StoreError;
+use leadscore_store::{
+    Principal, StoreError,
+    audit::{Act, Actor, Object},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    audit::{self, RequestParts},
     json::Json,
     problem::{Code, Problem},
     rest::unavailable,
@@ -63,6 +66,18 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
     }
 }
 
+/// An attempt, as the audit log is to know of it.
+pub struct Attempt(Act);
+
+impl FromRequestParts<Arc<Api>> for Attempt {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Self::Rejection> {
+        let request = RequestParts { headers: &parts.headers, extensions: &parts.extensions };
+        Ok(Self(audit::begin(api, Actor::NOBODY, "log_in", request)))
+    }
+}
+
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -96,12 +111,6 @@ impl From<Error> for Problem {
     }
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        Problem::from(self).into_response()
-    }
-}
-
 /// Log in
 ///
 /// Answers with a token that is good for twelve hours. Attempts are bounded per e-mail address and client address.
@@ -126,8 +135,33 @@ impl IntoResponse for Error {
 pub async fn log_in(
     State(api): State<Arc<Api>>,
     ClientAddress(address): ClientAddress,
-    Json(Credentials { email, password }): Json<Credentials>,
-) -> Result<Answer<Session>, Error> {
+    Attempt(mut act): Attempt,
+    Json(credentials): Json<Credentials>,
+) -> Result<Answer<Session>, Problem> {
+    api.audit.check().map_err(unavailable)?;
+    act.object = Some(Object::Account(api.store.account_pseudonym(&credentials.email)));
+    let done = attempt(&api, address, credentials).await.map_err(Problem::from);
+    let recorded = match &done {
+        Ok((user, _)) => {
+            act.actor = audit::actor(user);
+            act.status = StatusCode::OK.as_u16();
+            api.audit.record_done(act);
+            api.audit.flush().await
+        }
+        Err(error) => {
+            act.status = error.code().status().as_u16();
+            api.audit.record(act).await
+        }
+    };
+    recorded.map_err(unavailable)?;
+    Ok(Answer(done?.1))
+}
+
+async fn attempt(
+    api: &Api,
+    address: Option<IpAddr>,
+    Credentials { email, password }: Credentials,
+) -> Result<(Principal, Session), Error> {
     for (field, text) in [("email", &email), ("password", &password)] {
         if text.len() > CREDENTIAL_MAX_BYTES {
             return Err(Error::TooLong(field));
@@ -141,7 +175,7 @@ pub async fn log_in(
     api.logins.forget(&email, address);
     let expires_at = now.plus_micros(api.limits.session_us);
     let token = api.store.create_session(&user, expires_at).await?;
-    Ok(Answer(Session { token, expires_at }))
+    Ok((user, Session { token, expires_at }))
 }
 
 #[cfg(test)]

@@ -5,15 +5,18 @@
 
 pub mod answers;
 pub mod api_key;
+pub mod audit_entry;
 pub mod batch_score;
 pub mod batch_stream;
 pub mod cancel_job;
 pub mod create_api_key;
 pub mod create_job;
 pub mod create_lead;
+pub mod export_audit;
 pub mod healthz;
 pub mod job;
 pub mod list_api_keys;
+pub mod list_audit;
 pub mod list_jobs;
 pub mod list_scores;
 pub mod log_in;
@@ -48,7 +51,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 19] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 21] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -64,6 +67,8 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 19] = [
     ("create_api_key", create_api_key::PROBLEMS),
     ("list_api_keys", list_api_keys::PROBLEMS),
     ("revoke_api_key", revoke_api_key::PROBLEMS),
+    ("list_audit", list_audit::PROBLEMS),
+    ("export_audit", export_audit::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -96,6 +101,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(resume_job::resume_job))
         .routes(routes!(create_api_key::create_api_key, list_api_keys::list_api_keys))
         .routes(routes!(revoke_api_key::revoke_api_key))
+        .routes(routes!(list_audit::list_audit))
+        .routes(routes!(export_audit::export_audit))
 }
 
 /// Endpoints that need none.
