@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context as _;
 use leadscore_api::{AppState, Limits};
 use leadscore_pipeline::topology::{Duties, Health, Pipeline, PipelineOptions};
-use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError};
+use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError, audit::AuditLog};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -89,7 +89,9 @@ async fn until_drained(
     let duties = Duties { scorer: roles.contains(&Role::Scorer), trainer: roles.contains(&Role::Trainer) };
     let pipeline = Pipeline::start(options, duties).await.context("starting the pipeline")?;
     let rate = context.config.server.rate_limit();
+    let audit = AuditLog::start(store.clone(), context.config.audit.options(&context.data)).await?;
     let state = AppState {
+        audit: audit.clone(),
         idempotency: IdempotencyRecords::new(&store, redis.clone()),
         events_rate: rate.map(|rate| RateLimiter::new(rate, context.clock.clone(), redis.clone())),
         store: store.clone(),
@@ -111,6 +113,7 @@ async fn until_drained(
     let ended = tokio::try_join!(stop_after(http, &stop), stop_after(scores, &stop), stop_after(beside, &stop));
     stop.cancel();
     drain(pipeline, &tracker, context.config.server.drain_timeout()).await;
+    audit.close().await;
     if let Some(redis) = redis {
         redis.close().await;
     }
