@@ -4,21 +4,22 @@
 //! answered once the entry is on the disk, and recorded also where its sender goes away before. How an operation is
 //! recorded, the table of permissions says.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    extract::{ConnectInfo, Request},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue},
     response::{IntoResponse, Response},
 };
 use leadscore_store::{
-    Principal, PrincipalKind,
+    Authority, Principal,
     audit::{Act, Actor, ActorKind, AuditLog, Object, REASON_MAX_BYTES},
 };
 use uuid::Uuid;
 
 use crate::{
     auth::permissions::{Access, Audit},
+    client::ClientAddress,
     middleware::RequestId,
     problem::Problem,
     rest::unavailable,
@@ -44,17 +45,19 @@ pub fn object_of(parameter: &str) -> Option<fn(Uuid) -> Object> {
         "lead_id" => Some(|id| Object::Lead(leadscore_domain::LeadId(id))),
         "job_id" => Some(Object::Job),
         "key_id" => Some(Object::ApiKey),
+        "user_id" => Some(Object::User),
+        "team_id" => Some(Object::Team),
         _ => None,
     }
 }
 
 /// Who a principal is to the log.
 pub fn actor(principal: &Principal) -> Actor {
-    let kind = match principal.kind {
-        PrincipalKind::User => ActorKind::User,
-        PrincipalKind::ApiKey => ActorKind::ApiKey,
+    let (kind, role) = match &principal.authority {
+        Authority::Person { role, .. } => (ActorKind::User, Some(*role)),
+        Authority::Machine { .. } => (ActorKind::ApiKey, None),
     };
-    Actor { kind, id: Some(principal.id), role: Some(principal.role) }
+    Actor { kind, id: Some(principal.id), role }
 }
 
 /// What is known of an act before it is done.
@@ -66,7 +69,7 @@ pub fn begin(api: &Api, actor: Actor, operation: &'static str, request: RequestP
         object: None,
         status: Act::BROKEN_OFF,
         reason: reason(request.headers),
-        address: request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip()),
+        address: request.extensions.get::<ClientAddress>().and_then(|address| address.ip()),
         request_id: request.extensions.get::<RequestId>().map(|RequestId(id)| text(id)),
     }
 }

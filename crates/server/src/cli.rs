@@ -94,6 +94,9 @@ pub enum Command {
     Audit(commands::audit::Command),
     /// Remove what is older than the configuration says
     Retention(commands::retention::Options),
+    /// List and rotate the keys that sign access tokens
+    #[command(subcommand)]
+    Keys(commands::keys::Command),
     /// Write scores, features, leads, events, training examples or models to files
     Export(commands::export::Options),
     /// Judge the sentiment of texts and read calls, by a model of your own or the one that is built in

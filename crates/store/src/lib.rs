@@ -7,7 +7,9 @@
 //! goes backwards; personal data is sealed under a key of the lead's own.
 //! Deliberately absent: HTTP, features and models (states and bundles are bytes here), logging of values.
 
+mod access;
 mod accounts;
+mod assignment;
 pub mod audit;
 mod cache;
 mod commit;
@@ -33,13 +35,18 @@ mod redis;
 mod registry;
 mod retention;
 mod scores;
+mod sessions;
+mod signing_keys;
 mod states;
 pub mod telemetry;
 mod trace;
 mod untold;
+mod users;
 
 pub use self::redis::{Redis, RedisOptions};
-pub use accounts::{ApiKey, Principal, PrincipalKind, Role};
+pub use access::{Authority, Principal, Role, Scope, Scopes, Sight};
+pub use accounts::ApiKey;
+pub use assignment::{Assigned, Assignment};
 pub use cache::{Cached, Change, Reading, ScoreCache, Seen, Update};
 pub use db::{Migrated, PostgresOptions, Store, StoreOptions};
 pub use dead::{DeadFilter, DeadOrigin, DeadPlace, DeadRecord, Undelivered};
@@ -62,5 +69,8 @@ pub use rate_limit::{Allowance, Rate, RateLimiter};
 pub use registry::{AliasChange, Registry, RegistryError};
 pub use retention::{Expired, Retention};
 pub use scores::StoredScore;
+pub use sessions::{GRACE_US as REFRESH_GRACE_US, Refreshed, Session};
+pub use signing_keys::{Rotation, SIGNED_MAX_US, SigningKey};
 pub use states::{DeadLetter, Derived, LogRows, StoredState};
 pub use trace::TraceParent;
+pub use users::{NewUser, Team, Unwritten, User, UserChange};

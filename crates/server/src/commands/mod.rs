@@ -18,6 +18,7 @@ pub mod export;
 pub mod import;
 pub mod init;
 pub mod jobs;
+pub mod keys;
 pub mod migrate;
 pub mod models;
 pub mod performance;
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay(options) => return replay::run(&options, &context(false)?).await,
         Command::Retention(options) => retention::run(&options, &context(false)?).await,
         Command::Jobs(command) => jobs::run(command, &context(false)?).await,
+        Command::Keys(command) => keys::run(command, &context(false)?).await,
         Command::Completions(options) => {
             completions::run(&options);
             Ok(())

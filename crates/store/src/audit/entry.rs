@@ -96,6 +96,8 @@ pub enum Object {
     Account(String),
     /// A version of the model.
     Model(String),
+    /// A team.
+    Team(Uuid),
 }
 
 impl Object {
@@ -109,6 +111,7 @@ impl Object {
             Self::User(_) => "user",
             Self::Account(_) => "account",
             Self::Model(_) => "model",
+            Self::Team(_) => "team",
         }
     }
 
@@ -117,15 +120,17 @@ impl Object {
     pub fn id(&self) -> String {
         match self {
             Self::Lead(id) => id.to_string(),
-            Self::Job(id) | Self::ApiKey(id) | Self::User(id) => id.to_string(),
+            Self::Job(id) | Self::ApiKey(id) | Self::User(id) | Self::Team(id) => id.to_string(),
             Self::Account(id) | Self::Model(id) => id.clone(),
         }
     }
 
-    pub(super) const fn lead(&self) -> Option<LeadId> {
+    /// The lead, where it is one.
+    #[must_use]
+    pub const fn lead(&self) -> Option<LeadId> {
         match self {
             Self::Lead(id) => Some(*id),
-            Self::Job(_) | Self::ApiKey(_) | Self::User(_) | Self::Account(_) | Self::Model(_) => None,
+            Self::Job(_) | Self::ApiKey(_) | Self::User(_) | Self::Account(_) | Self::Model(_) | Self::Team(_) => None,
         }
     }
 }

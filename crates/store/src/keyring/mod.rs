@@ -35,6 +35,7 @@ pub(crate) struct Keyring {
     accounts: DataKey,
     dead_letters: DataKey,
     answers: DataKey,
+    signing_keys: DataKey,
     audit_reasons: DataKey,
     audit_signatures: SigningKey,
     lookup: Hmac<Sha256>,
@@ -56,6 +57,7 @@ impl Keyring {
             accounts: DataKey::new(&derive("accounts")),
             dead_letters: DataKey::new(&derive("dead letters")),
             answers: DataKey::new(&derive("kept answers")),
+            signing_keys: DataKey::new(&derive("signing keys")),
             audit_reasons: DataKey::new(&derive("audit reasons")),
             audit_signatures: SigningKey::from_bytes(&derive("audit signatures")),
             lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
@@ -79,6 +81,11 @@ impl Keyring {
         self.keyed_hash("account", email)
     }
 
+    /// What stands for the address that a client comes from.
+    pub(crate) fn client_lookup(&self, address: &str) -> Lookup {
+        self.keyed_hash("client", address)
+    }
+
     /// What stands for a lead outside: equal for equal leads, and meaningless without the master key.
     pub(crate) fn pseudonym(&self, lead: LeadId) -> Lookup {
         self.keyed_hash("pseudonym", &lead.to_string())
@@ -92,6 +99,11 @@ impl Keyring {
     /// Seals and opens what could not be applied.
     pub(crate) fn dead_letters(&self) -> &DataKey {
         &self.dead_letters
+    }
+
+    /// Seals and opens the private keys that sign tokens.
+    pub(crate) fn signing_keys(&self) -> &DataKey {
+        &self.signing_keys
     }
 
     /// Seals and opens answers that are kept outside of the database for a while.

@@ -13,7 +13,7 @@ use axum::{
 };
 use leadscore_domain::LeadId;
 use leadscore_store::{
-    Appended, StoreError,
+    Appended, Principal, StoreError,
     audit::Object,
     telemetry::{Fate, Stage},
 };
@@ -24,7 +24,7 @@ use self::batch::{Batch, Outcome};
 pub use self::receipt::Receipt;
 use crate::{
     audit::Touched,
-    auth::bearer::Caller,
+    auth::bearer::{Caller, Sender},
     idempotency,
     json::JsonBytes,
     problem::{Code, Problem},
@@ -122,6 +122,7 @@ impl IntoResponse for Error {
 /// One event or a list of up to 1,000; outcomes are events too. An event that is answered as accepted is durable;
 /// sending it again changes nothing. Where some events of a list are refused, the others are taken. An event that
 /// happened longer ago than the server's limit (400 days unless configured) is not applied but kept as a dead letter.
+/// Agents and managers name one of their leads by its id, and no handles.
 ///
 /// With `wait=score` the answer comes when every event's lead has a score with the event in it, or a verdict that it
 /// must not have one, and holds these; after 5 seconds it is 202, with what is there and `score_pending`.
@@ -196,24 +197,24 @@ impl IntoResponse for Error {
 )]
 pub async fn post_events(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    Sender(principal): Sender,
     mut query: Parameters,
     headers: HeaderMap,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, Problem> {
     let waits = query.take::<Wait>("wait", "send `score`, or leave it out")?.is_some();
     query.end()?;
-    let key = idempotency::Key::read(&headers, &caller, "events")?;
-    let run = async { take(&api, &caller, &bytes, waits).await.into_response() };
+    let key = idempotency::Key::read(&headers, &Caller::of(&principal), "events")?;
+    let run = async { take(&api, &principal, &bytes, waits).await.into_response() };
     idempotency::once(&api, key, &[&[u8::from(waits)], &bytes], run).await
 }
 
-async fn take(api: &Api, caller: &Caller, bytes: &[u8], waits: bool) -> Result<Response, Error> {
+async fn take(api: &Api, principal: &Principal, bytes: &[u8], waits: bool) -> Result<Response, Error> {
     let ingesting = Stage::Ingest.start();
-    let batch = Batch::read(bytes, &api.limits, api.clock.now(), api.region)?;
+    let batch = Batch::read(bytes, &api.limits, api.clock.now(), api.region)?.within_sight(api, principal).await?;
     ingesting.stop();
     let Batch { many, pending, late, mut outcomes } = batch;
-    let spent = rate::spend(api, caller, outcomes.len()).await.map_err(Error::TooFast)?;
+    let spent = rate::spend(api, &Caller::of(principal), outcomes.len()).await.map_err(Error::TooFast)?;
     Fate::Refused.count(outcomes.len() - pending.len() - late.len());
     Fate::Dead.count(late.len());
     api.store.bury(late).await?;
