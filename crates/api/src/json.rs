@@ -53,6 +53,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Json<T> {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let JsonBytes(bytes) = JsonBytes::from_request(request, api).await?;
+        // All of these are objects; serde would take a list of their members, too.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            return Err(Problem::new(Code::InvalidField, "The body is a list.").remedy("send an object"));
+        }
         parse(&bytes).map(Self)
     }
 }

@@ -4,6 +4,7 @@
 //! above is `application/problem+json`; no input makes it panic; nothing derived is written, only events are
 //! appended. Deliberately absent: SQL, features, the pipeline, listening on a socket, reading the clock.
 
+mod audit;
 mod auth;
 mod client;
 mod coding;

@@ -66,10 +66,15 @@ impl Ids {
     }
 }
 
+/// The id of a request, as one of its extensions.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub HeaderValue);
+
 /// Gives the request its id and span, bounds its time, and says how it went.
 pub async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers(), &api.ids);
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let Origin { address, encrypted } = api.edge.proxies.origin(request.extensions(), request.headers());

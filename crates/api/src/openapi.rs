@@ -37,6 +37,7 @@ const BEARER: &str = "bearer";
         (name = "scores", description = "How likely they convert, and what to do"),
         (name = "jobs", description = "Long work in the background"),
         (name = "access", description = "Log-in, and keys for programs"),
+        (name = "audit", description = "Who saw or changed what"),
         (name = "health", description = "Whether the server works")
     ),
     servers((url = "/", description = "The server that answers this document")),
@@ -250,6 +251,13 @@ mod tests {
         }
         if let Some(text) = content["text/plain"]["example"].as_str() {
             assert!(text.starts_with("# HELP ") && reply.header("content-type").starts_with("text/plain"), "{id}");
+            return;
+        }
+        if content["application/json"].is_null() {
+            assert!(
+                reply.header("content-type") == "application/x-ndjson"
+                    && !content[reply.header("content-type")].is_null()
+            );
             return;
         }
         let example = &content["application/json"]["example"];

@@ -10,7 +10,7 @@ use leadscore_domain::{
     time::{DAY_US, HOUR_US},
 };
 use leadscore_engine::score::Scorer;
-use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Store};
+use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Store, audit::AuditLog};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -31,6 +31,8 @@ pub struct AppState {
     pub scorer: watch::Receiver<Arc<Scorer>>,
     /// Model versions.
     pub registry: Registry,
+    /// Who saw or changed what.
+    pub audit: AuditLog,
     /// The present instant.
     pub clock: Arc<dyn Clock>,
     /// The country whose telephone numbers may be written without a prefix.
@@ -145,6 +147,7 @@ pub struct Api {
     pub(crate) cache: ScoreCache,
     pub(crate) scorer: watch::Receiver<Arc<Scorer>>,
     pub(crate) registry: Registry,
+    pub(crate) audit: AuditLog,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) region: Region,
     pub(crate) idempotency: IdempotencyRecords,
@@ -171,6 +174,7 @@ impl From<AppState> for Api {
             cache,
             scorer,
             registry,
+            audit,
             clock,
             region,
             idempotency,
@@ -194,6 +198,7 @@ impl From<AppState> for Api {
             cache,
             scorer,
             registry,
+            audit,
             clock,
             region,
             idempotency,

@@ -3,7 +3,7 @@
 //! Invariant: every answer that a test receives is checked against what holds for all answers, and every problem
 //! against the OpenAPI document.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -21,6 +21,7 @@ use leadscore_engine::{
 use leadscore_store::{
     Derived, IdempotencyRecords, NewUser, Principal, Rate, RateLimiter, Registry, Role, Scope, Scopes, ScoreCache,
     Store, StoreOptions,
+    audit::{AuditLog, AuditOptions},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -83,7 +84,14 @@ impl TestApp {
         let rate = Rate { per_s: 100.0, burst: 2_000 };
         let events_rate = Some(RateLimiter::new(rate, Arc::clone(&shared), None));
         let metrics: Metrics = Arc::new(|| METRICS.to_owned());
+        // Blocks are closed by whoever waits for them, and by nothing else.
+        let options = AuditOptions {
+            block_interval: Duration::from_secs(3_600),
+            ..AuditOptions::new(folder.path().join("audit/checkpoints.jsonl"))
+        };
+        let audit = AuditLog::start(store.clone(), options).await.unwrap();
         let state = AppState {
+            audit,
             store,
             cache,
             scorer: receiver,

@@ -89,6 +89,9 @@ pub enum Command {
     Dead(commands::dead::Command),
     /// Compare states and scores with the event log, and write anew what differs
     Replay(commands::replay::Options),
+    /// Verify and export the log of who saw or changed what
+    #[command(subcommand)]
+    Audit(commands::audit::Command),
     /// Remove what is older than the configuration says
     Retention(commands::retention::Options),
     /// List and rotate the keys that sign access tokens

@@ -5,7 +5,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use leadscore_api::{AppState, Limits};
 use leadscore_pipeline::topology::{Duties, Health, Pipeline, PipelineOptions};
-use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError};
+use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError, audit::AuditLog};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -95,7 +95,9 @@ async fn until_drained(
     let pipeline = Pipeline::start(options, duties).await.context("starting the pipeline")?;
     let rate = context.config.server.rate_limit();
     let edge = context.config.server.edge(&context.clock, redis.as_ref())?;
+    let audit = AuditLog::start(store.clone(), context.config.audit.options(&context.data)).await?;
     let state = AppState {
+        audit: audit.clone(),
         edge,
         idempotency: IdempotencyRecords::new(&store, redis.clone()),
         events_rate: rate.map(|rate| RateLimiter::new(rate, context.clock.clone(), redis.clone())),
@@ -119,6 +121,7 @@ async fn until_drained(
     let ended = tokio::try_join!(stop_after(http, &stop), stop_after(scores, &stop), stop_after(beside, &stop));
     stop.cancel();
     drain(pipeline, &tracker, context.config.server.drain_timeout()).await;
+    audit.close().await;
     if let Some(redis) = redis {
         redis.close().await;
     }

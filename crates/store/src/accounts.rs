@@ -177,6 +177,14 @@ impl Store {
         Ok(Some(Principal { id: row.get(0)?, name: row.get(1)?, authority }))
     }
 
+    /// What stands for an e-mail address in the audit log: 128 bits of a keyed hash of it, in hexadecimal digits. Whatever
+    /// is no address has one too.
+    #[must_use]
+    pub fn account_pseudonym(&self, email: &str) -> String {
+        let email = normalise(email).unwrap_or_else(|_| email.trim().to_lowercase());
+        hex(&self.keyring().account_lookup(&email)[..16])
+    }
+
     pub(crate) fn open_address(&self, lookup: &[u8], sealed: &[u8]) -> Result<String, StoreError> {
         let plain = self.keyring().accounts().open(lookup, sealed).and_then(|bytes| String::from_utf8(bytes).ok());
         plain.ok_or_else(|| StoreError::Corrupt("a user's address".to_owned()))

@@ -1,7 +1,7 @@
 //! Everything that lasts: the event log, leads, states, scores, market, accounts, models, and the keys that seal them.
 //!
-//! Owns: the database's schema and every query, the embedded event log, the key ring, the model registry's folder,
-//! and what is kept in memory or in Redis for a while: latest scores, rates, answers to repeated requests.
+//! Owns: the database's schema and every query, the embedded event log, the audit log, the key ring, the model registry's
+//! folder, and what is kept in memory or in Redis for a while: latest scores, rates, answers to repeated requests.
 //! Invariants: an event is acknowledged only after it is durable and has one effect however often it arrives; the
 //! position of a reader of the log is committed together with what was derived from it; a lead's latest score never
 //! goes backwards; personal data is sealed under a key of the lead's own.
@@ -10,6 +10,7 @@
 mod access;
 mod accounts;
 mod assignment;
+pub mod audit;
 mod cache;
 mod commit;
 mod db;

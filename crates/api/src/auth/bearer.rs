@@ -9,11 +9,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use leadscore_domain::{Timestamp, time::SECOND_US};
-use leadscore_store::{Authority, Principal, Scope};
+use leadscore_store::{Authority, Principal, Scope, Sight};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    audit::Watched,
     auth::{
         identity::{Identity, identify},
         jwt::TOKEN_MAX_BYTES,
@@ -78,21 +79,35 @@ pub async fn require(
         Err(spent) => return Ok(spent.into_response()),
     };
     let Some(access) = access else { return Err(Problem::new(Code::Forbidden, "Nobody may do this.")) };
-    if !principal.may(access.least, access.scope) {
-        return Err(forbidden(principal, access));
-    }
-    if let Some(part) = access.lead_at {
-        sight::check_address(&api, principal, request.uri().path(), part).await?;
-    }
-    request.extensions_mut().insert(identity);
-    let mut response = next.run(request).await;
+    let watched = Watched::begin(&api, &access, principal, &request)?;
+    let mut response = match check(&api, &access, principal, &request).await {
+        Ok(()) => {
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
     if let Some(spent) = spent {
         spent.show(response.headers_mut());
     }
-    Ok(response)
+    Ok(match watched {
+        Some(watched) => watched.end(response).await,
+        None => response,
+    })
 }
 
-fn forbidden(principal: &Principal, Access { least, scope, .. }: Access) -> Problem {
+/// Checks that somebody may do what a request asks for, and sees the lead that its address names.
+async fn check(api: &Api, access: &Access, principal: &Principal, request: &Request) -> Result<(), Problem> {
+    if !principal.may(access.least, access.scope) {
+        return Err(forbidden(principal, access));
+    }
+    match access.lead(request.uri().path()) {
+        Some(lead) if principal.sight() != Sight::All => sight::check(api, principal, lead).await,
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn forbidden(principal: &Principal, Access { least, scope, .. }: &Access) -> Problem {
     let detail = match &principal.authority {
         Authority::Person { role, .. } => format!("You have the role {role}; this takes {least} or above."),
         Authority::Machine { scopes } => {
@@ -194,7 +209,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 26);
+        assert_eq!(guarded, 28);
     }
 
     #[tokio::test]

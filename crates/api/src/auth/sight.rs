@@ -15,24 +15,10 @@ use crate::{
     state::Api,
 };
 
-/// Checks the lead that a part of an address names. What is no id is left to the handler.
-///
-/// # Errors
-/// [`Code::LeadNotFound`]; where the store fails.
-pub async fn check_address(api: &Api, principal: &Principal, path: &str, part: usize) -> Result<(), Problem> {
-    if principal.sight() == Sight::All {
-        return Ok(());
-    }
-    match path.split('/').nth(part).and_then(|text| text.parse().ok()) {
-        Some(lead) => check(api, principal, lead).await,
-        None => Ok(()),
-    }
-}
-
 /// Checks that somebody sees a lead.
 ///
 /// # Errors
-/// As [`check_address`].
+/// [`Code::LeadNotFound`]; where the store fails.
 pub async fn check(api: &Api, principal: &Principal, lead: LeadId) -> Result<(), Problem> {
     let seen = api.store.visible(principal.sight(), &[lead]).await.map_err(unavailable)?;
     if seen.contains(&lead) { Ok(()) } else { Err(unknown_lead()) }

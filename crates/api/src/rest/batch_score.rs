@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::{FromRequest as _, Request, State},
     http::header,
     response::{IntoResponse, Response},
@@ -17,7 +17,7 @@ use leadscore_engine::{
     features::LeadState,
     score::{Scorer, Withheld},
 };
-use leadscore_store::{Principal, StoreError, StoredState};
+use leadscore_store::{Principal, StoreError, StoredState, audit::Object};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    audit::Touched,
     auth::{bearer::Sender, sight},
     coding,
     json::Json,
@@ -223,8 +224,9 @@ pub async fn batch_score(
         coding::refuse(request.headers()).map_err(Error::Refused)?;
         return batch_stream::answer(api, principal, request.into_body()).await;
     }
-    let Json(request) = Json::from_request(request, &api).await?;
-    Ok(Answer(at_once(api, &principal, request).await?).into_response())
+    let Json(request) = Json::<BatchRequest>::from_request(request, &api).await?;
+    let touched: Touched = request.lead_ids.iter().map(|lead| Object::Lead(*lead)).collect();
+    Ok((Extension(touched), Answer(at_once(api, &principal, request).await?)).into_response())
 }
 
 async fn at_once(api: Arc<Api>, principal: &Principal, request: BatchRequest) -> Result<BatchResponse, Error> {

@@ -2,12 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::{Json as Answer, extract::State};
-use leadscore_store::StoreError;
+use axum::{
+    Json as Answer,
+    extract::{FromRequestParts, State},
+    http::{StatusCode, request::Parts},
+};
+use leadscore_store::{
+    Principal, StoreError,
+    audit::{Act, Actor, Object},
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
+    audit::{self, RequestParts},
     client::ClientAddress,
     json::Json,
     problem::{Code, Problem},
@@ -34,6 +42,18 @@ pub struct Credentials {
     /// The user's password.
     #[schema(format = Password, max_length = 256)]
     password: String,
+}
+
+/// An attempt, as the audit log is to know of it.
+pub struct Attempt(Act);
+
+impl FromRequestParts<Arc<Api>> for Attempt {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Self::Rejection> {
+        let request = RequestParts { headers: &parts.headers, extensions: &parts.extensions };
+        Ok(Self(audit::begin(api, Actor::NOBODY, "log_in", request)))
+    }
 }
 
 /// Why there is no token.
@@ -96,8 +116,33 @@ impl From<Error> for Problem {
 pub async fn log_in(
     State(api): State<Arc<Api>>,
     address: ClientAddress,
-    Json(Credentials { email, password }): Json<Credentials>,
+    Attempt(mut act): Attempt,
+    Json(credentials): Json<Credentials>,
 ) -> Result<Answer<Session>, Problem> {
+    api.audit.check().map_err(unavailable)?;
+    act.object = Some(Object::Account(api.store.account_pseudonym(&credentials.email)));
+    let done = attempt(&api, address, credentials).await;
+    let recorded = match &done {
+        Ok((user, _)) => {
+            act.actor = audit::actor(user);
+            act.status = StatusCode::OK.as_u16();
+            api.audit.record_done(act);
+            api.audit.flush().await
+        }
+        Err(error) => {
+            act.status = error.code().status().as_u16();
+            api.audit.record(act).await
+        }
+    };
+    recorded.map_err(unavailable)?;
+    Ok(Answer(done?.1))
+}
+
+async fn attempt(
+    api: &Api,
+    address: ClientAddress,
+    Credentials { email, password }: Credentials,
+) -> Result<(Principal, Session), Problem> {
     for (field, text) in [("email", &email), ("password", &password)] {
         if text.len() > CREDENTIAL_MAX_BYTES {
             return Err(Error::TooLong(field).into());
@@ -111,7 +156,7 @@ pub async fn log_in(
     api.logins.forget(&email, address);
     let expires_at = now.plus_micros(api.access.session_us);
     let session = api.store.create_session(user.id, expires_at).await.map_err(unavailable)?;
-    session::answer(&api, session).await
+    Ok((user, session::answer(api, session).await?.0))
 }
 
 #[cfg(test)]

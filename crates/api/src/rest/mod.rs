@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod api_key;
 pub mod assign_lead;
+pub mod audit_entry;
 pub mod batch_score;
 pub mod batch_stream;
 pub mod cancel_job;
@@ -16,10 +17,12 @@ pub mod create_team;
 pub mod create_user;
 pub mod delete_team;
 pub mod delete_user;
+pub mod export_audit;
 pub mod healthz;
 pub mod job;
 pub mod jwks;
 pub mod list_api_keys;
+pub mod list_audit;
 pub mod list_jobs;
 pub mod list_scores;
 pub mod list_teams;
@@ -64,7 +67,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 32] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 34] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -91,6 +94,8 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 32] = [
     ("rename_team", rename_team::PROBLEMS),
     ("delete_team", delete_team::PROBLEMS),
     ("assign_lead", assign_lead::PROBLEMS),
+    ("list_audit", list_audit::PROBLEMS),
+    ("export_audit", export_audit::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("refresh_session", refresh_session::PROBLEMS),
     ("jwks", jwks::PROBLEMS),
@@ -132,6 +137,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(create_team::create_team, list_teams::list_teams))
         .routes(routes!(rename_team::rename_team, delete_team::delete_team))
         .routes(routes!(assign_lead::assign_lead))
+        .routes(routes!(list_audit::list_audit))
+        .routes(routes!(export_audit::export_audit))
 }
 
 /// Endpoints that need none.

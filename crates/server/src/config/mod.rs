@@ -5,7 +5,13 @@
 
 mod edge;
 
-use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use clap::ValueEnum;
@@ -16,7 +22,7 @@ use leadscore_domain::{
     time::{DAY_US, HOUR_US, SECOND_US},
 };
 use leadscore_engine::score::ScoringPolicy;
-use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions, Retention};
+use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions, Retention, audit::AuditOptions};
 use serde::Deserialize;
 
 use crate::{
@@ -44,6 +50,7 @@ pub struct Config {
     kafka: Kafka,
     pub ingest: Ingest,
     pub import: Import,
+    pub audit: Audit,
     pub retention: RetentionMonths,
     pub scoring: Scoring,
     pub training: Training,
@@ -262,6 +269,42 @@ impl Import {
     }
 }
 
+/// Who saw or changed what.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    checkpoints: String,
+    checkpoint_blocks: u32,
+    checkpoint_minutes: u64,
+    timeout_ms: u64,
+}
+
+impl Audit {
+    /// How the log is written, with checkpoints in the folder `data` unless configured otherwise.
+    pub fn options(&self, data: &Path) -> AuditOptions {
+        let Self { checkpoints, checkpoint_blocks, checkpoint_minutes, timeout_ms } = self;
+        let file =
+            if checkpoints.is_empty() { data.join("audit/checkpoints.jsonl") } else { PathBuf::from(checkpoints) };
+        AuditOptions {
+            patience: Duration::from_millis(*timeout_ms),
+            checkpoint_blocks: *checkpoint_blocks,
+            checkpoint_interval: Duration::from_secs(checkpoint_minutes * 60),
+            ..AuditOptions::new(file)
+        }
+    }
+
+    /// The key that is wrong, and why.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if !(1..=1_000_000).contains(&self.checkpoint_blocks) {
+            return Some(("audit.checkpoint_blocks", "must be from 1 to 1000000"));
+        }
+        if !(1..=1_440).contains(&self.checkpoint_minutes) {
+            return Some(("audit.checkpoint_minutes", "must be from 1 to 1440"));
+        }
+        (!(1..=10_000).contains(&self.timeout_ms)).then_some(("audit.timeout_ms", "must be from 1 to 10000"))
+    }
+}
+
 /// For how long what grows for ever is kept.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -432,7 +475,7 @@ impl Config {
         if let Some((key, problem)) = self.access.problem() {
             return refuse(key, problem);
         }
-        if let Some((key, problem)) = self.retention.problem() {
+        if let Some((key, problem)) = self.audit.problem().or_else(|| self.retention.problem()) {
             return refuse(key, problem);
         }
         if self.server.roles.is_empty() {

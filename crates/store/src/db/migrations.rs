@@ -14,6 +14,7 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0007_sessions.sql"),
     include_str!("sqlite/0008_access.sql"),
     include_str!("sqlite/0009_signing_and_sessions.sql"),
+    include_str!("sqlite/0010_audit.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),
@@ -24,6 +25,7 @@ const POSTGRES: &[&str] = &[
     include_str!("postgres/0006_sessions.sql"),
     include_str!("postgres/0007_access.sql"),
     include_str!("postgres/0008_signing_and_sessions.sql"),
+    include_str!("postgres/0009_audit.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

@@ -11,6 +11,7 @@ pub(crate) mod random;
 
 use std::sync::Arc;
 
+use ed25519_dalek::SigningKey;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use leadscore_domain::{Identity, LeadId};
@@ -35,6 +36,8 @@ pub(crate) struct Keyring {
     dead_letters: DataKey,
     answers: DataKey,
     signing_keys: DataKey,
+    audit_reasons: DataKey,
+    audit_signatures: SigningKey,
     lookup: Hmac<Sha256>,
     check: [u8; 32],
     keys: Cache<LeadId, Arc<DataKey>>,
@@ -55,6 +58,8 @@ impl Keyring {
             dead_letters: DataKey::new(&derive("dead letters")),
             answers: DataKey::new(&derive("kept answers")),
             signing_keys: DataKey::new(&derive("signing keys")),
+            audit_reasons: DataKey::new(&derive("audit reasons")),
+            audit_signatures: SigningKey::from_bytes(&derive("audit signatures")),
             lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
             check: derive("check value"),
             keys: Cache::new(KEYS_MAX),
@@ -104,6 +109,17 @@ impl Keyring {
     /// Seals and opens answers that are kept outside of the database for a while.
     pub(crate) fn answers(&self) -> &DataKey {
         &self.answers
+    }
+
+    /// Seals and opens reasons in the audit log that are about no lead.
+    pub(crate) fn audit_reasons(&self) -> &DataKey {
+        &self.audit_reasons
+    }
+
+    /// Signs the audit log. Derived, so that all processes that share a master key sign alike, and it is kept where that
+    /// one is.
+    pub(crate) fn audit_signatures(&self) -> &SigningKey {
+        &self.audit_signatures
     }
 
     /// A new data key for a new lead, and its wrapped form for the database.

@@ -7,6 +7,7 @@
 mod access;
 mod accounts;
 mod append;
+mod audit;
 mod cache;
 mod commit;
 mod concurrency;
@@ -148,6 +149,14 @@ contracts! {
     sessions::a_refresh_token_is_good_once_and_a_second_use_ends_the_session,
     sessions::a_new_signing_key_is_known_before_it_signs_and_an_old_one_for_long_enough,
     sessions::processes_that_start_together_make_one_key,
+    audit::what_was_done_is_found_page_by_page_and_verifies,
+    audit::several_processes_write_one_chain,
+    audit::rows_are_added_and_nothing_else,
+    audit::a_tampered_block_is_named,
+    audit::a_log_that_is_cut_short_is_found_out,
+    audit::an_erasure_takes_reasons_and_leaves_the_log_sound,
+    audit::a_log_that_cannot_be_written_takes_nothing_more_and_loses_nothing,
+    audit::a_checkpoint_that_a_crash_left_out_is_written,
     opening::everything_is_there_after_reopening,
     opening::the_number_of_partitions_stays,
 }

@@ -104,6 +104,7 @@ async fn open(size: &WorldSize, context: &Context) -> anyhow::Result<(Folder, Si
     folder::replace(&file, &toml::to_string(&state)?)?;
     folder::replace(&context.data.join(WORLD_FILE), &toml::to_string(&state.simulation)?)?;
     let folder = Folder::open_or_create(context).await?;
+    folder.record(context, "demo", None).await?;
     let credentials = match state.credentials {
         Some(credentials) => credentials,
         None => init::first_user(&folder.store, EMAIL).await?,
