@@ -37,6 +37,7 @@ const BEARER: &str = "bearer";
         (name = "events", description = "What happens to them"),
         (name = "scores", description = "How likely they convert, and what to do"),
         (name = "jobs", description = "Long work in the background"),
+        (name = "webhooks", description = "Other systems that are told"),
         (name = "access", description = "Log-in, and keys for programs"),
         (name = "health", description = "Whether the server works")
     ),
@@ -60,7 +61,7 @@ pub(crate) fn base() -> openapi::OpenApi {
 pub(crate) fn complete(document: &mut openapi::OpenApi, guarded: &openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let needs_token = guarded.paths.paths.contains_key(path);
-        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten() {
             if needs_token {
                 let least = least_role(operation).map(|role| role.to_string());
                 operation.security = Some(vec![SecurityRequirement::new(BEARER, least)]);
@@ -199,11 +200,18 @@ mod tests {
                 let id = operation["operationId"].as_str().unwrap();
                 let path = path.replace("{lead_id}", &lead.to_string()).replace("{job_id}", &job.to_string());
                 let path = path.replace("{key_id}", &key.id.to_string());
+                let (webhook, message) = app.webhook().await;
+                let path = path.replace("{webhook_id}", &webhook.to_string());
+                let path = path.replace("{message_id}", &message.to_string());
                 let body = &operation["requestBody"]["content"]["application/json"]["example"];
                 let reply = match method.as_str() {
                     "get" => app.get(&path).await,
                     "delete" => app.send(app.request(Method::DELETE, &path).body(Body::empty()).unwrap()).await,
                     _ if operation.get("requestBody").is_none() => app.post_text(&path, "").await,
+                    "patch" => {
+                        let request = app.request(Method::PATCH, &path).header("content-type", "application/json");
+                        app.send(request.body(Body::from(body.to_string())).unwrap()).await
+                    }
                     _ => {
                         assert!(!body.is_null(), "{id} has no example");
                         app.post_text(&path, body.to_string().replace(EXAMPLE_LEAD, &lead.to_string())).await

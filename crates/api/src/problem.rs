@@ -46,6 +46,10 @@ pub enum Code {
     JobNotFound,
     /// No such API key.
     ApiKeyNotFound,
+    /// No such webhook.
+    WebhookNotFound,
+    /// No such message of the webhook.
+    WebhookMessageNotFound,
     /// The job stands where this cannot be done.
     JobConflict,
     /// The address exists, but not with this method.
@@ -80,7 +84,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -96,6 +100,8 @@ impl Code {
         Self::ModelNotFound,
         Self::JobNotFound,
         Self::ApiKeyNotFound,
+        Self::WebhookNotFound,
+        Self::WebhookMessageNotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::ScorePending,
@@ -132,6 +138,8 @@ impl Code {
             Self::ModelNotFound => "model-not-found",
             Self::JobNotFound => "job-not-found",
             Self::ApiKeyNotFound => "api-key-not-found",
+            Self::WebhookNotFound => "webhook-not-found",
+            Self::WebhookMessageNotFound => "webhook-message-not-found",
             Self::JobConflict => "job-conflict",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::BodyTimeout => "body-timeout",
@@ -162,9 +170,13 @@ impl Code {
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::LeadNotFound | Self::ModelNotFound | Self::JobNotFound | Self::ApiKeyNotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NotFound
+            | Self::LeadNotFound
+            | Self::ModelNotFound
+            | Self::JobNotFound
+            | Self::ApiKeyNotFound
+            | Self::WebhookNotFound
+            | Self::WebhookMessageNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ScorePending | Self::JobConflict | Self::RequestRunning => StatusCode::CONFLICT,
@@ -196,6 +208,8 @@ impl Code {
             Self::ModelNotFound => "There is no such model version",
             Self::JobNotFound => "There is no such job",
             Self::ApiKeyNotFound => "There is no such API key",
+            Self::WebhookNotFound => "There is no such webhook",
+            Self::WebhookMessageNotFound => "The webhook has no such message",
             Self::JobConflict => "The job stands where this cannot be done",
             Self::MethodNotAllowed => "The address does not take this method",
             Self::BodyTimeout => "The body came too slowly",
@@ -237,6 +251,8 @@ impl Code {
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
             Self::JobNotFound => "Use an id from GET /api/v1/jobs.",
             Self::ApiKeyNotFound => "Use an id from GET /api/v1/api-keys.",
+            Self::WebhookNotFound => "Use an id from GET /api/v1/webhooks.",
+            Self::WebhookMessageNotFound => "Use a `message_id` from the webhook's deliveries.",
             Self::JobConflict => {
                 "See the job's state: only what waits or runs is cancelled, only what failed or was cancelled resumed."
             }

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use leadscore_domain::{
     Clock, Region,
     time::{DAY_US, HOUR_US},
+    webhook::DestinationPolicy,
 };
 use leadscore_engine::score::Scorer;
 use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Store};
@@ -40,6 +41,8 @@ pub struct AppState {
     pub events_rate: Option<RateLimiter>,
     /// Bounds.
     pub limits: Limits,
+    /// Where webhooks may listen.
+    pub destinations: DestinationPolicy,
     /// What `GET /metrics` answers.
     pub metrics: Metrics,
 }
@@ -115,6 +118,7 @@ pub struct Api {
     pub(crate) idempotency: IdempotencyRecords,
     pub(crate) events_rate: Option<RateLimiter>,
     pub(crate) limits: Limits,
+    pub(crate) destinations: DestinationPolicy,
     pub(crate) metrics: Metrics,
     pub(crate) ids: Ids,
     pub(crate) confirmed: Confirmed,
@@ -127,8 +131,19 @@ pub struct Api {
 
 impl From<AppState> for Api {
     fn from(state: AppState) -> Self {
-        let AppState { store, cache, scorer, registry, clock, region, idempotency, events_rate, limits, metrics } =
-            state;
+        let AppState {
+            store,
+            cache,
+            scorer,
+            registry,
+            clock,
+            region,
+            idempotency,
+            events_rate,
+            limits,
+            destinations,
+            metrics,
+        } = state;
         Self {
             ids: Ids::new(clock.now()),
             confirmed: Confirmed::default(),
@@ -146,6 +161,7 @@ impl From<AppState> for Api {
             idempotency,
             events_rate,
             limits,
+            destinations,
             metrics,
         }
     }

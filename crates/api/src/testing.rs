@@ -11,7 +11,9 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use leadscore_domain::{
-    Approach, Breakdown, Clock, Grade, LeadId, ManualClock, Region, Score, Timestamp, time::DAY_US,
+    Approach, Breakdown, Clock, Grade, LeadId, ManualClock, Region, Score, Timestamp,
+    time::DAY_US,
+    webhook::{DestinationPolicy, MessageType},
 };
 use leadscore_engine::{
     features::{LeadState, Market},
@@ -19,12 +21,13 @@ use leadscore_engine::{
     scorecard::Scorecard,
 };
 use leadscore_store::{
-    Derived, IdempotencyRecords, Rate, RateLimiter, Registry, Role, ScoreCache, Store, StoreOptions,
+    Derived, EndpointSettings, IdempotencyRecords, Rate, RateLimiter, Registry, Role, ScoreCache, Store, StoreOptions,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use crate::{AppState, Limits, Metrics, state::Api};
 
@@ -85,6 +88,7 @@ impl TestApp {
             idempotency,
             events_rate,
             limits,
+            destinations: DestinationPolicy::default(),
             metrics,
         };
         let router = crate::router(state.clone());
@@ -96,6 +100,20 @@ impl TestApp {
     pub async fn key(&self, role: Role) -> String {
         let (key, _) = self.state.store.create_api_key("key", role, None).await.unwrap();
         key
+    }
+
+    /// A webhook, and a message that waits for it.
+    pub async fn webhook(&self) -> (Uuid, Uuid) {
+        let settings = EndpointSettings {
+            url: "https://hooks.example.com/leadscore".to_owned(),
+            description: String::new(),
+            event_types: vec![MessageType::LeadSilent],
+            threshold: None,
+            direction: None,
+            silent_days: None,
+        };
+        let (_, made) = self.state.store.create_webhook(settings).await.unwrap();
+        (made.id, self.state.store.test_webhook(made.id).await.unwrap())
     }
 
     /// The API around other routes than its own.

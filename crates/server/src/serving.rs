@@ -84,6 +84,7 @@ async fn until_drained(
         shutdown: stop.child_token(),
         policy: context.config.scoring.policy()?,
         retention: context.config.retention.months(),
+        webhooks: context.config.webhooks.options(),
     };
     let roles = &context.config.server.roles;
     let duties = Duties { scorer: roles.contains(&Role::Scorer), trainer: roles.contains(&Role::Trainer) };
@@ -98,6 +99,7 @@ async fn until_drained(
         registry,
         clock: context.clock.clone(),
         region: context.config.import.region()?,
+        destinations: context.config.webhooks.policy(),
         limits: Limits { late_max_us: context.config.ingest.late_max_us(), ..Limits::default() },
         metrics: Arc::new(move || metrics.render()),
     };

@@ -36,6 +36,7 @@ mod states;
 pub mod telemetry;
 mod trace;
 mod untold;
+mod webhooks;
 
 pub use self::redis::{Redis, RedisOptions};
 pub use accounts::{ApiKey, Principal, Role};
@@ -63,3 +64,7 @@ pub use retention::{Expired, Retention};
 pub use scores::StoredScore;
 pub use states::{DeadLetter, Derived, LogRows, StoredState};
 pub use trace::TraceParent;
+pub use webhooks::{
+    Attempt, Delivery, DeliveryCursor, DeliveryState, Disabled, DisabledReason, ENDPOINTS_MAX, EndpointChange,
+    EndpointSettings, Promotion, REPLAY_MAX, Tried, WebhookEndpoint,
+};

@@ -131,7 +131,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 15);
+        assert_eq!(guarded, 25);
     }
 
     #[tokio::test]

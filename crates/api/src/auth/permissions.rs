@@ -12,7 +12,7 @@ use utoipa::openapi::{
 };
 
 /// The least role for each operation that takes a token, by its id in the OpenAPI document.
-const TABLE: [(&str, Role); 15] = [
+const TABLE: [(&str, Role); 25] = [
     ("create_lead", Role::Agent),
     ("show_lead", Role::Agent),
     ("show_score", Role::Agent),
@@ -28,6 +28,16 @@ const TABLE: [(&str, Role); 15] = [
     ("create_api_key", Role::Admin),
     ("list_api_keys", Role::Admin),
     ("revoke_api_key", Role::Admin),
+    ("create_webhook", Role::Admin),
+    ("list_webhooks", Role::Admin),
+    ("show_webhook", Role::Admin),
+    ("update_webhook", Role::Admin),
+    ("delete_webhook", Role::Admin),
+    ("rotate_webhook_secret", Role::Admin),
+    ("test_webhook", Role::Admin),
+    ("replay_webhook", Role::Admin),
+    ("list_webhook_deliveries", Role::Admin),
+    ("replay_webhook_message", Role::Admin),
 ];
 
 /// The least role that an operation takes; `None` for one without a row.
@@ -124,6 +134,7 @@ mod tests {
             app.token = app.key(role).await;
             for (method, path, id) in operations(&app) {
                 let path = path.replace("{lead_id}", NOBODY).replace("{job_id}", NOBODY).replace("{key_id}", NOBODY);
+                let path = path.replace("{webhook_id}", NOBODY).replace("{message_id}", NOBODY);
                 let request = app.request(method.clone(), &path).header("content-type", "application/json");
                 let reply = app.send(request.body(Body::from("{}")).unwrap()).await;
                 let (_, least) = TABLE.iter().find(|(known, _)| *known == id).unwrap();

@@ -11,23 +11,34 @@ pub mod cancel_job;
 pub mod create_api_key;
 pub mod create_job;
 pub mod create_lead;
+pub mod create_webhook;
+pub mod delete_webhook;
 pub mod healthz;
 pub mod job;
 pub mod list_api_keys;
 pub mod list_jobs;
 pub mod list_scores;
+pub mod list_webhook_deliveries;
+pub mod list_webhooks;
 pub mod log_in;
 pub mod metrics;
 pub mod models;
 pub mod post_events;
 pub mod readyz;
+pub mod replay_webhook;
+pub mod replay_webhook_message;
 pub mod resume_job;
 pub mod revoke_api_key;
+pub mod rotate_webhook_secret;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
 pub mod show_score;
+pub mod show_webhook;
+pub mod test_webhook;
+pub mod update_webhook;
 pub mod wait_for_scores;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -48,7 +59,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 19] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 29] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -64,6 +75,16 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 19] = [
     ("create_api_key", create_api_key::PROBLEMS),
     ("list_api_keys", list_api_keys::PROBLEMS),
     ("revoke_api_key", revoke_api_key::PROBLEMS),
+    ("create_webhook", create_webhook::PROBLEMS),
+    ("list_webhooks", list_webhooks::PROBLEMS),
+    ("show_webhook", show_webhook::PROBLEMS),
+    ("update_webhook", update_webhook::PROBLEMS),
+    ("delete_webhook", delete_webhook::PROBLEMS),
+    ("rotate_webhook_secret", rotate_webhook_secret::PROBLEMS),
+    ("test_webhook", test_webhook::PROBLEMS),
+    ("replay_webhook", replay_webhook::PROBLEMS),
+    ("list_webhook_deliveries", list_webhook_deliveries::PROBLEMS),
+    ("replay_webhook_message", replay_webhook_message::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -96,6 +117,13 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(resume_job::resume_job))
         .routes(routes!(create_api_key::create_api_key, list_api_keys::list_api_keys))
         .routes(routes!(revoke_api_key::revoke_api_key))
+        .routes(routes!(create_webhook::create_webhook, list_webhooks::list_webhooks))
+        .routes(routes!(show_webhook::show_webhook, update_webhook::update_webhook, delete_webhook::delete_webhook))
+        .routes(routes!(rotate_webhook_secret::rotate_webhook_secret))
+        .routes(routes!(test_webhook::test_webhook))
+        .routes(routes!(replay_webhook::replay_webhook))
+        .routes(routes!(list_webhook_deliveries::list_webhook_deliveries))
+        .routes(routes!(replay_webhook_message::replay_webhook_message))
 }
 
 /// Endpoints that need none.

@@ -60,7 +60,7 @@ impl fmt::Display for MessageType {
 
 /// Which crossings of a threshold count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CrossingDirection))]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From below the threshold to the threshold or above.

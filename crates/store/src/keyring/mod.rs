@@ -34,6 +34,7 @@ pub(crate) struct Keyring {
     accounts: DataKey,
     dead_letters: DataKey,
     answers: DataKey,
+    webhooks: DataKey,
     lookup: Hmac<Sha256>,
     check: [u8; 32],
     keys: Cache<LeadId, Arc<DataKey>>,
@@ -53,6 +54,7 @@ impl Keyring {
             accounts: DataKey::new(&derive("accounts")),
             dead_letters: DataKey::new(&derive("dead letters")),
             answers: DataKey::new(&derive("kept answers")),
+            webhooks: DataKey::new(&derive("secrets of webhooks")),
             lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
             check: derive("check value"),
             keys: Cache::new(KEYS_MAX),
@@ -92,6 +94,11 @@ impl Keyring {
     /// Seals and opens answers that are kept outside of the database for a while.
     pub(crate) fn answers(&self) -> &DataKey {
         &self.answers
+    }
+
+    /// Seals and opens the secrets that webhooks are signed with.
+    pub(crate) fn webhooks(&self) -> &DataKey {
+        &self.webhooks
     }
 
     /// A new data key for a new lead, and its wrapped form for the database.
