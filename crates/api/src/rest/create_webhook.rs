@@ -26,7 +26,7 @@ pub const PROBLEMS: &[Code] = &[];
 #[serde(deny_unknown_fields)]
 pub struct NewWebhook {
     /// Where it listens: https, a public address.
-    #[schema(max_length = 2_048, format = Uri)]
+    #[schema(max_length = 2_048)]
     url: String,
     /// What it is for.
     #[serde(default)]

@@ -27,7 +27,7 @@ pub const PROBLEMS: &[Code] = &[Code::WebhookNotFound];
 pub struct WebhookChange {
     /// Where it listens: https, a public address.
     #[serde(default, deserialize_with = "given")]
-    #[schema(max_length = 2_048, format = Uri, nullable = false)]
+    #[schema(max_length = 2_048, nullable = false)]
     url: Option<String>,
     /// What it is for.
     #[serde(default, deserialize_with = "given")]

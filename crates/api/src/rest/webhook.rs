@@ -30,7 +30,6 @@ pub struct Webhook {
     /// By which it is named.
     id: Uuid,
     /// Where it listens.
-    #[schema(format = Uri)]
     url: String,
     /// What it is for.
     description: String,

@@ -47,21 +47,17 @@ pub enum ClientError {
 }
 
 /// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SendError {
-    #[error("address_refused")]
     AddressRefused,
-    #[error("name_not_found")]
     NameNotFound,
-    #[error("connection_failed")]
     ConnectionFailed,
-    #[error("tls_failed")]
     TlsFailed,
-    #[error("no_answer")]
     NoAnswer,
 }
 
 impl SendError {
+    /// As it is kept and shown.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::AddressRefused => "address_refused",

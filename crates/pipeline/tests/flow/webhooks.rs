@@ -370,8 +370,7 @@ async fn what_is_under_way_ends_before_the_process_does() {
         }
     };
     tokio::time::timeout(PATIENCE, arrived).await.expect("it must arrive");
-    receiver.release.notify_one();
-    pipeline.drain().await;
+    tokio::join!(pipeline.drain(), async { receiver.release.notify_one() });
     let state = Some(DeliveryState::Delivered);
     assert_eq!(brokerage.store.webhook_deliveries(one.id, state, None, 1).await.unwrap().len(), 1);
 }

@@ -101,11 +101,14 @@ pub enum Tried {
 }
 
 impl Store {
-    /// Enabled endpoints that have something due.
+    /// Enabled endpoints that have something due; asks nobody where this process knows of none.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn due_webhooks(&self) -> Result<Vec<Uuid>, StoreError> {
+        if self.hub().subscriptions().all.is_empty() {
+            return Ok(Vec::new());
+        }
         let rows = query(
             "SELECT e.id FROM webhook_endpoints e WHERE e.disabled_reason IS NULL \
              AND (e.paused_until IS NULL OR e.paused_until <= $1) AND EXISTS (SELECT 1 FROM webhook_messages m \

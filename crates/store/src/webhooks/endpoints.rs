@@ -29,15 +29,10 @@ const SECRET_PREFIX: &str = "whsec_";
 const SECRET_BYTES: usize = 32;
 /// How long the secret before signs too.
 const PREVIOUS_SECRET_US: i64 = 24 * HOUR_US;
-/// Columns as [`read`] takes them.
+/// Every endpoint, in columns as [`read`] takes them; there are few.
 const SELECT: &str = "SELECT id, url, description, event_types, threshold, direction, silent_days, disabled_reason, \
-                      disabled_at, failing_since, previous_secret_until, created_at, updated_at FROM webhook_endpoints";
-const SELECT_ALL: &str = "SELECT id, url, description, event_types, threshold, direction, silent_days, disabled_reason, \
-                          disabled_at, failing_since, previous_secret_until, created_at, updated_at \
-                          FROM webhook_endpoints ORDER BY created_at DESC, id DESC";
-const SELECT_ONE: &str = "SELECT id, url, description, event_types, threshold, direction, silent_days, disabled_reason, \
-                          disabled_at, failing_since, previous_secret_until, created_at, updated_at \
-                          FROM webhook_endpoints WHERE id = $1";
+                      disabled_at, failing_since, previous_secret_until, created_at, updated_at FROM webhook_endpoints \
+                      ORDER BY created_at DESC, id DESC";
 
 /// What whoever makes or changes an endpoint decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +189,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn webhooks(&self) -> Result<Vec<WebhookEndpoint>, StoreError> {
-        query(SELECT_ALL).fetch_all(&mut self.reader().await?).await?.iter().map(read).collect()
+        all(&mut self.reader().await?).await
     }
 
     /// An endpoint.
@@ -306,8 +301,8 @@ async fn insert(
          created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
     )
     .bind(id)
-    .bind(settings.url.clone())
-    .bind(settings.description.clone())
+    .bind(&settings.url)
+    .bind(&settings.description)
     .bind(settings.types_json())
     .bind(settings.threshold)
     .bind(settings.direction.as_ref().map(word))
@@ -324,8 +319,8 @@ async fn update(conn: &mut Conn, id: Uuid, now: Timestamp, settings: &EndpointSe
         "UPDATE webhook_endpoints SET url = $1, description = $2, event_types = $3, threshold = $4, direction = $5, \
          silent_days = $6, updated_at = $7 WHERE id = $8",
     )
-    .bind(settings.url.clone())
-    .bind(settings.description.clone())
+    .bind(&settings.url)
+    .bind(&settings.description)
     .bind(settings.types_json())
     .bind(settings.threshold)
     .bind(settings.direction.as_ref().map(word))
@@ -380,13 +375,16 @@ async fn fail_pending_of_disabled(conn: &mut Conn, id: Uuid) -> Result<(), Store
     Ok(())
 }
 
+async fn all(conn: &mut Conn) -> Result<Vec<WebhookEndpoint>, StoreError> {
+    query(SELECT).fetch_all(conn).await?.iter().map(read).collect()
+}
+
 async fn find(conn: &mut Conn, id: Uuid) -> Result<Option<WebhookEndpoint>, StoreError> {
-    query(SELECT_ONE).bind(id).fetch_optional(conn).await?.as_ref().map(read).transpose()
+    Ok(all(conn).await?.into_iter().find(|endpoint| endpoint.id == id))
 }
 
 pub(super) async fn subscriptions(conn: &mut Conn) -> Result<Subscriptions, StoreError> {
-    let rows = query(SELECT).fetch_all(conn).await?;
-    let endpoints: Vec<WebhookEndpoint> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    let endpoints = all(conn).await?;
     let any = !endpoints.is_empty();
     let enabled = endpoints.into_iter().filter(|endpoint| endpoint.disabled.is_none());
     let all = enabled

@@ -129,6 +129,7 @@ pub async fn a_message_has_one_sender_and_goes_to_another_where_that_died(backen
     for _ in 0..20 {
         store.test_webhook(one.id).await.unwrap();
     }
+    other.refresh_webhooks().await.unwrap();
     assert_eq!(other.due_webhooks().await.unwrap(), [one.id]);
     let (first, second) = (store.presence(), other.presence());
     let (a, b) = tokio::join!(
