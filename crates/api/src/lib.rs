@@ -8,6 +8,7 @@ mod auth;
 mod conditional;
 mod idempotency;
 mod json;
+mod messages;
 mod middleware;
 mod openapi;
 pub mod problem;

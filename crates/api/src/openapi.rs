@@ -19,6 +19,7 @@ use utoipa::{
 
 use crate::{
     auth::permissions::least_role,
+    messages::{WebhookMessage, webhooks},
     problem::{Code, MEDIA_TYPE, Problem, ProblemBody},
     rest,
 };
@@ -41,7 +42,7 @@ const BEARER: &str = "bearer";
         (name = "access", description = "Log-in, and keys for programs"),
         (name = "health", description = "Whether the server works")
     ),
-    components(schemas(ProblemBody))
+    components(schemas(ProblemBody, WebhookMessage))
 )]
 struct Base;
 
@@ -52,6 +53,7 @@ pub(crate) fn base() -> openapi::OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("An API key, or a token from `POST /api/v1/login`."))
         .build();
+    document.webhooks = Some(webhooks());
     let components = document.components.get_or_insert_with(Default::default);
     components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
     document
