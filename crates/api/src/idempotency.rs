@@ -20,9 +20,6 @@ use crate::{
     state::Api,
 };
 
-/// What every endpoint that takes a key can answer beside the rest.
-pub const PROBLEMS: [Code; 3] = [Code::InvalidIdempotencyKey, Code::IdempotencyKeyReused, Code::RequestRunning];
-
 /// The header.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says of an answer that it was given before.
@@ -131,7 +128,7 @@ mod tests {
         body::Body,
         http::{Method, StatusCode},
     };
-    use leadscore_store::Role;
+    use leadscore_store::Scope;
     use serde_json::{Value, json};
 
     use crate::testing::{Reply, TestApp};
@@ -181,7 +178,7 @@ mod tests {
         // A key is one endpoint's and one sender's, and a request that failed runs again.
         assert_eq!(send(&app, EVENTS, "k1", &json!({})).await.code(), "invalid-field");
         assert_eq!(send(&app, EVENTS, "k1", &json!([])).await.code(), "invalid-field");
-        app.token = app.key(Role::Agent).await;
+        app.token = app.key(Scope::Admin).await;
         assert!(send(&app, LEADS, "k1", &lead("3")).await.status.is_success());
     }
 

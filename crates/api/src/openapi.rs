@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use leadscore_store::Role;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -18,7 +17,7 @@ use utoipa::{
 };
 
 use crate::{
-    auth::permissions::least_role,
+    auth::permissions::takes,
     messages::{WebhookMessage, webhooks},
     problem::{Code, MEDIA_TYPE, Problem, ProblemBody},
     rest,
@@ -40,8 +39,10 @@ const BEARER: &str = "bearer";
         (name = "jobs", description = "Long work in the background"),
         (name = "webhooks", description = "Other systems that are told"),
         (name = "access", description = "Log-in, and keys for programs"),
+        (name = "audit", description = "Who saw or changed what"),
         (name = "health", description = "Whether the server works")
     ),
+    servers((url = "/", description = "The server that answers this document")),
     components(schemas(ProblemBody, WebhookMessage))
 )]
 struct Base;
@@ -51,7 +52,7 @@ pub(crate) fn base() -> openapi::OpenApi {
     let mut document = Base::openapi();
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key, or a token from `POST /api/v1/login`."))
+        .description(Some("An API key, or an access token from `POST /api/v1/login`."))
         .build();
     document.webhooks = Some(webhooks());
     let components = document.components.get_or_insert_with(Default::default);
@@ -63,11 +64,13 @@ pub(crate) fn base() -> openapi::OpenApi {
 pub(crate) fn complete(document: &mut openapi::OpenApi, guarded: &openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let needs_token = guarded.paths.paths.contains_key(path);
-        for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten() {
-            if needs_token {
-                let least = least_role(operation).map(|role| role.to_string());
-                operation.security = Some(vec![SecurityRequirement::new(BEARER, least)]);
-            }
+        let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in methods.into_iter().flatten() {
+            let needs = takes(operation)
+                .map(|(role, scope)| [Some(role.to_string()), scope.map(|scope| scope.as_str().to_owned())]);
+            let token = || SecurityRequirement::new(BEARER, needs.into_iter().flatten().flatten());
+            // An empty list says that it takes none.
+            operation.security = Some(needs_token.then(token).into_iter().collect());
             let codes = codes(path, operation, needs_token);
             add_problems(operation, &codes);
         }
@@ -82,14 +85,15 @@ fn codes(path: &str, operation: &Operation, needs_token: bool) -> Vec<Code> {
         codes.extend(rest::BODY_PROBLEMS);
     }
     if needs_token {
-        codes.push(Code::Unauthenticated);
-    }
-    if least_role(operation).is_some_and(|least| least > Role::Agent) {
-        codes.push(Code::Forbidden);
+        codes.extend([Code::Unauthenticated, Code::Forbidden]);
     }
     if path.starts_with("/api/") {
         codes.push(Code::Unavailable);
     }
+    if !rest::HEALTH.contains(&id) {
+        codes.push(Code::TooManyRequests);
+    }
+    codes.extend([Code::UriTooLong, Code::HeadersTooLarge]);
     codes.extend([Code::UnknownQueryParameter, Code::Internal, Code::TimedOut]);
     codes
 }
@@ -122,12 +126,12 @@ mod tests {
         body::Body,
         http::{Method, StatusCode},
     };
-    use leadscore_store::Role;
+    use leadscore_store::{Role, Scope};
     use serde_json::Value;
 
     use crate::{
         problem::errors_markdown,
-        testing::{EXAMPLE_LEAD, Reply, TestApp, score},
+        testing::{EXAMPLE_LEAD, EXAMPLE_REFRESH_TOKEN, EXAMPLE_USER, Reply, TestApp, score},
     };
 
     /// Compares a committed file with what is generated; `UPDATE_DOCS=1` writes it instead.
@@ -186,7 +190,7 @@ mod tests {
     /// Sends each operation as its examples say and compares the answer with the example of its status.
     #[tokio::test]
     async fn the_examples_of_the_document_work() {
-        let app = TestApp::new().await;
+        let mut app = TestApp::new().await;
         app.state
             .store
             .create_user("manager@example.com", "correct horse battery staple", Role::Manager)
@@ -195,9 +199,11 @@ mod tests {
         let lead = app.lead("example").await;
         app.derive(|id| Some(score(id))).await;
         let job = app.state.store.create_job("score_all", serde_json::json!({}), 1).await.unwrap().id;
-        let (_, key) = app.state.store.create_api_key("website", Role::Agent, None).await.unwrap();
+        let (_, key) = app.state.store.create_api_key("website", Scope::LeadsRead.into(), None).await.unwrap();
+        let (session, ended) = (app.session(Role::Agent).await, app.session(Role::Agent).await);
         let mut ran = 0;
-        for (path, item) in app.document()["paths"].as_object().unwrap() {
+        let document = app.document().clone();
+        for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 let path = path.replace("{lead_id}", &lead.to_string()).replace("{job_id}", &job.to_string());
@@ -206,19 +212,38 @@ mod tests {
                 let path = path.replace("{webhook_id}", &webhook.to_string());
                 let path = path.replace("{message_id}", &message.to_string());
                 let body = &operation["requestBody"]["content"]["application/json"]["example"];
+                let mut body = body.to_string().replace(EXAMPLE_LEAD, &lead.to_string());
+                let mut path = path;
+                // Of its own for each operation: some remove it.
+                if path.contains("{user_id}") || body.contains(EXAMPLE_USER) {
+                    let user = app.user(&format!("{id}@example.com"), Role::Agent, None).await.id.to_string();
+                    (path, body) = (path.replace("{user_id}", &user), body.replace(EXAMPLE_USER, &user));
+                }
+                if path.contains("{team_id}") {
+                    path = path.replace("{team_id}", &app.team(id).await.to_string());
+                }
+                let key_of_tests = app.token.clone();
+                if id == "log_out" {
+                    app.token = ended["token"].as_str().unwrap().to_owned();
+                }
                 let reply = match method.as_str() {
                     "get" => app.get(&path).await,
-                    "delete" => app.send(app.request(Method::DELETE, &path).body(Body::empty()).unwrap()).await,
+                    "delete" => app.delete(&path).await,
                     _ if operation.get("requestBody").is_none() => app.post_text(&path, "").await,
                     "patch" => {
                         let request = app.request(Method::PATCH, &path).header("content-type", "application/json");
                         app.send(request.body(Body::from(body.to_string())).unwrap()).await
                     }
                     _ => {
-                        assert!(!body.is_null(), "{id} has no example");
-                        app.post_text(&path, body.to_string().replace(EXAMPLE_LEAD, &lead.to_string())).await
+                        assert_ne!(body, "null", "{id} has no example");
+                        let method = method.to_uppercase().parse().unwrap();
+                        let request = app.request(method, &path).header("content-type", "application/json");
+                        let refresh_token = session["refresh_token"].as_str().unwrap();
+                        let body = body.replace(EXAMPLE_REFRESH_TOKEN, refresh_token);
+                        app.send(request.body(Body::from(body)).unwrap()).await
                     }
                 };
+                app.token = key_of_tests;
                 compare(id, operation, &reply);
                 ran += 1;
             }
@@ -236,6 +261,13 @@ mod tests {
         }
         if let Some(text) = content["text/plain"]["example"].as_str() {
             assert!(text.starts_with("# HELP ") && reply.header("content-type").starts_with("text/plain"), "{id}");
+            return;
+        }
+        if content["application/json"].is_null() {
+            assert!(
+                reply.header("content-type") == "application/x-ndjson"
+                    && !content[reply.header("content-type")].is_null()
+            );
             return;
         }
         let example = &content["application/json"]["example"];

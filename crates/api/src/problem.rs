@@ -32,6 +32,8 @@ pub enum Code {
     Unauthenticated,
     /// E-mail address and password do not belong together.
     WrongPassword,
+    /// The refresh token is none, or its session has ended.
+    SessionOver,
     /// The role may not do this.
     Forbidden,
     /// The person has not allowed profiling.
@@ -46,6 +48,18 @@ pub enum Code {
     JobNotFound,
     /// No such API key.
     ApiKeyNotFound,
+    /// The token has no session to end.
+    NoSession,
+    /// No such user.
+    UserNotFound,
+    /// No such team.
+    TeamNotFound,
+    /// A colleague's lead has one of these handles.
+    LeadTaken,
+    /// There is one with this address or name already.
+    AlreadyExists,
+    /// Nobody would be left who may do everything.
+    LastAdmin,
     /// No such webhook.
     WebhookNotFound,
     /// No such message of the webhook.
@@ -62,6 +76,10 @@ pub enum Code {
     RequestRunning,
     /// The body is too long.
     BodyTooLarge,
+    /// The address is too long.
+    UriTooLong,
+    /// The header fields are too large.
+    HeadersTooLarge,
     /// The body is not announced as JSON.
     UnsupportedMediaType,
     /// A field is missing, unknown, of the wrong type or out of range.
@@ -72,6 +90,8 @@ pub enum Code {
     TooManyAttempts,
     /// Too many events.
     TooFast,
+    /// Too many requests.
+    TooManyRequests,
     /// A defect of the server.
     Internal,
     /// The answer took too long.
@@ -84,7 +104,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 42] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -93,6 +113,7 @@ impl Code {
         Self::InvalidIdempotencyKey,
         Self::Unauthenticated,
         Self::WrongPassword,
+        Self::SessionOver,
         Self::Forbidden,
         Self::ProfilingConsentMissing,
         Self::NotFound,
@@ -100,19 +121,28 @@ impl Code {
         Self::ModelNotFound,
         Self::JobNotFound,
         Self::ApiKeyNotFound,
+        Self::UserNotFound,
+        Self::TeamNotFound,
         Self::WebhookNotFound,
         Self::WebhookMessageNotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::ScorePending,
+        Self::NoSession,
         Self::JobConflict,
         Self::RequestRunning,
+        Self::LeadTaken,
+        Self::AlreadyExists,
+        Self::LastAdmin,
         Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
         Self::IdempotencyKeyReused,
         Self::TooManyAttempts,
         Self::TooFast,
+        Self::TooManyRequests,
         Self::Internal,
         Self::TimedOut,
         Self::Unavailable,
@@ -131,6 +161,7 @@ impl Code {
             Self::InvalidIdempotencyKey => "invalid-idempotency-key",
             Self::Unauthenticated => "unauthenticated",
             Self::WrongPassword => "wrong-password",
+            Self::SessionOver => "session-over",
             Self::Forbidden => "forbidden",
             Self::ProfilingConsentMissing => "profiling-consent-missing",
             Self::NotFound => "not-found",
@@ -138,6 +169,12 @@ impl Code {
             Self::ModelNotFound => "model-not-found",
             Self::JobNotFound => "job-not-found",
             Self::ApiKeyNotFound => "api-key-not-found",
+            Self::NoSession => "no-session",
+            Self::UserNotFound => "user-not-found",
+            Self::TeamNotFound => "team-not-found",
+            Self::LeadTaken => "lead-taken",
+            Self::AlreadyExists => "already-exists",
+            Self::LastAdmin => "last-admin",
             Self::WebhookNotFound => "webhook-not-found",
             Self::WebhookMessageNotFound => "webhook-message-not-found",
             Self::JobConflict => "job-conflict",
@@ -146,11 +183,14 @@ impl Code {
             Self::ScorePending => "score-pending",
             Self::RequestRunning => "request-running",
             Self::BodyTooLarge => "body-too-large",
+            Self::UriTooLong => "uri-too-long",
+            Self::HeadersTooLarge => "headers-too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::InvalidField => "invalid-field",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::TooManyAttempts => "too-many-attempts",
             Self::TooFast => "too-fast",
+            Self::TooManyRequests => "too-many-requests",
             Self::Internal => "internal",
             Self::TimedOut => "timed-out",
             Self::Unavailable => "unavailable",
@@ -168,22 +208,32 @@ impl Code {
             | Self::InvalidQueryParameter
             | Self::InvalidLeadId
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::WrongPassword | Self::SessionOver => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::LeadNotFound
             | Self::ModelNotFound
             | Self::JobNotFound
             | Self::ApiKeyNotFound
+            | Self::UserNotFound
+            | Self::TeamNotFound
             | Self::WebhookNotFound
             | Self::WebhookMessageNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::ScorePending | Self::JobConflict | Self::RequestRunning => StatusCode::CONFLICT,
+            Self::ScorePending
+            | Self::NoSession
+            | Self::JobConflict
+            | Self::RequestRunning
+            | Self::LeadTaken
+            | Self::AlreadyExists
+            | Self::LastAdmin => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts | Self::TooFast => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TimedOut | Self::Unavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -201,6 +251,7 @@ impl Code {
             Self::InvalidIdempotencyKey => "The Idempotency-Key is not valid",
             Self::Unauthenticated => "A valid token is needed",
             Self::WrongPassword => "E-mail address or password is wrong",
+            Self::SessionOver => "The session is over",
             Self::Forbidden => "The role does not allow this",
             Self::ProfilingConsentMissing => "The lead has not allowed profiling",
             Self::NotFound => "There is nothing at this address",
@@ -208,6 +259,12 @@ impl Code {
             Self::ModelNotFound => "There is no such model version",
             Self::JobNotFound => "There is no such job",
             Self::ApiKeyNotFound => "There is no such API key",
+            Self::NoSession => "The token has no session",
+            Self::UserNotFound => "There is no such user",
+            Self::TeamNotFound => "There is no such team",
+            Self::LeadTaken => "A colleague's lead has one of these handles",
+            Self::AlreadyExists => "It exists already",
+            Self::LastAdmin => "Nobody would be left who may do everything",
             Self::WebhookNotFound => "There is no such webhook",
             Self::WebhookMessageNotFound => "The webhook has no such message",
             Self::JobConflict => "The job stands where this cannot be done",
@@ -216,11 +273,14 @@ impl Code {
             Self::ScorePending => "The lead is not scored yet",
             Self::RequestRunning => "The same request is being answered",
             Self::BodyTooLarge => "The body is too large",
+            Self::UriTooLong => "The address is too long",
+            Self::HeadersTooLarge => "The header fields are too large",
             Self::UnsupportedMediaType => "The body must be JSON",
             Self::InvalidField => "A field is not valid",
             Self::IdempotencyKeyReused => "The Idempotency-Key belongs to another request",
             Self::TooManyAttempts => "Too many attempts",
             Self::TooFast => "Too many events",
+            Self::TooManyRequests => "Too many requests",
             Self::Internal => "The server made a mistake",
             Self::TimedOut => "The answer took too long",
             Self::Unavailable => "The store is not available",
@@ -242,6 +302,7 @@ impl Code {
                 "Send `Authorization: Bearer <token>` with an API key, or with a token from POST /api/v1/login."
             }
             Self::WrongPassword => "Check both; an administrator can set a new password.",
+            Self::SessionOver => "Log in again with POST /api/v1/login.",
             Self::Forbidden => "Ask somebody who has the role that the detail names, or use a token of that role.",
             Self::ProfilingConsentMissing => {
                 "Post a `consent` event with purpose `profiling`, state `granted`, the legal basis and the evidence."
@@ -251,6 +312,12 @@ impl Code {
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
             Self::JobNotFound => "Use an id from GET /api/v1/jobs.",
             Self::ApiKeyNotFound => "Use an id from GET /api/v1/api-keys.",
+            Self::NoSession => "Revoke an API key with DELETE /api/v1/api-keys/{key_id}.",
+            Self::UserNotFound => "Use an id from GET /api/v1/users.",
+            Self::TeamNotFound => "Use an id from GET /api/v1/teams.",
+            Self::LeadTaken => "Ask your manager whose lead it is.",
+            Self::AlreadyExists => "Change the one that is there, or choose another address or name.",
+            Self::LastAdmin => "Make somebody else an administrator first.",
             Self::WebhookNotFound => "Use an id from GET /api/v1/webhooks.",
             Self::WebhookMessageNotFound => "Use a `message_id` from the webhook's deliveries.",
             Self::JobConflict => {
@@ -263,10 +330,12 @@ impl Code {
             }
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",
             Self::BodyTooLarge => "Send less at once: split a list into several requests.",
+            Self::UriTooLong => "Send less in the address: leave out parameters that are not needed.",
+            Self::HeadersTooLarge => "Send fewer or shorter header fields.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
             Self::InvalidField => "Correct the field that the problem names.",
             Self::IdempotencyKeyReused => "Take a new key for a new request; repeat one with the very same body.",
-            Self::TooManyAttempts | Self::TooFast => "Wait for the seconds in `Retry-After`.",
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests => "Wait for the seconds in `Retry-After`.",
             Self::Internal => "Send the request again; report the `X-Request-Id` of this answer if it stays.",
             Self::TimedOut | Self::Unavailable => "Send the request again after the seconds in `Retry-After`.",
             Self::NotReady => "Wait; the detail says for what.",
@@ -295,6 +364,7 @@ pub struct Problem {
     remedy: Option<String>,
     position: Option<(usize, usize)>,
     retry_after_s: Option<u64>,
+    challenge: Option<&'static str>,
 }
 
 /// The members of a problem (RFC 9457).
@@ -338,7 +408,15 @@ impl Problem {
     /// A problem; `detail` says what was wrong this time.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), field: None, remedy: None, position: None, retry_after_s: None }
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+            remedy: None,
+            position: None,
+            retry_after_s: None,
+            challenge: None,
+        }
     }
 
     /// Names the field, as a path from the body.
@@ -366,6 +444,13 @@ impl Problem {
     #[must_use]
     pub const fn retry_after_s(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Says what is wrong with the token, in a word of RFC 6750.
+    #[must_use]
+    pub const fn challenge(mut self, error: &'static str) -> Self {
+        self.challenge = Some(error);
         self
     }
 
@@ -414,15 +499,17 @@ impl From<Invalid> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (code, retry_after_s) = (self.code, self.retry_after_s);
+        let (code, retry_after_s, challenge) = (self.code, self.retry_after_s, self.challenge);
         let body = serde_json::to_vec(&self.into_body()).expect("a problem is plain data with string keys");
         let mut response = (code.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if code == Code::Unauthenticated {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"leadscore\""));
+        if challenge.is_some() || code.status() == StatusCode::UNAUTHORIZED {
+            let error = challenge.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
+            let value = HeaderValue::try_from(format!("Bearer realm=\"leadscore\"{error}"));
+            headers.insert(header::WWW_AUTHENTICATE, value.expect("a word of ours is visible ASCII"));
         }
         response.extensions_mut().insert(code);
         response

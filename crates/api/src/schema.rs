@@ -126,7 +126,26 @@ pub struct StageChanged {
     stage: Stage,
 }
 
-/// What a token may do; a later role may do all that an earlier one may.
+/// One thing that a program may do; `admin` is everything.
+#[derive(Deserialize, ToSchema)]
+pub enum Scope {
+    #[serde(rename = "leads:read")]
+    LeadsRead,
+    #[serde(rename = "leads:write")]
+    LeadsWrite,
+    #[serde(rename = "leads:personal")]
+    LeadsPersonal,
+    #[serde(rename = "events:write")]
+    EventsWrite,
+    #[serde(rename = "scores:read")]
+    ScoresRead,
+    #[serde(rename = "jobs:write")]
+    JobsWrite,
+    #[serde(rename = "admin")]
+    Admin,
+}
+
+/// What a person may do; a later role may do all that an earlier one may.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

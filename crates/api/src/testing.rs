@@ -3,7 +3,7 @@
 //! Invariant: every answer that a test receives is checked against what holds for all answers, and every problem
 //! against the OpenAPI document.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -21,7 +21,9 @@ use leadscore_engine::{
     scorecard::Scorecard,
 };
 use leadscore_store::{
-    Derived, EndpointSettings, IdempotencyRecords, Rate, RateLimiter, Registry, Role, ScoreCache, Store, StoreOptions,
+    Derived, EndpointSettings, IdempotencyRecords, NewUser, Principal, Rate, RateLimiter, Registry, Role, Scope,
+    Scopes, ScoreCache, Store, StoreOptions,
+    audit::{AuditLog, AuditOptions},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -29,12 +31,18 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::{AppState, Limits, Metrics, state::Api};
+use crate::{AccessOptions, AppState, Edge, Limits, Metrics, state::Api};
 
 /// A lead id that no lead has.
 pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
 /// The lead id of the examples.
 pub const EXAMPLE_LEAD: &str = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e";
+/// The user id of the examples.
+pub const EXAMPLE_USER: &str = "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a";
+/// The refresh token of the examples.
+pub const EXAMPLE_REFRESH_TOKEN: &str = "lsr_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/// The password of users.
+pub const PASSWORD: &str = "correct horse battery staple";
 /// What the process has measured of itself.
 pub const METRICS: &str = "# TYPE leadscore_scores_total counter\nleadscore_scores_total 7\n";
 /// The group that scores.
@@ -48,7 +56,7 @@ pub struct TestApp {
     pub token: String,
     pub scorer: watch::Sender<Arc<Scorer>>,
     document: Value,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer.
@@ -70,7 +78,7 @@ impl TestApp {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let store = Store::open(StoreOptions::new(folder.path(), Arc::clone(&shared))).await.unwrap();
         let registry = Registry::open(&folder.path().join("models"), Arc::clone(&shared)).unwrap();
-        let (token, _) = store.create_api_key("tests", Role::Admin, None).await.unwrap();
+        let (token, _) = store.create_api_key("tests", Scope::Admin.into(), None).await.unwrap();
         let (scorer, receiver) = watch::channel(Arc::new(scorecard("scorecard")));
         let cache = ScoreCache::sole_writer(1_000, 16);
         let region = Region::default();
@@ -78,7 +86,14 @@ impl TestApp {
         let rate = Rate { per_s: 100.0, burst: 2_000 };
         let events_rate = Some(RateLimiter::new(rate, Arc::clone(&shared), None));
         let metrics: Metrics = Arc::new(|| METRICS.to_owned());
+        // Blocks are closed by whoever waits for them, and by nothing else.
+        let options = AuditOptions {
+            block_interval: Duration::from_secs(3_600),
+            ..AuditOptions::new(folder.path().join("audit/checkpoints.jsonl"))
+        };
+        let audit = AuditLog::start(store.clone(), options).await.unwrap();
         let state = AppState {
+            audit,
             store,
             cache,
             scorer: receiver,
@@ -86,19 +101,21 @@ impl TestApp {
             clock: shared,
             region,
             idempotency,
+            edge: Edge::default(),
             events_rate,
+            access: AccessOptions::default(),
             limits,
             destinations: DestinationPolicy::default(),
             metrics,
         };
         let router = crate::router(state.clone());
         let document = serde_json::from_str(&crate::openapi_json()).unwrap();
-        Self { router, state, clock, token, scorer, document, _folder: folder }
+        Self { router, state, clock, token, scorer, document, folder }
     }
 
     /// A new API key.
-    pub async fn key(&self, role: Role) -> String {
-        let (key, _) = self.state.store.create_api_key("key", role, None).await.unwrap();
+    pub async fn key(&self, scopes: impl Into<Scopes>) -> String {
+        let (key, _) = self.state.store.create_api_key("key", scopes.into(), None).await.unwrap();
         key
     }
 
@@ -114,6 +131,54 @@ impl TestApp {
         };
         let (_, made) = self.state.store.create_webhook(settings).await.unwrap();
         (made.id, self.state.store.test_webhook(made.id).await.unwrap())
+    }
+
+    /// A new team.
+    pub async fn team(&self, name: &str) -> Uuid {
+        self.state.store.add_team(name).await.unwrap().unwrap().id
+    }
+
+    /// A new user.
+    pub async fn user(&self, email: &str, role: Role, team_id: Option<Uuid>) -> Principal {
+        let new = NewUser { email: email.to_owned(), password: PASSWORD.to_owned(), name: None, role, team_id };
+        self.state.store.add_user(new).await.unwrap().unwrap();
+        self.state.store.verify_password(email, PASSWORD).await.unwrap().unwrap()
+    }
+
+    /// An access token of a user.
+    pub async fn log_in(&self, user: &Principal) -> String {
+        let reply = self.post("/api/v1/login", &json!({"email": user.name, "password": PASSWORD})).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// The API behind another edge.
+    pub fn behind(mut self, edge: Edge) -> Self {
+        self.state.edge = edge;
+        self.router = crate::router(self.state.clone());
+        self
+    }
+
+    /// A session of the user who has this role, as the log-in answers it.
+    pub async fn session(&self, role: Role) -> Value {
+        let email = format!("{role}@example.com");
+        // The same password again would end the user's other sessions.
+        if self.state.store.verify_password(&email, PASSWORD).await.unwrap().is_none() {
+            self.state.store.create_user(&email, PASSWORD, role).await.unwrap();
+        }
+        let reply = self.post("/api/v1/login", &json!({"email": email, "password": PASSWORD})).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()
+    }
+
+    /// Where the store is.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Another process that shares the store.
+    pub fn beside(&self) -> Router {
+        crate::router(self.state.clone())
     }
 
     /// The API around other routes than its own.
@@ -133,6 +198,15 @@ impl TestApp {
     pub async fn post_text(&self, path: &str, body: impl Into<Body>) -> Reply {
         let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
         self.send(request.body(body.into()).unwrap()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send(self.request(Method::DELETE, path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn send_json(&self, method: Method, path: &str, body: &Value) -> Reply {
+        let request = self.request(method, path).header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     /// A request with the token.

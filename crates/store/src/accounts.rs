@@ -1,22 +1,20 @@
-//! People who log in, and tokens: API keys of programs, sessions of people.
+//! People who log in, and API keys of programs.
 //!
-//! Passwords are kept as Argon2id hashes (RFC 9106), tokens as SHA-256 of 256 random bits. Invariant: a session has the
-//! role that its user has now, and ends where the user gets another password. Deliberately absent: lock-out after
-//! failures.
+//! Passwords are kept as Argon2id hashes (RFC 9106), keys as SHA-256 of 256 random bits. Invariant: where a user gets
+//! another password, their sessions end. Deliberately absent: lock-out after failures.
 
-use std::{fmt, sync::OnceLock};
+use std::sync::OnceLock;
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
 use leadscore_domain::{IdentityKind, Invalid, RawIdentity, Region, Timestamp};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    Store, StoreError,
+    Authority, Principal, Role, Scopes, Store, StoreError,
     db::{After, Lane, Row, query},
     keyring::{hex, random, timed_id},
     scores::{from_word, word},
@@ -26,43 +24,10 @@ use crate::{
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
 /// Longest name of an API key.
 const KEY_NAME_MAX_BYTES: usize = 128;
-/// What stands where an API key has its name: who it is, the user's row says.
-const SESSION: &str = "session";
+/// What stands where tokens had a role before they had scopes.
+const NO_ROLE: &str = "";
 /// How tokens begin, so that scanners for leaked secrets find them.
 const TOKEN_PREFIX: &str = "lsk_";
-
-/// What a user or token may do; a later role may do all that an earlier one may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Reads scores and leads, sends events.
-    Agent,
-    /// Also starts, watches and stops jobs.
-    Manager,
-    /// Everything.
-    Admin,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Agent => "agent",
-            Self::Manager => "manager",
-            Self::Admin => "admin",
-        })
-    }
-}
-
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// Id of the user or API key.
-    pub id: Uuid,
-    /// The user's e-mail address or the key's name.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-}
 
 /// An API key as it is listed: never the key itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +37,7 @@ pub struct ApiKey {
     /// What it was named.
     pub name: String,
     /// What it may do.
-    pub role: Role,
+    pub scopes: Scopes,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; `None` for never.
@@ -87,22 +52,18 @@ impl Store {
     /// database fails.
     pub async fn create_user(&self, email: &str, password: &str, role: Role) -> Result<Principal, StoreError> {
         let email = normalise(email)?;
-        if !PASSWORD_BYTES.contains(&password.len()) {
-            let remedy = format!("choose {} to {} bytes", PASSWORD_BYTES.start(), PASSWORD_BYTES.end());
-            return Err(Invalid::new("password", "is too short or too long", remedy).into());
-        }
-        let password = password.to_owned();
-        let hash = hashing(move || hash_password(&password)).await?;
+        check_password(password)?;
+        let hash = hashed(password.to_owned()).await?;
         let lookup = self.keyring().account_lookup(&email);
         let sealed = self.keyring().accounts().seal(&lookup, email.as_bytes());
         let now = self.now();
-        let id = self
+        let (id, team_id) = self
             .write(Lane::Intake, 1, After::Sync, move |conn| {
                 Box::pin(async move {
                     let row = query(
                         "INSERT INTO users (id, email_lookup, email, password_hash, role, created_at) \
                          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email_lookup) DO UPDATE \
-                         SET password_hash = excluded.password_hash, role = excluded.role RETURNING id",
+                         SET password_hash = excluded.password_hash, role = excluded.role RETURNING id, team_id",
                     )
                     .bind(timed_id(now))
                     .bind(lookup.as_slice())
@@ -113,12 +74,12 @@ impl Store {
                     .fetch_one(conn)
                     .await?;
                     let id: Uuid = row.get(0)?;
-                    query("DELETE FROM tokens WHERE user_id = $1").bind(id).execute(conn).await?;
-                    Ok(id)
+                    query("DELETE FROM sessions WHERE user_id = $1").bind(id).execute(conn).await?;
+                    Ok((id, row.get(1)?))
                 })
             })
             .await?;
-        Ok(Principal { id, name: email, role })
+        Ok(Principal { id, name: email, authority: Authority::Person { role, team_id } })
     }
 
     /// The user, where the password is right. A wrong address takes as long as a wrong password.
@@ -129,7 +90,7 @@ impl Store {
         // Whatever is no address is nobody's address, and takes as long.
         let email = normalise(email).unwrap_or_default();
         let lookup = self.keyring().account_lookup(&email);
-        let row = query("SELECT id, role, password_hash FROM users WHERE email_lookup = $1")
+        let row = query("SELECT id, role, password_hash, team_id FROM users WHERE email_lookup = $1")
             .bind(lookup.as_slice())
             .fetch_optional(&mut self.reader().await?)
             .await?;
@@ -137,7 +98,10 @@ impl Store {
         let password = password.to_owned();
         let right = hashing(move || Ok(verify(&password, stored.as_deref()))).await?;
         match row {
-            Some(row) if right => Ok(Some(Principal { id: row.get(0)?, name: email, role: role(&row, 1)? })),
+            Some(row) if right => {
+                let authority = Authority::Person { role: role(&row, 1)?, team_id: row.get(3)? };
+                Ok(Some(Principal { id: row.get(0)?, name: email, authority }))
+            }
             Some(_) | None => Ok(None),
         }
     }
@@ -146,11 +110,11 @@ impl Store {
     /// and cannot be shown again.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for an empty or long name; where the database fails.
+    /// [`StoreError::Invalid`] for an empty or long name, or no scope; where the database fails.
     pub async fn create_api_key(
         &self,
         name: &str,
-        role: Role,
+        scopes: Scopes,
         expires_at: Option<Timestamp>,
     ) -> Result<(String, ApiKey), StoreError> {
         let name = name.trim().to_owned();
@@ -158,26 +122,17 @@ impl Store {
             let remedy = format!("choose 1 to {KEY_NAME_MAX_BYTES} bytes");
             return Err(Invalid::new("name", "is empty or too long", remedy).into());
         }
+        if scopes.is_empty() {
+            return Err(Invalid::new("scopes", "is empty", "name what the key is for").into());
+        }
         let created_at = self.now();
-        let key = ApiKey { id: timed_id(created_at), name, role, created_at, expires_at };
-        let token = self.keep_token(key.clone(), None).await?;
+        let key = ApiKey { id: timed_id(created_at), name, scopes, created_at, expires_at };
+        let token = self.keep_token(key.clone()).await?;
         Ok((token, key))
     }
 
-    /// Makes a token for a user who has logged in, which lasts until `expires_at`.
-    ///
-    /// # Errors
-    /// Where the database fails, or the user is not there any more.
-    pub async fn create_session(&self, user: &Principal, expires_at: Timestamp) -> Result<String, StoreError> {
-        let created_at = self.now();
-        let name = SESSION.to_owned();
-        let record =
-            ApiKey { id: timed_id(created_at), name, role: user.role, created_at, expires_at: Some(expires_at) };
-        self.keep_token(record, Some(user.id)).await
-    }
-
     /// Keeps the hash of a new token, and answers with the token.
-    async fn keep_token(&self, record: ApiKey, user: Option<Uuid>) -> Result<String, StoreError> {
+    async fn keep_token(&self, record: ApiKey) -> Result<String, StoreError> {
         let mut secret = [0; 32];
         random::fill(&mut secret);
         let token = format!("{TOKEN_PREFIX}{}", hex(&secret));
@@ -185,16 +140,16 @@ impl Store {
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
-                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at, user_id) \
+                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at, scopes) \
                      VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 )
                 .bind(record.id)
                 .bind(hash)
                 .bind(record.name)
-                .bind(word(&record.role))
+                .bind(NO_ROLE)
                 .bind(record.created_at)
                 .bind(record.expires_at)
-                .bind(user)
+                .bind(record.scopes.to_string())
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -204,30 +159,33 @@ impl Store {
         Ok(token)
     }
 
-    /// Who holds this token, where it is known and not expired: the user of a session, with the role of now.
+    /// The API key of this token, where it is known and not expired.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn token(&self, plaintext: &str) -> Result<Option<Principal>, StoreError> {
         // The hash is looked up, not the token: how long the search takes says nothing about a secret.
         let row = query(
-            "SELECT COALESCE(u.id, t.id), t.name, COALESCE(u.role, t.role), u.email_lookup, u.email \
-             FROM tokens t LEFT JOIN users u ON u.id = t.user_id \
-             WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)",
+            "SELECT id, name, scopes FROM tokens WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)",
         )
         .bind(Sha256::digest(plaintext.as_bytes()).to_vec())
         .bind(self.now())
         .fetch_optional(&mut self.reader().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let name = match (row.get::<Option<&[u8]>>(3)?, row.get::<Option<&[u8]>>(4)?) {
-            (Some(lookup), Some(sealed)) => self.open_address(lookup, sealed)?,
-            _ => row.get(1)?,
-        };
-        Ok(Some(Principal { id: row.get(0)?, name, role: role(&row, 2)? }))
+        let authority = Authority::Machine { scopes: scopes(&row, 2)? };
+        Ok(Some(Principal { id: row.get(0)?, name: row.get(1)?, authority }))
     }
 
-    fn open_address(&self, lookup: &[u8], sealed: &[u8]) -> Result<String, StoreError> {
+    /// What stands for an e-mail address in the audit log: 128 bits of a keyed hash of it, in hexadecimal digits. Whatever
+    /// is no address has one too.
+    #[must_use]
+    pub fn account_pseudonym(&self, email: &str) -> String {
+        let email = normalise(email).unwrap_or_else(|_| email.trim().to_lowercase());
+        hex(&self.keyring().account_lookup(&email)[..16])
+    }
+
+    pub(crate) fn open_address(&self, lookup: &[u8], sealed: &[u8]) -> Result<String, StoreError> {
         let plain = self.keyring().accounts().open(lookup, sealed).and_then(|bytes| String::from_utf8(bytes).ok());
         plain.ok_or_else(|| StoreError::Corrupt("a user's address".to_owned()))
     }
@@ -237,7 +195,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        let sql = "SELECT id, name, role, created_at, expires_at FROM tokens WHERE user_id IS NULL \
+        let sql = "SELECT id, name, scopes, created_at, expires_at FROM tokens \
                    ORDER BY created_at DESC, id DESC";
         let rows = query(sql).fetch_all(&mut self.reader().await?).await?;
         rows.iter()
@@ -245,7 +203,7 @@ impl Store {
                 Ok(ApiKey {
                     id: row.get(0)?,
                     name: row.get(1)?,
-                    role: role(row, 2)?,
+                    scopes: scopes(row, 2)?,
                     created_at: row.get(3)?,
                     expires_at: row.get(4)?,
                 })
@@ -260,7 +218,7 @@ impl Store {
     pub async fn revoke_api_key(&self, id: Uuid) -> Result<bool, StoreError> {
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
-                let sql = "DELETE FROM tokens WHERE id = $1 AND user_id IS NULL";
+                let sql = "DELETE FROM tokens WHERE id = $1";
                 Ok(query(sql).bind(id).execute(conn).await? > 0)
             })
         })
@@ -268,14 +226,30 @@ impl Store {
     }
 }
 
-fn normalise(email: &str) -> Result<String, Invalid> {
+pub(crate) fn normalise(email: &str) -> Result<String, Invalid> {
     let raw = RawIdentity { kind: IdentityKind::Email, value: email.to_owned() };
     let identity = raw.normalise(Region::default()).map_err(|e| Invalid::new("email", e.problem, e.remedy))?;
     Ok(identity.value().to_owned())
 }
 
-fn role(row: &Row, column: usize) -> Result<Role, StoreError> {
-    from_word(row.get(column)?).ok_or_else(|| StoreError::Corrupt("a role".to_owned()))
+/// Checks that a password is neither short nor long.
+pub(crate) fn check_password(password: &str) -> Result<(), Invalid> {
+    if PASSWORD_BYTES.contains(&password.len()) {
+        return Ok(());
+    }
+    let remedy = format!("choose {} to {} bytes", PASSWORD_BYTES.start(), PASSWORD_BYTES.end());
+    Err(Invalid::new("password", "is too short or too long", remedy))
+}
+
+pub(crate) fn role(row: &Row, column: usize) -> Result<Role, StoreError> {
+    let word: Option<&str> = row.get(column)?;
+    word.and_then(from_word).ok_or_else(|| StoreError::Corrupt("a role".to_owned()))
+}
+
+fn scopes(row: &Row, column: usize) -> Result<Scopes, StoreError> {
+    let words: Option<&str> = row.get(column)?;
+    let damaged = || StoreError::Corrupt("the scopes of an API key".to_owned());
+    words.ok_or_else(damaged)?.parse().map_err(|_| damaged())
 }
 
 /// Hashing takes tens of milliseconds: it must not hold up a thread that serves others.
@@ -284,6 +258,11 @@ async fn hashing<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     // A task that was dropped at shutdown has no result.
     tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
+}
+
+/// What is kept of a password.
+pub(crate) async fn hashed(password: String) -> Result<String, StoreError> {
+    hashing(move || hash_password(&password)).await
 }
 
 fn hash_password(password: &str) -> Result<String, StoreError> {

@@ -9,7 +9,7 @@ use leadscore_domain::{Identity, IdentityKind, LeadId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Store, StoreError,
+    Assignment, Store, StoreError,
     db::{After, Conn, Lane, query, select_in},
     dead,
     keyring::{DataKey, hex, name_binding},
@@ -32,6 +32,8 @@ pub struct LeadRecord {
     pub identities: Vec<Identity>,
     /// The lead that absorbed this one; never itself absorbed.
     pub merged_into: Option<LeadId>,
+    /// Whose it is.
+    pub assignment: Assignment,
 }
 
 /// What an erasure destroyed.
@@ -57,11 +59,9 @@ impl Store {
     /// Where the database fails.
     pub async fn lead(&self, id: LeadId) -> Result<Option<LeadRecord>, StoreError> {
         let mut reader = self.reader().await?;
-        let row =
-            query("SELECT created_at, data_key, name, merged_into FROM leads WHERE id = $1 AND data_key IS NOT NULL")
-                .bind(id)
-                .fetch_optional(&mut reader)
-                .await?;
+        let sql = "SELECT created_at, data_key, name, merged_into, agent_id, team_id FROM leads \
+                   WHERE id = $1 AND data_key IS NOT NULL";
+        let row = query(sql).bind(id).fetch_optional(&mut reader).await?;
         let Some(row) = row else { return Ok(None) };
         let key = self.keyring().unwrap(id, row.get(1)?)?;
         let name = row.get::<Option<&[u8]>>(2)?;
@@ -76,7 +76,8 @@ impl Store {
             identities.push(Identity::from_stored(identity_kind(row.get(1)?)?, value));
         }
         identities.sort_unstable();
-        Ok(Some(LeadRecord { id, created_at: row.get(0)?, name, identities, merged_into: row.get(3)? }))
+        let assignment = Assignment::read(&row, 4)?;
+        Ok(Some(LeadRecord { id, created_at: row.get(0)?, name, identities, merged_into: row.get(3)?, assignment }))
     }
 
     /// The lead that has this handle.
@@ -170,7 +171,8 @@ async fn family(conn: &mut Conn, id: LeadId) -> Result<Vec<LeadId>, StoreError> 
 async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, StoreError> {
     // First, because a scorer that commits for the lead holds its row: afterwards all of that is there to be removed.
     query(
-        "UPDATE leads SET data_key = NULL, name = NULL, name_at = NULL, name_event = NULL, erased_at = $1 WHERE id = $2",
+        "UPDATE leads SET data_key = NULL, name = NULL, name_at = NULL, name_event = NULL, agent_id = NULL, \
+         team_id = NULL, erased_at = $1 WHERE id = $2",
     )
     .bind(now)
     .bind(id)

@@ -7,7 +7,7 @@ use axum::{
     http::request::Parts,
 };
 use leadscore_domain::Timestamp;
-use leadscore_store::Role;
+use leadscore_store::Scopes;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -26,8 +26,8 @@ pub struct ApiKey {
     /// What it is for.
     name: String,
     /// What it may do.
-    #[schema(value_type = schema::Role)]
-    role: Role,
+    #[schema(value_type = Vec<schema::Scope>)]
+    scopes: Scopes,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -38,8 +38,8 @@ pub struct ApiKey {
 
 impl From<leadscore_store::ApiKey> for ApiKey {
     fn from(key: leadscore_store::ApiKey) -> Self {
-        let leadscore_store::ApiKey { id, name, role, created_at, expires_at } = key;
-        Self { id, name, role, created_at, expires_at }
+        let leadscore_store::ApiKey { id, name, scopes, created_at, expires_at } = key;
+        Self { id, name, scopes, created_at, expires_at }
     }
 }
 

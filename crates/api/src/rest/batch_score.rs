@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::{FromRequest as _, Request, State},
     http::header,
     response::{IntoResponse, Response},
@@ -17,7 +17,7 @@ use leadscore_engine::{
     features::LeadState,
     score::{Scorer, Withheld},
 };
-use leadscore_store::{StoreError, StoredState};
+use leadscore_store::{Principal, StoreError, StoredState, audit::Object};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
@@ -25,6 +25,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    audit::Touched,
+    auth::{bearer::Sender, sight},
+    coding,
     json::Json,
     problem::{Code, Problem},
     rest::{
@@ -138,9 +141,6 @@ pub enum Error {
     /// The model cannot be used.
     #[error(transparent)]
     Model(#[from] models::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// The calculation broke.
     #[error(transparent)]
     Broken(#[from] JoinError),
@@ -160,7 +160,6 @@ impl From<Error> for Problem {
                 .remedy(format!("send at most {max}")),
             Error::Refused(problem) => problem,
             Error::Model(error) => error.into(),
-            Error::Store(error) => unavailable(error),
             Error::Broken(_) => Self::new(Code::Internal, "The calculation met a defect."),
         }
     }
@@ -214,17 +213,23 @@ impl IntoResponse for Error {
         )
     ))
 )]
-pub async fn batch_score(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Error> {
+pub async fn batch_score(
+    State(api): State<Arc<Api>>,
+    Sender(principal): Sender,
+    request: Request,
+) -> Result<Response, Error> {
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(batch_stream::MEDIA_TYPE) {
-        return batch_stream::answer(api, request.into_body()).await;
+        coding::refuse(request.headers()).map_err(Error::Refused)?;
+        return batch_stream::answer(api, principal, request.into_body()).await;
     }
-    let Json(request) = Json::from_request(request, &api).await?;
-    Ok(Answer(at_once(api, request).await?).into_response())
+    let Json(request) = Json::<BatchRequest>::from_request(request, &api).await?;
+    let touched: Touched = request.lead_ids.iter().map(|lead| Object::Lead(*lead)).collect();
+    Ok((Extension(touched), Answer(at_once(api, &principal, request).await?)).into_response())
 }
 
-async fn at_once(api: Arc<Api>, request: BatchRequest) -> Result<BatchResponse, Error> {
+async fn at_once(api: Arc<Api>, principal: &Principal, request: BatchRequest) -> Result<BatchResponse, Error> {
     let started = Instant::now();
     let BatchRequest { lead_ids, include_predictions, model_version } = request;
     let (asked, max) = (lead_ids.len(), api.limits.batch_max);
@@ -238,12 +243,12 @@ async fn at_once(api: Arc<Api>, request: BatchRequest) -> Result<BatchResponse, 
     let mut scores = Vec::with_capacity(asked);
     let mut errors = Vec::new();
     let mut chunks = lead_ids.chunks(CHUNK);
-    let mut ahead = read_next(&api, &mut chunks).await?;
+    let mut ahead = read_next(&api, principal, &mut chunks).await?;
     while let Some((chunk, known)) = ahead {
         let scorer = Arc::clone(&scorer);
         let scored = tokio::task::spawn_blocking(move || known.score(&chunk, &scorer, at));
         // Meanwhile.
-        ahead = read_next(&api, &mut chunks).await?;
+        ahead = read_next(&api, principal, &mut chunks).await?;
         for (id, result) in scored.await? {
             match result {
                 Ok(score) => scores.push(BatchScore::new(id, &score, include_predictions)),
@@ -257,10 +262,11 @@ async fn at_once(api: Arc<Api>, request: BatchRequest) -> Result<BatchResponse, 
 
 async fn read_next(
     api: &Api,
+    principal: &Principal,
     chunks: &mut std::slice::Chunks<'_, LeadId>,
-) -> Result<Option<(Vec<LeadId>, Known)>, StoreError> {
+) -> Result<Option<(Vec<LeadId>, Known)>, Problem> {
     let Some(chunk) = chunks.next() else { return Ok(None) };
-    Ok(Some((chunk.to_vec(), Known::read(api, chunk).await?)))
+    Ok(Some((chunk.to_vec(), Known::read(api, principal, chunk).await?)))
 }
 
 impl BatchScore {
@@ -287,10 +293,17 @@ pub(super) struct Known {
     absorbed: HashMap<LeadId, LeadId>,
     /// Leads that exist and have no state yet.
     waiting: HashSet<LeadId>,
+    /// Leads that the sender sees; `None` for all.
+    seen: Option<HashSet<LeadId>>,
 }
 
 impl Known {
-    pub(super) async fn read(api: &Api, ids: &[LeadId]) -> Result<Self, StoreError> {
+    pub(super) async fn read(api: &Api, principal: &Principal, ids: &[LeadId]) -> Result<Self, Problem> {
+        let seen = sight::among(api, principal, ids).await?;
+        Self::of(api, ids, seen).await.map_err(unavailable)
+    }
+
+    async fn of(api: &Api, ids: &[LeadId], seen: Option<HashSet<LeadId>>) -> Result<Self, StoreError> {
         let mut states = api.store.states(ids).await?;
         let missing: Vec<LeadId> = ids.iter().copied().filter(|id| !states.contains_key(id)).collect();
         let (mut absorbed, mut waiting) = (HashMap::new(), HashSet::new());
@@ -300,7 +313,7 @@ impl Known {
             states.extend(api.store.states(&survivors).await?);
             waiting = api.store.existing(&missing).await?;
         }
-        Ok(Self { states, absorbed, waiting })
+        Ok(Self { states, absorbed, waiting, seen })
     }
 
     pub(super) fn score(&self, ids: &[LeadId], scorer: &Scorer, at: Timestamp) -> Vec<(LeadId, Result<Score, Code>)> {
@@ -308,6 +321,9 @@ impl Known {
     }
 
     fn score_one(&self, asked: LeadId, scorer: &Scorer, at: Timestamp) -> Result<Score, Code> {
+        if self.seen.as_ref().is_some_and(|seen| !seen.contains(&asked)) {
+            return Err(Code::LeadNotFound);
+        }
         let id = self.absorbed.get(&asked).copied().unwrap_or(asked);
         let Some(stored) = self.states.get(&id) else {
             let exists = id != asked || self.waiting.contains(&id);

@@ -7,6 +7,7 @@
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
     http::header,
     response::{IntoResponse, Response},
@@ -14,6 +15,7 @@ use axum::{
 use futures_util::{StreamExt as _, stream};
 use leadscore_domain::{LeadId, Timestamp};
 use leadscore_engine::score::Scorer;
+use leadscore_store::{Principal, audit::Object};
 use serde::Serialize;
 
 use super::{
@@ -21,6 +23,7 @@ use super::{
     models,
 };
 use crate::{
+    audit::Touched,
     json::parse,
     problem::{Code, Problem, ProblemBody},
     state::Api,
@@ -48,23 +51,26 @@ enum Line {
 ///
 /// # Errors
 /// Where a line is wrong, there are too many, or the model cannot be used.
-pub async fn answer(api: Arc<Api>, body: Body) -> Result<Response, Error> {
+pub async fn answer(api: Arc<Api>, principal: Arc<Principal>, body: Body) -> Result<Response, Error> {
     let (options, ids) = read(&api, body).await?;
+    let touched: Touched = ids.iter().map(|lead| Object::Lead(*lead)).collect();
     let loader = Arc::clone(&api);
     let Options { include_predictions, model_version } = options;
     let scorer = tokio::task::spawn_blocking(move || models::scorer(&loader, model_version.as_deref())).await??;
     let at = api.clock.now();
-    let work = Work { api, scorer, at, include_predictions, ids, next: 0, scored: 0, started: Instant::now() };
+    let started = Instant::now();
+    let work = Work { api, principal, scorer, at, include_predictions, ids, next: 0, scored: 0, started };
     let lines = stream::unfold(Some(work), |work| async {
         let mut work = work?;
         let (bytes, ended) = work.lines().await;
         Some((Ok::<_, Infallible>(bytes), if ended { None } else { Some(work) }))
     });
-    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines)).into_response())
+    Ok((Extension(touched), [(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines)).into_response())
 }
 
 struct Work {
     api: Arc<Api>,
+    principal: Arc<Principal>,
     scorer: Arc<Scorer>,
     at: Timestamp,
     include_predictions: bool,
@@ -97,7 +103,7 @@ impl Work {
         let _permit = self.api.batch_permits.acquire().await.expect("the semaphore is never closed");
         let end = self.ids.len().min(self.next + CHUNK);
         let ids = self.ids[self.next..end].to_vec();
-        let known = Known::read(&self.api, &ids).await?;
+        let known = Known::read(&self.api, &self.principal, &ids).await?;
         let (scorer, at, include_predictions) = (Arc::clone(&self.scorer), self.at, self.include_predictions);
         let scored = tokio::task::spawn_blocking(move || {
             let line = |(id, result)| match result {

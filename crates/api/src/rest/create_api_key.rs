@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
 use leadscore_domain::Timestamp;
-use leadscore_store::Role;
+use leadscore_store::{Scopes, audit::Object};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    audit::Touched,
     json::Json,
     problem::{Code, Problem},
     rest::{api_key::ApiKey, unavailable},
@@ -27,8 +28,8 @@ pub struct NewApiKey {
     #[schema(min_length = 1, max_length = 128)]
     name: String,
     /// What it may do.
-    #[schema(value_type = schema::Role)]
-    role: Role,
+    #[schema(value_type = Vec<schema::Scope>)]
+    scopes: Scopes,
     /// When it ends; never, where it is left out.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -52,7 +53,7 @@ pub struct MadeApiKey {
     post,
     path = "/api/v1/api-keys",
     tag = "access",
-    request_body(content = NewApiKey, example = json!({"name": "website", "role": "agent"})),
+    request_body(content = NewApiKey, example = json!({"name": "website", "scopes": ["leads:read"]})),
     responses((
         status = 201,
         description = "The key",
@@ -61,7 +62,7 @@ pub struct MadeApiKey {
             "key": "lsk_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
             "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
             "name": "website",
-            "role": "agent",
+            "scopes": ["leads:read"],
             "created_at": "2026-03-01T10:00:00Z",
             "expires_at": null
         })
@@ -69,15 +70,16 @@ pub struct MadeApiKey {
 )]
 pub async fn create_api_key(
     State(api): State<Arc<Api>>,
-    Json(NewApiKey { name, role, expires_at }): Json<NewApiKey>,
-) -> Result<(StatusCode, Answer<MadeApiKey>), Problem> {
+    Json(NewApiKey { name, scopes, expires_at }): Json<NewApiKey>,
+) -> Result<(StatusCode, Extension<Touched>, Answer<MadeApiKey>), Problem> {
     if expires_at.is_some_and(|at| at <= api.clock.now()) {
         return Err(Problem::new(Code::InvalidField, "The instant has passed.")
             .field("expires_at")
             .remedy("send a later instant, or leave it out"));
     }
-    let (key, record) = api.store.create_api_key(&name, role, expires_at).await.map_err(unavailable)?;
-    Ok((StatusCode::CREATED, Answer(MadeApiKey { key, record: record.into() })))
+    let (key, record) = api.store.create_api_key(&name, scopes, expires_at).await.map_err(unavailable)?;
+    let touched = Touched::from_iter([Object::ApiKey(record.id)]);
+    Ok((StatusCode::CREATED, Extension(touched), Answer(MadeApiKey { key, record: record.into() })))
 }
 
 #[cfg(test)]
@@ -98,13 +100,13 @@ mod tests {
         let app = TestApp::new().await;
         let before = app.get(PATH).await.json();
         for (body, field) in [
-            (json!({"role": "agent"}), "name"),
-            (json!({"name": "x"}), "role"),
-            (json!({"name": " ", "role": "agent"}), "name"),
-            (json!({"name": "x".repeat(129), "role": "agent"}), "name"),
-            (json!({"name": "x", "role": "owner"}), "role"),
-            (json!({"name": "x", "role": "agent", "expires_at": "2026-03-01T10:00:00Z"}), "expires_at"),
-            (json!({"name": "x", "role": "agent", "colour": 1}), "colour"),
+            (json!({"scopes": ["leads:read"]}), "name"),
+            (json!({"name": "x"}), "scopes"),
+            (json!({"name": " ", "scopes": ["leads:read"]}), "name"),
+            (json!({"name": "x".repeat(129), "scopes": ["leads:read"]}), "name"),
+            (json!({"name": "x", "scopes": ["owner"]}), "scopes[0]"),
+            (json!({"name": "x", "scopes": ["leads:read"], "expires_at": "2026-03-01T10:00:00Z"}), "expires_at"),
+            (json!({"name": "x", "scopes": ["leads:read"], "colour": 1}), "colour"),
         ] {
             let reply = app.post(PATH, &body).await;
             assert_eq!((reply.code().as_str(), &reply.json()["field"]), ("invalid-field", &json!(field)), "{body}");
@@ -116,13 +118,13 @@ mod tests {
     async fn a_key_is_made_shown_once_used_and_revoked() {
         let mut app = TestApp::new().await;
         app.clock.advance_micros(SECOND_US);
-        let made = app.post(PATH, &json!({"name": "website", "role": "manager", "expires_at": null})).await;
+        let made = app.post(PATH, &json!({"name": "website", "scopes": ["jobs:write"], "expires_at": null})).await;
         assert_eq!(made.status, StatusCode::CREATED);
         let made = made.json();
         let listed = app.get(PATH).await.json()["api_keys"][0].clone();
         assert_eq!(
-            (&listed["id"], &listed["name"], &listed["role"]),
-            (&made["id"], &json!("website"), &json!("manager"))
+            (&listed["id"], &listed["name"], &listed["scopes"]),
+            (&made["id"], &json!("website"), &json!(["jobs:write"]))
         );
         assert_eq!(listed.get("key"), None);
 

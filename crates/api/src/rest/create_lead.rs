@@ -3,22 +3,27 @@
 use std::sync::Arc;
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{
-    Attributes, Consent, EventBody, EventEnvelope, Invalid, RawIdentity, Timestamp,
+    Attributes, Consent, EventBody, EventEnvelope, Identity, Invalid, RawIdentity, Timestamp,
+    attribute::deserialize_attributes,
     event::{LeadCreated, LeadRef},
 };
-use leadscore_store::{Appended, StoreError};
+use leadscore_store::{Appended, Principal, Sight, StoreError, audit::Object};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    auth::bearer::Caller,
+    audit::Touched,
+    auth::{
+        bearer::{Caller, Sender},
+        sight,
+    },
     idempotency,
     json::{JsonBytes, parse},
     problem::{Code, Problem},
@@ -28,7 +33,8 @@ use crate::{
 };
 
 /// What this endpoint can answer beside success.
-pub const PROBLEMS: &[Code] = &idempotency::PROBLEMS;
+pub const PROBLEMS: &[Code] =
+    &[Code::InvalidIdempotencyKey, Code::IdempotencyKeyReused, Code::RequestRunning, Code::LeadTaken];
 
 /// The source of leads that name none.
 const SOURCE: &str = "api";
@@ -54,7 +60,7 @@ pub struct NewLead {
     time_zone: Option<String>,
     /// Custom attributes by name.
     #[schema(value_type = std::collections::BTreeMap<String, schema::AttributeValue>)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "deserialize_attributes")]
     attributes: Attributes,
     /// Consents given with the lead. Without one for `profiling` there is no score.
     #[schema(value_type = Vec<schema::Consent>, max_items = 16)]
@@ -144,7 +150,9 @@ fn as_sent(mut invalid: Invalid) -> Invalid {
 
 /// Create a lead
 ///
-/// Where one of the handles belongs to a lead already, what was sent is added to that lead and the answer is 200.
+/// Where one of the handles belongs to a lead already, what was sent is added to that lead and the answer is 200. A lead
+/// that an agent or a manager creates is theirs; where a handle belongs to a lead that they do not see, nothing is added
+/// and the answer is 409.
 #[utoipa::path(
     post,
     path = "/api/v1/leads",
@@ -174,34 +182,56 @@ fn as_sent(mut invalid: Invalid) -> Invalid {
 )]
 pub async fn create_lead(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    Sender(principal): Sender,
     headers: HeaderMap,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, Problem> {
-    let key = idempotency::Key::read(&headers, &caller, "leads")?;
+    let key = idempotency::Key::read(&headers, &Caller::of(&principal), "leads")?;
     // Also where the record of the key is lost, the log knows the message.
     let id = key.as_ref().map(|key| format!("key-{}", key.as_str()));
-    let run = async { take(&api, &bytes, id).await.into_response() };
+    let run = async { take(&api, &principal, &bytes, id).await.into_response() };
     idempotency::once(&api, key, &[&bytes], run).await
 }
 
-async fn take(api: &Api, bytes: &[u8], id: Option<String>) -> Result<Response, Error> {
+async fn take(api: &Api, principal: &Principal, bytes: &[u8], id: Option<String>) -> Result<Response, Error> {
     let lead: NewLead = parse(bytes)?;
     let now = api.clock.now();
     let fresh_id = || id.unwrap_or_else(|| api.ids.next());
     let pending = lead.into_envelope(fresh_id, now).validate(now, api.region).map_err(as_sent)?;
+    let all = principal.sight() == Sight::All;
+    if !all {
+        check_handles(api, principal, &pending.identities).await?;
+    }
     let appended = api.store.append(vec![pending], None).await?.pop();
     let (lead_id, created) = match appended.expect("the store answers for each event") {
         Appended::Applied { lead_id, created, .. } => (lead_id, created),
         Appended::Duplicate { lead_id, .. } => (lead_id, false),
         Appended::Refused(invalid) => return Err(as_sent(invalid).into()),
     };
-    let answer = Answer(CreatedLead { lead_id: lead_id.0, created });
+    if created && !all {
+        api.store.claim_lead(lead_id, principal.id).await?;
+    }
+    let touched = Extension(Touched::from_iter([Object::Lead(lead_id)]));
+    let answer = (touched, Answer(CreatedLead { lead_id: lead_id.0, created }));
     if !created {
         return Ok(answer.into_response());
     }
     let address = HeaderValue::try_from(format!("/api/v1/leads/{lead_id}")).expect("a UUID is a header value");
     Ok((StatusCode::CREATED, [(header::LOCATION, address)], answer).into_response())
+}
+
+/// Checks that no lead that the sender does not see has one of these handles: what is added to a lead says that it is
+/// there, and changes its score.
+async fn check_handles(api: &Api, principal: &Principal, handles: &[Identity]) -> Result<(), Error> {
+    for handle in handles {
+        if let Some(lead) = api.store.find(handle).await?
+            && sight::check(api, principal, lead).await.is_err()
+        {
+            let detail = format!("A lead that is not yours has this {}.", handle.kind().as_str());
+            return Err(Problem::new(Code::LeadTaken, detail).into());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
 use leadscore_domain::webhook::{Direction, MessageType};
-use leadscore_store::EndpointSettings;
+use leadscore_store::{EndpointSettings, audit::Object};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
+    audit::Touched,
     json::Json,
     problem::{Code, Problem},
     rest::{
@@ -89,12 +90,13 @@ pub struct NewWebhook {
 pub async fn create_webhook(
     State(api): State<Arc<Api>>,
     Json(new): Json<NewWebhook>,
-) -> Result<(StatusCode, Answer<WebhookWithSecret>), Problem> {
+) -> Result<(StatusCode, Extension<Touched>, Answer<WebhookWithSecret>), Problem> {
     let NewWebhook { url, description, event_types, threshold, direction, silent_days } = new;
     let url = permitted(&api.destinations, &url).await?;
     let settings = EndpointSettings { url, description, event_types, threshold, direction, silent_days };
     let (secret, endpoint) = api.store.create_webhook(settings).await.map_err(unavailable)?;
-    Ok((StatusCode::CREATED, Answer(WebhookWithSecret { secret, webhook: endpoint.into() })))
+    let touched = Touched::from_iter([Object::Webhook(endpoint.id)]);
+    Ok((StatusCode::CREATED, Extension(touched), Answer(WebhookWithSecret { secret, webhook: endpoint.into() })))
 }
 
 #[cfg(test)]

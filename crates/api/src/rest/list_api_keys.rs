@@ -36,7 +36,7 @@ pub struct ApiKeys {
         example = json!({"api_keys": [{
             "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
             "name": "website",
-            "role": "agent",
+            "scopes": ["leads:read", "scores:read"],
             "created_at": "2026-03-01T10:00:00Z",
             "expires_at": null
         }]})

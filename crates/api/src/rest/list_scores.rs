@@ -4,11 +4,13 @@ use std::{str::FromStr, sync::Arc};
 
 use axum::{Json, extract::State};
 use leadscore_domain::{Grade, Score, Timestamp};
+use leadscore_store::Principal;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    auth::bearer::Sender,
     problem::{Code, Problem},
     query::Parameters,
     rest::{
@@ -63,8 +65,10 @@ pub struct PastScore {
     breakdown: Breakdown,
     /// What was to be expected, and what to do.
     prediction: Prediction,
-    /// The model that made it.
-    model_version: String,
+    /// The model that made it; left out for agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    model_version: Option<String>,
     /// Last position of the log that it had seen.
     log_position: i64,
     /// When it was calculated.
@@ -83,8 +87,8 @@ pub struct Interval {
     upper: f64,
 }
 
-impl From<&Score> for PastScore {
-    fn from(score: &Score) -> Self {
+impl PastScore {
+    fn new(score: &Score, principal: &Principal) -> Self {
         Self {
             score: score.score,
             grade: score.grade,
@@ -92,7 +96,7 @@ impl From<&Score> for PastScore {
             interval: Interval { lower: rounded(score.lower, 4), upper: rounded(score.upper, 4) },
             breakdown: score.into(),
             prediction: score.into(),
-            model_version: score.model_version.clone(),
+            model_version: principal.sees_internals().then(|| score.model_version.clone()),
             log_position: score.log_position,
             calculated_at: score.calculated_at,
         }
@@ -160,6 +164,7 @@ impl FromStr for Cursor {
 )]
 pub async fn list_scores(
     State(api): State<Arc<Api>>,
+    Sender(principal): Sender,
     LeadPath(asked): LeadPath,
     mut query: Parameters,
 ) -> Result<Json<ScoreHistory>, Problem> {
@@ -183,7 +188,8 @@ pub async fn list_scores(
     let more = stored.len() > limit;
     stored.truncate(limit);
     let next = stored.last().filter(|_| more).map(|last| Cursor::after(&last.score));
-    Ok(Json(ScoreHistory { lead_id: lead.0, scores: stored.iter().map(|one| (&one.score).into()).collect(), next }))
+    let scores = stored.iter().map(|one| PastScore::new(&one.score, &principal)).collect();
+    Ok(Json(ScoreHistory { lead_id: lead.0, scores, next }))
 }
 
 #[cfg(test)]

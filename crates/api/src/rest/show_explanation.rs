@@ -8,7 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{
-    ContactWindow, Explanation, Grade, QualityClass, RetentionStrategy, Timestamp, event::Stage as DomainStage,
+    ContactWindow, Explanation, Grade, Group, Influence, Intent, NextStep, Play, QualityClass, RetentionStrategy,
+    Timestamp, event::Stage as DomainStage,
 };
 use leadscore_engine::{
     features::LeadState,
@@ -19,6 +20,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    auth::bearer::Sender,
     problem::Code,
     rest::{LeadPath, answers::rounded, show_score::Error},
     schema,
@@ -53,12 +55,18 @@ pub struct LeadExplanation {
     churn: Option<Churn>,
     /// When to call: lawful windows of the next seven days, best first.
     contact_windows: Vec<ContactWindow>,
-    /// Reasons, intent, play and next steps.
-    #[serde(flatten)]
-    explanation: Explanation,
-    /// The model that says so.
-    #[schema(example = "v3")]
-    model_version: String,
+    /// What raises and lowers the score.
+    reasons: Reasons,
+    /// What the lead is after.
+    intent: Intent,
+    /// What to do, and what to say.
+    play: Play,
+    /// Single actions of the agent, the most promising first.
+    next_steps: Vec<NextStep>,
+    /// The model that says so; left out for agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "v3")]
+    model_version: Option<String>,
     /// As of when.
     #[schema(value_type = String, format = DateTime)]
     calculated_at: Timestamp,
@@ -85,9 +93,66 @@ pub struct Churn {
     retention_strategy: RetentionStrategy,
 }
 
-impl From<Explained> for LeadExplanation {
-    fn from(explained: Explained) -> Self {
+/// The strongest reasons either way. With their shares of the log-odds, `up`, `down` and `rest` add up to the model's
+/// log-odds less those of the average lead.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reasons {
+    /// What raises the score, the strongest first.
+    up: Vec<Reason>,
+    /// What lowers the score, the strongest first.
+    down: Vec<Reason>,
+    /// What everything else adds, in log-odds; left out for agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rest: Option<f64>,
+}
+
+/// Why a score is higher or lower than the average lead's. An association in past leads, not a cause.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reason {
+    /// The columns of the model that it stands for, the strongest first; left out for agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    columns: Option<Vec<String>>,
+    /// What these columns add, in log-odds, never 0; left out for agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    contribution: Option<f64>,
+    /// The part of the breakdown to which most of it belongs.
+    group: Group,
+    /// Which way it moves the score.
+    influence: Influence,
+    /// In plain words with the values; at most 90 characters.
+    text: String,
+}
+
+impl Reasons {
+    fn new(reasons: leadscore_domain::Reasons, internals: bool) -> Self {
+        let leadscore_domain::Reasons { up, down, rest } = reasons;
+        let shown = |reasons: Vec<leadscore_domain::Reason>| {
+            reasons.into_iter().map(|reason| Reason::new(reason, internals)).collect()
+        };
+        Self { up: shown(up), down: shown(down), rest: internals.then_some(rest) }
+    }
+}
+
+impl Reason {
+    fn new(reason: leadscore_domain::Reason, internals: bool) -> Self {
+        let leadscore_domain::Reason { columns, group, contribution, influence, text } = reason;
+        Self {
+            columns: internals.then_some(columns),
+            contribution: internals.then_some(contribution),
+            group,
+            influence,
+            text,
+        }
+    }
+}
+
+impl LeadExplanation {
+    fn new(explained: Explained, internals: bool) -> Self {
         let Explained { score, explanation, predictions } = explained;
+        let Explanation { reasons, intent, play, next_steps } = explanation;
         let by_name = |probabilities: [f64; DomainStage::ALL.len()]| {
             let names = DomainStage::ALL.iter().map(|stage| stage.as_str().to_owned());
             names.zip(probabilities.map(|probability| rounded(probability, 4))).collect()
@@ -104,8 +169,11 @@ impl From<Explained> for LeadExplanation {
                 .churn
                 .map(|churn| Churn { risk: rounded(churn.risk, 4), retention_strategy: churn.strategy }),
             contact_windows: predictions.contact.windows.to_vec(),
-            explanation,
-            model_version: score.model_version,
+            reasons: Reasons::new(reasons, internals),
+            intent,
+            play,
+            next_steps,
+            model_version: internals.then_some(score.model_version),
             calculated_at: score.calculated_at,
         }
     }
@@ -182,14 +250,18 @@ impl From<Explained> for LeadExplanation {
         })
     ))
 )]
-pub async fn show_explanation(State(api): State<Arc<Api>>, LeadPath(asked): LeadPath) -> Result<Response, Error> {
+pub async fn show_explanation(
+    State(api): State<Arc<Api>>,
+    Sender(principal): Sender,
+    LeadPath(asked): LeadPath,
+) -> Result<Response, Error> {
     let record = api.store.lead(asked).await?.ok_or(Error::Unknown)?;
     let id = record.merged_into.unwrap_or(asked);
     let stored = api.store.states(&[id]).await?.remove(&id).ok_or(Error::Pending)?;
     let state = LeadState::from_bytes(&stored.bytes)?;
     let scorer = Arc::clone(&api.scorer.borrow());
     match scorer.explain(id, &state, api.clock.now(), stored.log_position) {
-        Ok(explained) => Ok(Json(LeadExplanation::from(explained)).into_response()),
+        Ok(explained) => Ok(Json(LeadExplanation::new(explained, principal.sees_internals())).into_response()),
         Err(Withheld::NoProfilingConsent) => Err(Error::Withheld),
         Err(Withheld::Empty) => Err(Error::Pending),
     }

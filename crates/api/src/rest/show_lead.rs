@@ -10,12 +10,13 @@ use axum::{
 };
 use leadscore_domain::{AttributeValue, EventKind, Identity, LeadId, Timestamp, event::Stage};
 use leadscore_engine::features::{LeadState, StateError};
-use leadscore_store::{LeadRecord, StoreError};
+use leadscore_store::{LeadRecord, Principal, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    auth::{bearer::Sender, sight::unknown_lead},
     problem::{Code, Problem},
     rest::{LeadPath, unavailable},
     schema,
@@ -37,12 +38,20 @@ pub struct Lead {
     /// When its first event was received.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// The person's name.
+    /// The agent whose lead it is.
     #[schema(required)]
-    name: Option<String>,
-    /// Handles by which it is recognised, in normal form.
-    #[schema(value_type = Vec<schema::Identity>)]
-    identities: Vec<Identity>,
+    agent_id: Option<Uuid>,
+    /// The team that has still to choose an agent.
+    #[schema(required)]
+    team_id: Option<Uuid>,
+    /// The person's name; left out for keys without the scope `leads:personal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    name: Option<Option<String>>,
+    /// Handles by which it is recognised, in normal form; left out as the name is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<schema::Identity>, required = false)]
+    identities: Option<Vec<Identity>>,
     /// Where it stands in the pipeline.
     #[schema(value_type = Option<schema::Stage>, required)]
     stage: Option<Stage>,
@@ -66,14 +75,19 @@ pub struct Lead {
 }
 
 impl Lead {
-    fn new(record: LeadRecord, state: &LeadState, merged_from: Option<LeadId>) -> Self {
+    fn new(record: LeadRecord, state: &LeadState, merged_from: Option<LeadId>, principal: &Principal) -> Self {
+        let LeadRecord { id, created_at, name, identities, assignment, merged_into: _ } = record;
+        let (agent_id, team_id) = assignment.ids();
+        let sees_persons = principal.sees_persons();
         let event_counts = EventKind::ALL.iter().map(|kind| (kind.as_str(), state.events(*kind)));
         Self {
-            lead_id: record.id.0,
+            lead_id: id.0,
             merged_from: merged_from.map(|id| id.0),
-            created_at: record.created_at,
-            name: record.name,
-            identities: record.identities,
+            created_at,
+            agent_id,
+            team_id,
+            name: sees_persons.then_some(name),
+            identities: sees_persons.then_some(identities),
             stage: state.stage(),
             channel: state.channel().map(str::to_owned),
             time_zone: state.time_zone().map(str::to_owned),
@@ -102,7 +116,7 @@ pub enum Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::Unknown => Self::new(Code::LeadNotFound, "No lead has this id."),
+            Error::Unknown => unknown_lead(),
             Error::State(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a stored state cannot be read");
                 Self::new(Code::Internal, "What was derived from the lead's events cannot be read.")
@@ -135,6 +149,8 @@ impl IntoResponse for Error {
         example = json!({
             "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
             "created_at": "2026-03-01T10:30:00Z",
+            "agent_id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+            "team_id": null,
             "name": "Ann Example",
             "identities": [{"kind": "email", "value": "ann@example.com"}],
             "stage": "qualified",
@@ -147,7 +163,11 @@ impl IntoResponse for Error {
         })
     ))
 )]
-pub async fn show_lead(State(api): State<Arc<Api>>, LeadPath(asked): LeadPath) -> Result<Response, Error> {
+pub async fn show_lead(
+    State(api): State<Arc<Api>>,
+    Sender(principal): Sender,
+    LeadPath(asked): LeadPath,
+) -> Result<Response, Error> {
     let mut record = api.store.lead(asked).await?.ok_or(Error::Unknown)?;
     let mut headers = HeaderMap::new();
     let mut merged_from = None;
@@ -161,7 +181,7 @@ pub async fn show_lead(State(api): State<Arc<Api>>, LeadPath(asked): LeadPath) -
         Some(stored) => LeadState::from_bytes(&stored.bytes)?,
         None => LeadState::default(),
     };
-    Ok((headers, Json(Lead::new(record, &state, merged_from))).into_response())
+    Ok((headers, Json(Lead::new(record, &state, merged_from, &principal))).into_response())
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    auth::sight::unknown_lead,
     conditional::{IfNoneMatch, entity_tag},
     problem::{Code, Problem},
     rest::{
@@ -92,7 +93,7 @@ pub enum Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::Unknown => Self::new(Code::LeadNotFound, "No lead has this id."),
+            Error::Unknown => unknown_lead(),
             Error::Withheld => Self::new(
                 Code::ProfilingConsentMissing,
                 "There is no lawful basis for profiling this lead, or it was withdrawn.",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use leadscore_store::{Role, Store};
+use leadscore_store::{Role, Scope, Store};
 use rand::{TryRng as _, rngs::SysRng};
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,7 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     }
     let config = lay_out(context)?;
     let folder = Folder::open_or_create(context).await?;
+    folder.record(context, "init", None).await?;
     let credentials = first_user(&folder.store, &options.email).await;
     folder.store.close().await;
     let data = context.data.display().to_string();
@@ -90,7 +91,7 @@ pub fn lay_out(context: &Context) -> anyhow::Result<PathBuf> {
 pub async fn first_user(store: &Store, email: &str) -> anyhow::Result<Credentials> {
     let password = password()?;
     store.create_user(email, &password, Role::Admin).await?;
-    let (api_key, _) = store.create_api_key("first key", Role::Admin, None).await?;
+    let (api_key, _) = store.create_api_key("first key", Scope::Admin.into(), None).await?;
     Ok(Credentials { email: email.to_owned(), password, api_key })
 }
 

@@ -146,12 +146,15 @@ pub(crate) enum Lane {
     Intake,
     /// What is derived: transactions of different partitions do not wait for each other.
     Derive,
+    /// The audit log, whose blocks follow one another in all processes.
+    Audit,
 }
 
 /// The queues of the tasks that write; the embedded database has one for all.
 struct Lanes {
     intake: mpsc::Sender<Box<dyn writer::Job>>,
     derive: mpsc::Sender<Box<dyn writer::Job>>,
+    audit: mpsc::Sender<Box<dyn writer::Job>>,
 }
 
 impl Store {
@@ -174,7 +177,7 @@ impl Store {
                 let hub = webhooks::open(&mut file.conn).await?;
                 let readers = sqlite::Readers::new(&file.path);
                 let intake = lane(Source::Own(sqlite::Writer::new(file.conn, &file.path)))?;
-                let lanes = Lanes { derive: intake.clone(), intake };
+                let lanes = Lanes { derive: intake.clone(), audit: intake.clone(), intake };
                 (Database::Embedded { path: file.path, readers }, lanes, made, hub)
             }
             Some(server) => {
@@ -186,8 +189,12 @@ impl Store {
                 migrations::check(&mut conn).await?;
                 let made = open::made(&options, &mut conn).await?;
                 let hub = webhooks::open(&mut conn).await?;
-                let source = |in_order| Source::Pool { pool: pool.clone(), in_order };
-                let lanes = Lanes { intake: lane(source(true))?, derive: lane(source(false))? };
+                let source = |lock| Source::Pool { pool: pool.clone(), lock };
+                let lanes = Lanes {
+                    intake: lane(source(Some(writer::APPEND_LOCK)))?,
+                    derive: lane(source(None))?,
+                    audit: lane(source(Some(writer::AUDIT_LOCK)))?,
+                };
                 tasks.spawn(postgres::wake::listen(pool.clone(), appended.clone(), closing.clone()));
                 (Database::Postgres { pool, months: Months::default() }, lanes, made, hub)
             }
@@ -285,6 +292,7 @@ impl Store {
                 timeout(self.0.append_timeout, self.0.lanes.intake.reserve()).await.map_err(|_| StoreError::Busy)?
             }
             Lane::Derive => self.0.lanes.derive.reserve().await,
+            Lane::Audit => self.0.lanes.audit.reserve().await,
         };
         let (job, answer) = writer::job(rows, after, work);
         place.map_err(|_| StoreError::Closed)?.send(job);

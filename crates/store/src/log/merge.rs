@@ -6,7 +6,7 @@ use leadscore_domain::LeadId;
 
 use super::book::{Book, set_name};
 use crate::{
-    StoreError,
+    StoreError, assignment,
     db::{Conn, query},
     keyring::name_binding,
 };
@@ -20,6 +20,7 @@ pub(super) async fn write(conn: &mut Conn, book: &Book<'_>) -> Result<(), StoreE
             .bind(absorbed)
             .execute(conn)
             .await?;
+        assignment::merge(conn, absorbed, survivor).await?;
         if stored {
             move_identities(conn, book, absorbed, survivor).await?;
             move_name(conn, book, absorbed, survivor).await?;

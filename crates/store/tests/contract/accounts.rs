@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use leadscore_store::{Role, StoreError};
+use leadscore_store::{Authority, Role, Scope, Scopes, StoreError};
 
 use crate::support::{Backend, at};
 
@@ -14,7 +14,8 @@ pub async fn passwords_are_checked_and_replaced(backend: &impl Backend) {
         assert!(matches!(store.create_user(email, password, Role::Admin).await, Err(StoreError::Invalid(_))));
     }
     let user = store.create_user(" Ann@Example.com ", "correct horse", Role::Manager).await.unwrap();
-    assert_eq!((user.name.as_str(), user.role), ("ann@example.com", Role::Manager));
+    let person = |role| Authority::Person { role, team_id: None };
+    assert_eq!((user.name.as_str(), &user.authority), ("ann@example.com", &person(Role::Manager)));
     assert_eq!(store.verify_password("ann@example.COM", "correct horse").await.unwrap(), Some(user.clone()));
     assert_eq!(store.verify_password("ann@example.com", "correct horsf").await.unwrap(), None);
     assert_eq!(store.verify_password("bob@example.com", "correct horse").await.unwrap(), None);
@@ -22,7 +23,7 @@ pub async fn passwords_are_checked_and_replaced(backend: &impl Backend) {
     assert_eq!(store.verify_password("bob@example.com", "nobody's password").await.unwrap(), None);
 
     let again = store.create_user("ann@example.com", "battery staple", Role::Agent).await.unwrap();
-    assert_eq!((again.id, again.role), (user.id, Role::Agent));
+    assert_eq!((again.id, again.authority), (user.id, person(Role::Agent)));
     assert_eq!(store.verify_password("ann@example.com", "correct horse").await.unwrap(), None);
     assert!(store.verify_password("ann@example.com", "battery staple").await.unwrap().is_some());
     assert!(Role::Agent < Role::Manager && Role::Manager < Role::Admin);
@@ -48,13 +49,17 @@ pub async fn unknown_addresses_take_as_long_as_wrong_passwords(backend: &impl Ba
 
 pub async fn api_keys_are_shown_once_expire_and_can_be_revoked(backend: &impl Backend) {
     let store = backend.open().await;
-    assert!(matches!(store.create_api_key(" ", Role::Agent, None).await, Err(StoreError::Invalid(_))));
-    let (lasting, key) = store.create_api_key("crm", Role::Agent, None).await.unwrap();
-    let (brief, _) = store.create_api_key("visit", Role::Admin, Some(at(10))).await.unwrap();
+    assert!(matches!(store.create_api_key(" ", Scope::LeadsRead.into(), None).await, Err(StoreError::Invalid(_))));
+    assert!(matches!(store.create_api_key("crm", Scopes::default(), None).await, Err(StoreError::Invalid(_))));
+    let scopes: Scopes = [Scope::LeadsRead, Scope::EventsWrite].into_iter().collect();
+    let (lasting, key) = store.create_api_key("crm", scopes.clone(), None).await.unwrap();
+    let (brief, _) = store.create_api_key("visit", Scope::Admin.into(), Some(at(10))).await.unwrap();
     assert!(lasting.starts_with("lsk_") && lasting.len() == 68 && lasting != brief);
     let holder = store.token(&lasting).await.unwrap().unwrap();
-    assert_eq!((holder.id, holder.name.as_str(), holder.role), (key.id, "crm", Role::Agent));
-    assert_eq!(store.token(&brief).await.unwrap().unwrap().role, Role::Admin);
+    assert_eq!((holder.id, holder.name.as_str()), (key.id, "crm"));
+    assert_eq!(holder.authority, Authority::Machine { scopes });
+    let authority = Authority::Machine { scopes: Scope::Admin.into() };
+    assert_eq!(store.token(&brief).await.unwrap().unwrap().authority, authority);
     assert_eq!(store.token(&lasting[..67]).await.unwrap(), None);
     assert_eq!(store.token("").await.unwrap(), None);
     backend.clock().set(at(10));
@@ -64,21 +69,4 @@ pub async fn api_keys_are_shown_once_expire_and_can_be_revoked(backend: &impl Ba
     assert!(store.revoke_api_key(holder.id).await.unwrap());
     assert!(!store.revoke_api_key(holder.id).await.unwrap());
     assert_eq!(store.token(&lasting).await.unwrap(), None);
-}
-
-pub async fn a_session_is_its_users_and_ends_with_the_password(backend: &impl Backend) {
-    let store = backend.open().await;
-    let ann = store.create_user("ann@example.com", "correct horse", Role::Admin).await.unwrap();
-    let session = store.create_session(&ann, at(10)).await.unwrap();
-    assert_eq!(store.token(&session).await.unwrap(), Some(ann.clone()));
-    assert_eq!(store.api_keys().await.unwrap(), [], "it is none");
-    let clear = ann.name.as_bytes();
-    let stands = |bytes: &Vec<u8>| bytes.windows(clear.len()).any(|part| part == clear);
-    assert!(!backend.kept().await.iter().any(stands), "an address stands in the clear");
-    let again = store.create_user("ann@example.com", "battery staple", Role::Agent).await.unwrap();
-    assert_eq!(store.token(&session).await.unwrap(), None);
-    let session = store.create_session(&ann, at(10)).await.unwrap();
-    assert_eq!(store.token(&session).await.unwrap(), Some(again), "the role of now");
-    backend.clock().set(at(10));
-    assert_eq!(store.token(&session).await.unwrap(), None);
 }

@@ -4,8 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows test functions only, not the functions that they share")]
 
+mod access;
 mod accounts;
 mod append;
+mod audit;
 mod cache;
 mod commit;
 mod concurrency;
@@ -23,6 +25,7 @@ mod plans;
 mod redis;
 mod registry;
 mod retention;
+mod sessions;
 mod support;
 mod webhooks;
 
@@ -136,10 +139,25 @@ contracts! {
     concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
     concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
     concurrency::closing_writes_what_waits,
+    access::users_are_made_changed_and_removed,
+    access::of_two_administrators_who_remove_each_other_one_stays,
+    access::people_see_the_leads_that_are_theirs,
+    access::a_merged_lead_is_whose_its_survivor_is,
     accounts::passwords_are_checked_and_replaced,
     accounts::unknown_addresses_take_as_long_as_wrong_passwords,
     accounts::api_keys_are_shown_once_expire_and_can_be_revoked,
-    accounts::a_session_is_its_users_and_ends_with_the_password,
+    sessions::a_session_is_its_users_and_ends_with_the_password_and_with_time,
+    sessions::a_refresh_token_is_good_once_and_a_second_use_ends_the_session,
+    sessions::a_new_signing_key_is_known_before_it_signs_and_an_old_one_for_long_enough,
+    sessions::processes_that_start_together_make_one_key,
+    audit::what_was_done_is_found_page_by_page_and_verifies,
+    audit::several_processes_write_one_chain,
+    audit::rows_are_added_and_nothing_else,
+    audit::a_tampered_block_is_named,
+    audit::a_log_that_is_cut_short_is_found_out,
+    audit::an_erasure_takes_reasons_and_leaves_the_log_sound,
+    audit::a_log_that_cannot_be_written_takes_nothing_more_and_loses_nothing,
+    audit::a_checkpoint_that_a_crash_left_out_is_written,
     opening::everything_is_there_after_reopening,
     opening::the_number_of_partitions_stays,
     webhooks::crossings_and_grades_are_told_with_the_commit,

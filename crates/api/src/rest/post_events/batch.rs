@@ -1,14 +1,19 @@
 //! From a request's text to valid events, each with its own fate.
 
-use leadscore_domain::{EventEnvelope, EventId, EventKind, LeadId, PendingEvent, Region, Timestamp, event::BodySeed};
-use leadscore_store::{Appended, DeadOrigin, Undelivered};
+use std::collections::HashSet;
+
+use leadscore_domain::{
+    EventBody, EventEnvelope, EventId, EventKind, Identity, LeadId, PendingEvent, Region, Timestamp, event::BodySeed,
+};
+use leadscore_store::{Appended, DeadOrigin, Principal, Undelivered};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
+    auth::sight,
     json::{parse, parse_as},
     problem::{Code, Problem},
-    state::Limits,
+    state::{Api, Limits},
 };
 
 /// Why a late event is a dead letter.
@@ -75,6 +80,63 @@ impl Batch {
         }
         Ok(Self { many, pending, late, outcomes })
     }
+
+    /// Without the events of leads that the sender does not see.
+    ///
+    /// Who does not see all leads names one by its id: a handle may be that of somebody else's lead, to which the event
+    /// would go.
+    pub(super) async fn within_sight(mut self, api: &Api, principal: &Principal) -> Result<Self, Problem> {
+        let leads = self.pending.iter().flat_map(|event| [event.lead_id, absorbed_by(&event.body)]);
+        let leads: Vec<LeadId> = leads.chain(self.late.iter().map(|late| late.lead_id)).flatten().collect();
+        let Some(seen) = sight::among(api, principal, &leads).await? else { return Ok(self) };
+        let mut pending = std::mem::take(&mut self.pending).into_iter();
+        let mut late = std::mem::take(&mut self.late).into_iter();
+        for outcome in &mut self.outcomes {
+            let refused = match outcome {
+                Outcome::Pending => {
+                    let event = pending.next().expect("each pending outcome has its event");
+                    let problem = check_sight(event.lead_id, &event.identities, absorbed_by(&event.body), &seen).err();
+                    if problem.is_none() {
+                        self.pending.push(event);
+                    }
+                    problem
+                }
+                Outcome::Late(_) => {
+                    let event = late.next().expect("each late outcome has its event");
+                    let problem = check_sight(event.lead_id, &event.identities, None, &seen).err();
+                    if problem.is_none() {
+                        self.late.push(event);
+                    }
+                    problem
+                }
+                Outcome::Accepted(..) | Outcome::Duplicate(..) | Outcome::Refused(_) => None,
+            };
+            if let Some(problem) = refused {
+                *outcome = Outcome::Refused(problem);
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// The other lead that an event is about.
+fn absorbed_by(body: &EventBody) -> Option<LeadId> {
+    if let EventBody::LeadMerged(merged) = body { Some(merged.absorbed) } else { None }
+}
+
+fn check_sight(
+    lead: Option<LeadId>,
+    handles: &[Identity],
+    absorbed: Option<LeadId>,
+    seen: &HashSet<LeadId>,
+) -> Result<(), Problem> {
+    let Some(lead) = lead.filter(|_| handles.is_empty()) else {
+        return Err(Problem::new(Code::InvalidField, "The lead is not named by its id alone.")
+            .field("lead")
+            .remedy("send `lead_id`, and no identities"));
+    };
+    let sees = |lead| seen.contains(&lead);
+    if sees(lead) && absorbed.is_none_or(sees) { Ok(()) } else { Err(sight::unknown_lead()) }
 }
 
 fn read_event(raw: &RawValue, now: Timestamp, region: Region) -> Result<PendingEvent, Problem> {

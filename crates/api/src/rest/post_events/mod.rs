@@ -6,14 +6,15 @@ mod receipt;
 use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use leadscore_domain::LeadId;
 use leadscore_store::{
-    Appended, StoreError,
+    Appended, Principal, StoreError,
+    audit::Object,
     telemetry::{Fate, Stage},
 };
 use serde::Deserialize;
@@ -22,7 +23,8 @@ use utoipa::ToSchema;
 use self::batch::{Batch, Outcome};
 pub use self::receipt::Receipt;
 use crate::{
-    auth::bearer::Caller,
+    audit::Touched,
+    auth::bearer::{Caller, Sender},
     idempotency,
     json::JsonBytes,
     problem::{Code, Problem},
@@ -120,6 +122,7 @@ impl IntoResponse for Error {
 /// One event or a list of up to 1,000; outcomes are events too. An event that is answered as accepted is durable;
 /// sending it again changes nothing. Where some events of a list are refused, the others are taken. An event that
 /// happened longer ago than the server's limit (400 days unless configured) is not applied but kept as a dead letter.
+/// Agents and managers name one of their leads by its id, and no handles.
 ///
 /// With `wait=score` the answer comes when every event's lead has a score with the event in it, or a verdict that it
 /// must not have one, and holds these; after 5 seconds it is 202, with what is there and `score_pending`.
@@ -194,24 +197,24 @@ impl IntoResponse for Error {
 )]
 pub async fn post_events(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    Sender(principal): Sender,
     mut query: Parameters,
     headers: HeaderMap,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, Problem> {
     let waits = query.take::<Wait>("wait", "send `score`, or leave it out")?.is_some();
     query.end()?;
-    let key = idempotency::Key::read(&headers, &caller, "events")?;
-    let run = async { take(&api, &caller, &bytes, waits).await.into_response() };
+    let key = idempotency::Key::read(&headers, &Caller::of(&principal), "events")?;
+    let run = async { take(&api, &principal, &bytes, waits).await.into_response() };
     idempotency::once(&api, key, &[&[u8::from(waits)], &bytes], run).await
 }
 
-async fn take(api: &Api, caller: &Caller, bytes: &[u8], waits: bool) -> Result<Response, Error> {
+async fn take(api: &Api, principal: &Principal, bytes: &[u8], waits: bool) -> Result<Response, Error> {
     let ingesting = Stage::Ingest.start();
-    let batch = Batch::read(bytes, &api.limits, api.clock.now(), api.region)?;
+    let batch = Batch::read(bytes, &api.limits, api.clock.now(), api.region)?.within_sight(api, principal).await?;
     ingesting.stop();
     let Batch { many, pending, late, mut outcomes } = batch;
-    let spent = rate::spend(api, caller, outcomes.len()).await.map_err(Error::TooFast)?;
+    let spent = rate::spend(api, &Caller::of(principal), outcomes.len()).await.map_err(Error::TooFast)?;
     Fate::Refused.count(outcomes.len() - pending.len() - late.len());
     Fate::Dead.count(late.len());
     api.store.bury(late).await?;
@@ -232,6 +235,7 @@ async fn take(api: &Api, caller: &Caller, bytes: &[u8], waits: bool) -> Result<R
     if let Some(problem) = first_if_all_refused(&outcomes, many) {
         return Err(problem.into());
     }
+    let touched: Touched = wanted.keys().map(|lead| Object::Lead(*lead)).collect();
     let verdicts = match updates {
         Some(updates) => Some(wait_for_scores(api, updates, wanted).await.unwrap_or_else(|error| {
             // The events are durable all the same.
@@ -242,7 +246,7 @@ async fn take(api: &Api, caller: &Caller, bytes: &[u8], waits: bool) -> Result<R
     };
     let receipt = receipt::receipt(outcomes, verdicts.as_ref());
     let status = if receipt.score_pending == Some(false) { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let mut response = (status, Json(receipt)).into_response();
+    let mut response = (status, Extension(touched), Json(receipt)).into_response();
     if let Some(spent) = spent {
         spent.show(response.headers_mut());
     }
