@@ -47,6 +47,8 @@ pub fn object_of(parameter: &str) -> Option<fn(Uuid) -> Object> {
         "key_id" => Some(Object::ApiKey),
         "user_id" => Some(Object::User),
         "team_id" => Some(Object::Team),
+        "webhook_id" => Some(Object::Webhook),
+        "message_id" => Some(Object::WebhookMessage),
         _ => None,
     }
 }

@@ -12,6 +12,7 @@ mod conditional;
 mod edge;
 mod idempotency;
 mod json;
+mod messages;
 mod middleware;
 mod openapi;
 pub mod problem;

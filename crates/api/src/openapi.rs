@@ -18,6 +18,7 @@ use utoipa::{
 
 use crate::{
     auth::permissions::takes,
+    messages::{WebhookMessage, webhooks},
     problem::{Code, MEDIA_TYPE, Problem, ProblemBody},
     rest,
 };
@@ -36,12 +37,13 @@ const BEARER: &str = "bearer";
         (name = "events", description = "What happens to them"),
         (name = "scores", description = "How likely they convert, and what to do"),
         (name = "jobs", description = "Long work in the background"),
+        (name = "webhooks", description = "Other systems that are told"),
         (name = "access", description = "Log-in, and keys for programs"),
         (name = "audit", description = "Who saw or changed what"),
         (name = "health", description = "Whether the server works")
     ),
     servers((url = "/", description = "The server that answers this document")),
-    components(schemas(ProblemBody))
+    components(schemas(ProblemBody, WebhookMessage))
 )]
 struct Base;
 
@@ -52,6 +54,7 @@ pub(crate) fn base() -> openapi::OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("An API key, or an access token from `POST /api/v1/login`."))
         .build();
+    document.webhooks = Some(webhooks());
     let components = document.components.get_or_insert_with(Default::default);
     components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
     document
@@ -205,6 +208,9 @@ mod tests {
                 let id = operation["operationId"].as_str().unwrap();
                 let path = path.replace("{lead_id}", &lead.to_string()).replace("{job_id}", &job.to_string());
                 let path = path.replace("{key_id}", &key.id.to_string());
+                let (webhook, message) = app.webhook().await;
+                let path = path.replace("{webhook_id}", &webhook.to_string());
+                let path = path.replace("{message_id}", &message.to_string());
                 let body = &operation["requestBody"]["content"]["application/json"]["example"];
                 let mut body = body.to_string().replace(EXAMPLE_LEAD, &lead.to_string());
                 let mut path = path;
@@ -224,6 +230,10 @@ mod tests {
                     "get" => app.get(&path).await,
                     "delete" => app.delete(&path).await,
                     _ if operation.get("requestBody").is_none() => app.post_text(&path, "").await,
+                    "patch" => {
+                        let request = app.request(Method::PATCH, &path).header("content-type", "application/json");
+                        app.send(request.body(Body::from(body.to_string())).unwrap()).await
+                    }
                     _ => {
                         assert_ne!(body, "null", "{id} has no example");
                         let method = method.to_uppercase().parse().unwrap();

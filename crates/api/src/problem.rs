@@ -60,6 +60,10 @@ pub enum Code {
     AlreadyExists,
     /// Nobody would be left who may do everything.
     LastAdmin,
+    /// No such webhook.
+    WebhookNotFound,
+    /// No such message of the webhook.
+    WebhookMessageNotFound,
     /// The job stands where this cannot be done.
     JobConflict,
     /// The address exists, but not with this method.
@@ -100,7 +104,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -119,6 +123,8 @@ impl Code {
         Self::ApiKeyNotFound,
         Self::UserNotFound,
         Self::TeamNotFound,
+        Self::WebhookNotFound,
+        Self::WebhookMessageNotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::ScorePending,
@@ -169,6 +175,8 @@ impl Code {
             Self::LeadTaken => "lead-taken",
             Self::AlreadyExists => "already-exists",
             Self::LastAdmin => "last-admin",
+            Self::WebhookNotFound => "webhook-not-found",
+            Self::WebhookMessageNotFound => "webhook-message-not-found",
             Self::JobConflict => "job-conflict",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::BodyTimeout => "body-timeout",
@@ -208,7 +216,9 @@ impl Code {
             | Self::JobNotFound
             | Self::ApiKeyNotFound
             | Self::UserNotFound
-            | Self::TeamNotFound => StatusCode::NOT_FOUND,
+            | Self::TeamNotFound
+            | Self::WebhookNotFound
+            | Self::WebhookMessageNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ScorePending
@@ -255,6 +265,8 @@ impl Code {
             Self::LeadTaken => "A colleague's lead has one of these handles",
             Self::AlreadyExists => "It exists already",
             Self::LastAdmin => "Nobody would be left who may do everything",
+            Self::WebhookNotFound => "There is no such webhook",
+            Self::WebhookMessageNotFound => "The webhook has no such message",
             Self::JobConflict => "The job stands where this cannot be done",
             Self::MethodNotAllowed => "The address does not take this method",
             Self::BodyTimeout => "The body came too slowly",
@@ -306,6 +318,8 @@ impl Code {
             Self::LeadTaken => "Ask your manager whose lead it is.",
             Self::AlreadyExists => "Change the one that is there, or choose another address or name.",
             Self::LastAdmin => "Make somebody else an administrator first.",
+            Self::WebhookNotFound => "Use an id from GET /api/v1/webhooks.",
+            Self::WebhookMessageNotFound => "Use a `message_id` from the webhook's deliveries.",
             Self::JobConflict => {
                 "See the job's state: only what waits or runs is cancelled, only what failed or was cancelled resumed."
             }

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use leadscore_domain::{
     Clock, Region,
     time::{DAY_US, HOUR_US},
+    webhook::DestinationPolicy,
 };
 use leadscore_engine::score::Scorer;
 use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Store, audit::AuditLog};
@@ -47,6 +48,8 @@ pub struct AppState {
     pub access: AccessOptions,
     /// Bounds.
     pub limits: Limits,
+    /// Where webhooks may listen.
+    pub destinations: DestinationPolicy,
     /// What `GET /metrics` answers.
     pub metrics: Metrics,
 }
@@ -155,6 +158,7 @@ pub struct Api {
     pub(crate) events_rate: Option<RateLimiter>,
     pub(crate) access: AccessOptions,
     pub(crate) limits: Limits,
+    pub(crate) destinations: DestinationPolicy,
     pub(crate) metrics: Metrics,
     pub(crate) ids: Ids,
     pub(crate) confirmed: Confirmed,
@@ -182,6 +186,7 @@ impl From<AppState> for Api {
             events_rate,
             access,
             limits,
+            destinations,
             metrics,
         } = state;
         Self {
@@ -206,6 +211,7 @@ impl From<AppState> for Api {
             events_rate,
             access,
             limits,
+            destinations,
             metrics,
         }
     }

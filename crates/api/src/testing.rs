@@ -11,7 +11,9 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use leadscore_domain::{
-    Approach, Breakdown, Clock, Grade, LeadId, ManualClock, Region, Score, Timestamp, time::DAY_US,
+    Approach, Breakdown, Clock, Grade, LeadId, ManualClock, Region, Score, Timestamp,
+    time::DAY_US,
+    webhook::{DestinationPolicy, MessageType},
 };
 use leadscore_engine::{
     features::{LeadState, Market},
@@ -19,8 +21,8 @@ use leadscore_engine::{
     scorecard::Scorecard,
 };
 use leadscore_store::{
-    Derived, IdempotencyRecords, NewUser, Principal, Rate, RateLimiter, Registry, Role, Scope, Scopes, ScoreCache,
-    Store, StoreOptions,
+    Derived, EndpointSettings, IdempotencyRecords, NewUser, Principal, Rate, RateLimiter, Registry, Role, Scope,
+    Scopes, ScoreCache, Store, StoreOptions,
     audit::{AuditLog, AuditOptions},
 };
 use serde_json::{Value, json};
@@ -103,6 +105,7 @@ impl TestApp {
             events_rate,
             access: AccessOptions::default(),
             limits,
+            destinations: DestinationPolicy::default(),
             metrics,
         };
         let router = crate::router(state.clone());
@@ -114,6 +117,20 @@ impl TestApp {
     pub async fn key(&self, scopes: impl Into<Scopes>) -> String {
         let (key, _) = self.state.store.create_api_key("key", scopes.into(), None).await.unwrap();
         key
+    }
+
+    /// A webhook, and a message that waits for it.
+    pub async fn webhook(&self) -> (Uuid, Uuid) {
+        let settings = EndpointSettings {
+            url: "https://hooks.example.com/leadscore".to_owned(),
+            description: String::new(),
+            event_types: vec![MessageType::LeadSilent],
+            threshold: None,
+            direction: None,
+            silent_days: None,
+        };
+        let (_, made) = self.state.store.create_webhook(settings).await.unwrap();
+        (made.id, self.state.store.test_webhook(made.id).await.unwrap())
     }
 
     /// A new team.

@@ -133,6 +133,7 @@ impl Folder {
             shutdown: CancellationToken::new(),
             policy: context.config.scoring.policy()?,
             retention: context.config.retention.months(),
+            webhooks: context.config.webhooks.options(),
         })
     }
 }

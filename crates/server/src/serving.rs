@@ -89,6 +89,7 @@ async fn until_drained(
         shutdown: stop.child_token(),
         policy: context.config.scoring.policy()?,
         retention: context.config.retention.months(),
+        webhooks: context.config.webhooks.options(),
     };
     let roles = &context.config.server.roles;
     let duties = Duties { scorer: roles.contains(&Role::Scorer), trainer: roles.contains(&Role::Trainer) };
@@ -108,6 +109,7 @@ async fn until_drained(
         clock: context.clock.clone(),
         region: context.config.import.region()?,
         access: context.config.access.options(),
+        destinations: context.config.webhooks.policy(),
         limits: Limits { late_max_us: context.config.ingest.late_max_us(), ..Limits::default() },
         metrics: Arc::new(move || metrics.render()),
     };

@@ -42,6 +42,7 @@ pub mod telemetry;
 mod trace;
 mod untold;
 mod users;
+mod webhooks;
 
 pub use self::redis::{Redis, RedisOptions};
 pub use access::{Authority, Principal, Role, Scope, Scopes, Sight};
@@ -74,3 +75,7 @@ pub use signing_keys::{Rotation, SIGNED_MAX_US, SigningKey};
 pub use states::{DeadLetter, Derived, LogRows, StoredState};
 pub use trace::TraceParent;
 pub use users::{NewUser, Team, Unwritten, User, UserChange};
+pub use webhooks::{
+    Attempt, Delivery, DeliveryCursor, DeliveryState, Disabled, DisabledReason, ENDPOINTS_MAX, EndpointChange,
+    EndpointSettings, Promotion, REPLAY_MAX, Tried, WebhookEndpoint,
+};

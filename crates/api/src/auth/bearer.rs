@@ -209,7 +209,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 28);
+        assert_eq!(guarded, 38);
     }
 
     #[tokio::test]

@@ -32,7 +32,7 @@ pub enum Audit {
 
 /// For each operation that takes a token, by its id in the OpenAPI document: the least role, the scope, `None` for what
 /// every key may do, and how it is recorded.
-const TABLE: [(&str, Role, Option<Scope>, Audit); 28] = [
+const TABLE: [(&str, Role, Option<Scope>, Audit); 38] = [
     ("create_lead", Role::Agent, Some(Scope::LeadsWrite), Audit::Event),
     ("show_lead", Role::Agent, Some(Scope::LeadsRead), Audit::Read),
     ("show_score", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
@@ -61,6 +61,16 @@ const TABLE: [(&str, Role, Option<Scope>, Audit); 28] = [
     ("log_out", Role::Agent, None, Audit::Change),
     ("list_audit", Role::Admin, Some(Scope::Admin), Audit::Read),
     ("export_audit", Role::Admin, Some(Scope::Admin), Audit::Read),
+    ("create_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("list_webhooks", Role::Admin, Some(Scope::Admin), Audit::Not),
+    ("show_webhook", Role::Admin, Some(Scope::Admin), Audit::Not),
+    ("update_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("delete_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("rotate_webhook_secret", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("test_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("replay_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("list_webhook_deliveries", Role::Admin, Some(Scope::Admin), Audit::Not),
+    ("replay_webhook_message", Role::Admin, Some(Scope::Admin), Audit::Change),
 ];
 
 type Row = (&'static str, Role, Option<Scope>, Audit);

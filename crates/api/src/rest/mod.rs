@@ -15,8 +15,10 @@ pub mod create_job;
 pub mod create_lead;
 pub mod create_team;
 pub mod create_user;
+pub mod create_webhook;
 pub mod delete_team;
 pub mod delete_user;
+pub mod delete_webhook;
 pub mod export_audit;
 pub mod healthz;
 pub mod job;
@@ -27,6 +29,8 @@ pub mod list_jobs;
 pub mod list_scores;
 pub mod list_teams;
 pub mod list_users;
+pub mod list_webhook_deliveries;
+pub mod list_webhooks;
 pub mod log_in;
 pub mod log_out;
 pub mod me;
@@ -36,17 +40,24 @@ pub mod post_events;
 pub mod readyz;
 pub mod refresh_session;
 pub mod rename_team;
+pub mod replay_webhook;
+pub mod replay_webhook_message;
 pub mod resume_job;
 pub mod revoke_api_key;
+pub mod rotate_webhook_secret;
 pub mod session;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
 pub mod show_score;
+pub mod show_webhook;
 pub mod team;
+pub mod test_webhook;
 pub mod update_user;
+pub mod update_webhook;
 pub mod user;
 pub mod wait_for_scores;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -67,7 +78,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 34] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 44] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -96,6 +107,16 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 34] = [
     ("assign_lead", assign_lead::PROBLEMS),
     ("list_audit", list_audit::PROBLEMS),
     ("export_audit", export_audit::PROBLEMS),
+    ("create_webhook", create_webhook::PROBLEMS),
+    ("list_webhooks", list_webhooks::PROBLEMS),
+    ("show_webhook", show_webhook::PROBLEMS),
+    ("update_webhook", update_webhook::PROBLEMS),
+    ("delete_webhook", delete_webhook::PROBLEMS),
+    ("rotate_webhook_secret", rotate_webhook_secret::PROBLEMS),
+    ("test_webhook", test_webhook::PROBLEMS),
+    ("replay_webhook", replay_webhook::PROBLEMS),
+    ("list_webhook_deliveries", list_webhook_deliveries::PROBLEMS),
+    ("replay_webhook_message", replay_webhook_message::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("refresh_session", refresh_session::PROBLEMS),
     ("jwks", jwks::PROBLEMS),
@@ -139,6 +160,13 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(assign_lead::assign_lead))
         .routes(routes!(list_audit::list_audit))
         .routes(routes!(export_audit::export_audit))
+        .routes(routes!(create_webhook::create_webhook, list_webhooks::list_webhooks))
+        .routes(routes!(show_webhook::show_webhook, update_webhook::update_webhook, delete_webhook::delete_webhook))
+        .routes(routes!(rotate_webhook_secret::rotate_webhook_secret))
+        .routes(routes!(test_webhook::test_webhook))
+        .routes(routes!(replay_webhook::replay_webhook))
+        .routes(routes!(list_webhook_deliveries::list_webhook_deliveries))
+        .routes(routes!(replay_webhook_message::replay_webhook_message))
 }
 
 /// Endpoints that need none.

@@ -15,13 +15,16 @@ use std::{
 
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use clap::ValueEnum;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use leadscore_api::AccessOptions;
 use leadscore_domain::{
     Invalid, Region,
     time::{DAY_US, HOUR_US, SECOND_US},
+    webhook::DestinationPolicy,
 };
 use leadscore_engine::score::ScoringPolicy;
+use leadscore_pipeline::webhooks::WebhookOptions;
 use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions, Retention, audit::AuditOptions};
 use serde::Deserialize;
 
@@ -52,6 +55,7 @@ pub struct Config {
     pub import: Import,
     pub audit: Audit,
     pub retention: RetentionMonths,
+    pub webhooks: Webhooks,
     pub scoring: Scoring,
     pub training: Training,
     pub log: Log,
@@ -340,6 +344,64 @@ impl RetentionMonths {
     }
 }
 
+/// How other systems are told.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    allow_http: bool,
+    ports: Vec<u16>,
+    private_networks: Vec<IpNet>,
+    ca_file: String,
+    requests: usize,
+    endpoint_requests: usize,
+    disable_after_d: u16,
+    silent_d: u16,
+    keep_d: u16,
+}
+
+impl Webhooks {
+    /// As the pipeline takes it.
+    pub fn options(&self) -> WebhookOptions {
+        WebhookOptions {
+            policy: self.policy(),
+            ca_file: Some(PathBuf::from(&self.ca_file)).filter(|path| !path.as_os_str().is_empty()),
+            requests_max: self.requests,
+            endpoint_requests_max: self.endpoint_requests,
+            failing_max_us: i64::from(self.disable_after_d) * DAY_US,
+            silent_days: self.silent_d,
+            keep_us: i64::from(self.keep_d) * DAY_US,
+            ..WebhookOptions::default()
+        }
+    }
+
+    /// Where requests may go.
+    pub fn policy(&self) -> DestinationPolicy {
+        DestinationPolicy {
+            allow_http: self.allow_http,
+            ports: self.ports.clone(),
+            networks: self.private_networks.clone(),
+        }
+    }
+
+    /// The key that is wrong, and why.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        let Self { ports, requests, endpoint_requests, disable_after_d, silent_d, keep_d, .. } = self;
+        let wrong = [
+            (ports.is_empty() || ports.contains(&0), "webhooks.ports", "must name ports from 1 to 65535"),
+            (!(1..=256).contains(requests), "webhooks.requests", "must be from 1 to 256"),
+            (
+                !(1..=*requests).contains(endpoint_requests),
+                "webhooks.endpoint_requests",
+                "must be from 1 to webhooks.requests",
+            ),
+            (!(1..=30).contains(disable_after_d), "webhooks.disable_after_d", "must be from 1 to 30"),
+            (!(1..=365).contains(silent_d), "webhooks.silent_d", "must be from 1 to 365"),
+            (!(8..=365).contains(keep_d), "webhooks.keep_d", "must be from 8 to 365: attempts take days"),
+        ];
+        wrong.into_iter().find(|(is_wrong, ..)| *is_wrong).map(|(_, key, problem)| (key, problem))
+    }
+}
+
 /// What the brokerage decides about scoring.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -475,7 +537,9 @@ impl Config {
         if let Some((key, problem)) = self.access.problem() {
             return refuse(key, problem);
         }
-        if let Some((key, problem)) = self.audit.problem().or_else(|| self.retention.problem()) {
+        if let Some((key, problem)) =
+            self.audit.problem().or_else(|| self.retention.problem()).or_else(|| self.webhooks.problem())
+        {
             return refuse(key, problem);
         }
         if self.server.roles.is_empty() {

@@ -98,6 +98,10 @@ pub enum Object {
     Model(String),
     /// A team.
     Team(Uuid),
+    /// A webhook.
+    Webhook(Uuid),
+    /// A message of a webhook.
+    WebhookMessage(Uuid),
 }
 
 impl Object {
@@ -112,6 +116,8 @@ impl Object {
             Self::Account(_) => "account",
             Self::Model(_) => "model",
             Self::Team(_) => "team",
+            Self::Webhook(_) => "webhook",
+            Self::WebhookMessage(_) => "webhook_message",
         }
     }
 
@@ -120,7 +126,12 @@ impl Object {
     pub fn id(&self) -> String {
         match self {
             Self::Lead(id) => id.to_string(),
-            Self::Job(id) | Self::ApiKey(id) | Self::User(id) | Self::Team(id) => id.to_string(),
+            Self::Job(id)
+            | Self::ApiKey(id)
+            | Self::User(id)
+            | Self::Team(id)
+            | Self::Webhook(id)
+            | Self::WebhookMessage(id) => id.to_string(),
             Self::Account(id) | Self::Model(id) => id.clone(),
         }
     }
@@ -130,7 +141,14 @@ impl Object {
     pub const fn lead(&self) -> Option<LeadId> {
         match self {
             Self::Lead(id) => Some(*id),
-            Self::Job(_) | Self::ApiKey(_) | Self::User(_) | Self::Account(_) | Self::Model(_) | Self::Team(_) => None,
+            Self::Job(_)
+            | Self::ApiKey(_)
+            | Self::User(_)
+            | Self::Account(_)
+            | Self::Model(_)
+            | Self::Team(_)
+            | Self::Webhook(_)
+            | Self::WebhookMessage(_) => None,
         }
     }
 }

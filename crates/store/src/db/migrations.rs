@@ -15,6 +15,7 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0008_access.sql"),
     include_str!("sqlite/0009_signing_and_sessions.sql"),
     include_str!("sqlite/0010_audit.sql"),
+    include_str!("sqlite/0011_webhooks.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),
@@ -26,6 +27,7 @@ const POSTGRES: &[&str] = &[
     include_str!("postgres/0007_access.sql"),
     include_str!("postgres/0008_signing_and_sessions.sql"),
     include_str!("postgres/0009_audit.sql"),
+    include_str!("postgres/0010_webhooks.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

@@ -53,6 +53,7 @@ use crate::{
         kafka::{Kafka, outbox},
     },
     retention::Aging,
+    webhooks::{self, Hub},
 };
 
 /// What a write answers, once it is durable.
@@ -127,6 +128,7 @@ pub(crate) struct Inner {
     append_timeout: Duration,
     keep_features: bool,
     appended: watch::Sender<u64>,
+    hub: Hub,
     tasks: TaskTracker,
     closing: CancellationToken,
 }
@@ -167,15 +169,16 @@ impl Store {
         let closing = CancellationToken::new();
         let lane = |source| writer::start(source, &tasks, closing.clone());
         let appended = watch::Sender::new(0);
-        let (database, lanes, made) = match &options.postgres {
+        let (database, lanes, made, hub) = match &options.postgres {
             None => {
                 let mut file = sqlite::open(&options.folder).await?;
                 migrations::run(&mut file.conn).await?;
                 let made = open::made(&options, &mut file.conn).await?;
+                let hub = webhooks::open(&mut file.conn).await?;
                 let readers = sqlite::Readers::new(&file.path);
                 let intake = lane(Source::Own(sqlite::Writer::new(file.conn, &file.path)))?;
                 let lanes = Lanes { derive: intake.clone(), audit: intake.clone(), intake };
-                (Database::Embedded { path: file.path, readers }, lanes, made)
+                (Database::Embedded { path: file.path, readers }, lanes, made, hub)
             }
             Some(server) => {
                 let pool = postgres::connect(server).await?;
@@ -185,6 +188,7 @@ impl Store {
                 }
                 migrations::check(&mut conn).await?;
                 let made = open::made(&options, &mut conn).await?;
+                let hub = webhooks::open(&mut conn).await?;
                 let source = |lock| Source::Pool { pool: pool.clone(), lock };
                 let lanes = Lanes {
                     intake: lane(source(Some(writer::APPEND_LOCK)))?,
@@ -192,7 +196,7 @@ impl Store {
                     audit: lane(source(Some(writer::AUDIT_LOCK)))?,
                 };
                 tasks.spawn(postgres::wake::listen(pool.clone(), appended.clone(), closing.clone()));
-                (Database::Postgres { pool, months: Months::default() }, lanes, made)
+                (Database::Postgres { pool, months: Months::default() }, lanes, made, hub)
             }
         };
         let kafka = match (options.kafka, &database) {
@@ -218,6 +222,7 @@ impl Store {
             append_timeout: options.append_timeout,
             keep_features: options.keep_features,
             appended,
+            hub,
             tasks,
             closing,
         })))
@@ -362,6 +367,10 @@ impl Store {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
     }
 
     pub(crate) fn appends(&self) -> &watch::Sender<u64> {

@@ -38,6 +38,7 @@ pub(crate) struct Keyring {
     signing_keys: DataKey,
     audit_reasons: DataKey,
     audit_signatures: SigningKey,
+    webhooks: DataKey,
     lookup: Hmac<Sha256>,
     check: [u8; 32],
     keys: Cache<LeadId, Arc<DataKey>>,
@@ -60,6 +61,7 @@ impl Keyring {
             signing_keys: DataKey::new(&derive("signing keys")),
             audit_reasons: DataKey::new(&derive("audit reasons")),
             audit_signatures: SigningKey::from_bytes(&derive("audit signatures")),
+            webhooks: DataKey::new(&derive("secrets of webhooks")),
             lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
             check: derive("check value"),
             keys: Cache::new(KEYS_MAX),
@@ -120,6 +122,11 @@ impl Keyring {
     /// one is.
     pub(crate) fn audit_signatures(&self) -> &SigningKey {
         &self.audit_signatures
+    }
+
+    /// Seals and opens the secrets that webhooks are signed with.
+    pub(crate) fn webhooks(&self) -> &DataKey {
+        &self.webhooks
     }
 
     /// A new data key for a new lead, and its wrapped form for the database.

@@ -27,6 +27,7 @@ mod registry;
 mod retention;
 mod sessions;
 mod support;
+mod webhooks;
 
 /// Runs a contract over the embedded database in a folder of its own, and over a database of its own on the PostgreSQL
 /// server of the tests.
@@ -159,4 +160,17 @@ contracts! {
     audit::a_checkpoint_that_a_crash_left_out_is_written,
     opening::everything_is_there_after_reopening,
     opening::the_number_of_partitions_stays,
+    webhooks::crossings_and_grades_are_told_with_the_commit,
+    webhooks::a_first_score_crosses_from_below_and_a_grade_needs_one_before,
+    webhooks::what_is_not_committed_is_not_told_and_what_is_derived_again_is_told_once,
+    webhooks::directions_of_crossings_are_the_endpoints_own,
+    webhooks::a_message_has_one_sender_and_goes_to_another_where_that_died,
+    webhooks::an_endpoint_that_fails_for_days_or_is_gone_is_disabled,
+    webhooks::a_receiver_that_asks_for_time_is_left_alone,
+    webhooks::a_secret_is_sealed_and_the_one_before_signs_for_a_day,
+    webhooks::failed_messages_are_replayed_under_their_ids,
+    webhooks::silence_is_told_once_and_only_what_began_lately,
+    webhooks::a_promotion_is_told_once_to_those_who_were_there,
+    webhooks::what_must_not_be_known_of_a_lead_is_not_told,
+    webhooks::endpoints_are_bounded_and_go_with_their_messages,
 }
