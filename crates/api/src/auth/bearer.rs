@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use leadscore_domain::{Timestamp, time::SECOND_US};
+use leadscore_domain::{LeadId, Timestamp, time::SECOND_US};
 use leadscore_store::{Authority, Principal, Scope, Sight};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
@@ -80,7 +80,7 @@ pub async fn require(
     };
     let Some(access) = access else { return Err(Problem::new(Code::Forbidden, "Nobody may do this.")) };
     let watched = Watched::begin(&api, &access, principal, &request)?;
-    let mut response = match check(&api, &access, principal, &request).await {
+    let mut response = match check(&api, &access, principal, access.lead(request.uri().path())).await {
         Ok(()) => {
             request.extensions_mut().insert(identity);
             next.run(request).await
@@ -96,12 +96,12 @@ pub async fn require(
     })
 }
 
-/// Checks that somebody may do what a request asks for, and sees the lead that its address names.
-async fn check(api: &Api, access: &Access, principal: &Principal, request: &Request) -> Result<(), Problem> {
+/// Checks that somebody may do what a request asks for, and sees the lead that it is about.
+async fn check(api: &Api, access: &Access, principal: &Principal, lead: Option<LeadId>) -> Result<(), Problem> {
     if !principal.may(access.least, access.scope) {
         return Err(forbidden(principal, access));
     }
-    match access.lead(request.uri().path()) {
+    match lead {
         Some(lead) if principal.sight() != Sight::All => sight::check(api, principal, lead).await,
         Some(_) | None => Ok(()),
     }

@@ -96,7 +96,7 @@ mod tests {
         body::Body,
         http::{Method, StatusCode},
     };
-    use leadscore_store::Role;
+    use leadscore_store::{Role, Scope, Scopes};
     use serde_json::{Value, json};
 
     use crate::testing::{NOBODY, TestApp, score};
@@ -130,7 +130,7 @@ mod tests {
             assert_eq!((reply.code().as_str(), &reply.json()["field"]), ("invalid-query-parameter", &json!(field)));
         }
         assert_eq!(app.get(&format!("{PATH}?colour=1")).await.code(), "unknown-query-parameter");
-        app.token = app.key(Role::Manager).await;
+        app.token = app.key(Scope::JobsWrite).await;
         for path in [PATH.to_owned(), format!("{PATH}/export")] {
             assert_eq!(app.get(&path).await.code(), "forbidden");
         }
@@ -142,7 +142,7 @@ mod tests {
         let admin = app.token.clone();
         let lead = app.lead("ann").await;
         app.derive(|id| Some(score(id))).await;
-        app.token = app.key(Role::Agent).await;
+        app.token = app.key([Scope::LeadsRead, Scope::ScoresRead].into_iter().collect::<Scopes>()).await;
         let path = format!("/api/v1/leads/{lead}/score");
         let request =
             app.request(Method::GET, &path).header("x-audit-reason", "call back").header("x-request-id", "r7");
@@ -165,7 +165,7 @@ mod tests {
         let page = app.get(&format!("{PATH}?operation=show_score")).await.json();
         let entry = &page["entries"][0];
         assert_eq!((&entry["reason"], &entry["request_id"]), (&json!("call back"), &json!("r7")));
-        assert_eq!((&entry["actor"]["kind"], &entry["actor"]["role"]), (&json!("api_key"), &json!("agent")));
+        assert_eq!((&entry["actor"]["kind"], &entry["actor"]["role"]), (&json!("api_key"), &Value::Null));
         assert_eq!(acts(&app, &format!("lead_id={nobody}")).await.len(), 2);
         assert_eq!(acts(&app, "operation=list_audit").await.len(), 1, "looking is recorded, and counted");
     }

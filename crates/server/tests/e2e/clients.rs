@@ -11,7 +11,8 @@ use crate::support::{Folder, arg, describe};
 /// The package and the document that it is made from, in a folder of the test's own: `npm` writes into it.
 fn package(folder: &Folder) -> PathBuf {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../..");
-    let copy = "tar -cf - --exclude node_modules --exclude dist clients/typescript docs/openapi.json | tar -C \"$1\" -xf -";
+    let copy =
+        "tar -cf - --exclude node_modules --exclude dist clients/typescript docs/openapi.json | tar -C \"$1\" -xf -";
     let to = folder.path("checkout");
     std::fs::create_dir(&to).unwrap();
     run(Command::new("sh").args(["-c", copy, "sh", arg(&to)]).current_dir(root));

@@ -72,7 +72,7 @@ pub enum EventsBody {
     #[schema(title = "One")]
     One(Box<schema::Event>),
     /// Up to 1,000 events.
-    #[schema(title = "Many", min_items = 1, max_items = 1000)]
+    #[schema(title = "Many")]
     Many(Vec<schema::Event>),
 }
 
