@@ -80,6 +80,7 @@ docs: ## Write anew what is generated from the code: the manuals of features, AP
 	@UPDATE_DOCS=1 cargo test --locked -p leadscore-engine --test features
 	@UPDATE_DOCS=1 cargo test --locked -p leadscore-api --lib the_committed_documents_are_current
 	@UPDATE_DOCS=1 cargo test --locked -p leadscore-server --bin leadscore the_manual_is_what_help_prints
+	@npm --prefix clients/typescript install --no-audit --no-fund --silent && npm --prefix clients/typescript run --silent generate
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -18,19 +18,23 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use leadscore_api::{
-    AppState, Limits, router,
+    AccessOptions, AppState, Edge, Limits, router,
     socket::{Options, Sockets},
 };
 use leadscore_domain::{
     Approach, Breakdown, Clock, Grade, LeadId, ManualClock, Region, Score, Timestamp,
     time::{DAY_US, SECOND_US},
+    webhook::DestinationPolicy,
 };
 use leadscore_engine::{
     features::Market,
     score::{Model, Scorer, ScoringPolicy},
     scorecard::Scorecard,
 };
-use leadscore_store::{Change, IdempotencyRecords, Registry, Scope, ScoreCache, Store, StoreOptions, Tickets};
+use leadscore_store::{
+    Change, IdempotencyRecords, Registry, Scope, ScoreCache, Store, StoreOptions, Tickets,
+    audit::{AuditLog, AuditOptions},
+};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -118,7 +122,12 @@ async fn state(folder: &Path, clock: &ManualClock, stop: &CancellationToken) -> 
     let options = Options { connections_of_one_max: CLIENTS, ..Options::default() };
     let model = Arc::new(Model::Scorecard(Scorecard));
     let scorer = Scorer::new(model, "bench".to_owned(), Arc::new(Market::empty()), ScoringPolicy::default());
+    let audit = AuditLog::start(store.clone(), AuditOptions::new(folder.join("audit/checkpoints.jsonl"))).await?;
     let state = AppState {
+        audit,
+        edge: Edge::default(),
+        access: AccessOptions::default(),
+        destinations: DestinationPolicy::default(),
         sockets: Sockets::start(&cache, options, &TaskTracker::new(), stop.clone()),
         tickets: Tickets::new(&store, Arc::clone(&clock), None),
         idempotency: IdempotencyRecords::new(&store, None),

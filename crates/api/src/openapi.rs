@@ -18,6 +18,7 @@ use utoipa::{
 
 use crate::{
     auth::permissions::takes,
+    messages::{WebhookMessage, webhooks},
     problem::{Code, MEDIA_TYPE, Problem, ProblemBody},
     rest,
 };
@@ -36,10 +37,13 @@ const BEARER: &str = "bearer";
         (name = "events", description = "What happens to them"),
         (name = "scores", description = "How likely they convert, and what to do"),
         (name = "jobs", description = "Long work in the background"),
+        (name = "webhooks", description = "Other systems that are told"),
         (name = "access", description = "Log-in, and keys for programs"),
+        (name = "audit", description = "Who saw or changed what"),
         (name = "health", description = "Whether the server works")
     ),
-    components(schemas(ProblemBody))
+    servers((url = "/", description = "The server that answers this document")),
+    components(schemas(ProblemBody, WebhookMessage))
 )]
 struct Base;
 
@@ -48,8 +52,9 @@ pub(crate) fn base() -> openapi::OpenApi {
     let mut document = Base::openapi();
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key, or a token from `POST /api/v1/login`."))
+        .description(Some("An API key, or an access token from `POST /api/v1/login`."))
         .build();
+    document.webhooks = Some(webhooks());
     let components = document.components.get_or_insert_with(Default::default);
     components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
     document
@@ -61,10 +66,11 @@ pub(crate) fn complete(document: &mut openapi::OpenApi, guarded: &openapi::OpenA
         let needs_token = guarded.paths.paths.contains_key(path);
         let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in methods.into_iter().flatten() {
-            if needs_token {
-                let needs = takes(operation).map(|(role, scope)| [role.to_string(), scope.as_str().to_owned()]);
-                operation.security = Some(vec![SecurityRequirement::new(BEARER, needs.into_iter().flatten())]);
-            }
+            let needs = takes(operation)
+                .map(|(role, scope)| [Some(role.to_string()), scope.map(|scope| scope.as_str().to_owned())]);
+            let token = || SecurityRequirement::new(BEARER, needs.into_iter().flatten().flatten());
+            // An empty list says that it takes none.
+            operation.security = Some(needs_token.then(token).into_iter().collect());
             let codes = codes(path, operation, needs_token);
             add_problems(operation, &codes);
         }
@@ -84,6 +90,10 @@ fn codes(path: &str, operation: &Operation, needs_token: bool) -> Vec<Code> {
     if path.starts_with("/api/") {
         codes.push(Code::Unavailable);
     }
+    if !rest::HEALTH.contains(&id) {
+        codes.push(Code::TooManyRequests);
+    }
+    codes.extend([Code::UriTooLong, Code::HeadersTooLarge]);
     codes.extend([Code::UnknownQueryParameter, Code::Internal, Code::TimedOut]);
     codes
 }
@@ -121,7 +131,7 @@ mod tests {
 
     use crate::{
         problem::errors_markdown,
-        testing::{EXAMPLE_LEAD, EXAMPLE_USER, Reply, TestApp, score},
+        testing::{EXAMPLE_LEAD, EXAMPLE_REFRESH_TOKEN, EXAMPLE_USER, Reply, TestApp, score},
     };
 
     /// Compares a committed file with what is generated; `UPDATE_DOCS=1` writes it instead.
@@ -181,7 +191,7 @@ mod tests {
     /// Sends each operation as its examples say and compares the answer with the example of its status.
     #[tokio::test]
     async fn the_examples_of_the_document_work() {
-        let app = TestApp::new().await;
+        let mut app = TestApp::new().await;
         app.state
             .store
             .create_user("manager@example.com", "correct horse battery staple", Role::Manager)
@@ -191,12 +201,17 @@ mod tests {
         app.derive(|id| Some(score(id))).await;
         let job = app.state.store.create_job("score_all", serde_json::json!({}), 1).await.unwrap().id;
         let (_, key) = app.state.store.create_api_key("website", Scope::LeadsRead.into(), None).await.unwrap();
+        let (session, ended) = (app.session(Role::Agent).await, app.session(Role::Agent).await);
         let mut ran = 0;
-        for (path, item) in app.document()["paths"].as_object().unwrap() {
+        let document = app.document().clone();
+        for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 let path = path.replace("{lead_id}", &lead.to_string()).replace("{job_id}", &job.to_string());
                 let path = path.replace("{key_id}", &key.id.to_string());
+                let (webhook, message) = app.webhook().await;
+                let path = path.replace("{webhook_id}", &webhook.to_string());
+                let path = path.replace("{message_id}", &message.to_string());
                 let body = &operation["requestBody"]["content"]["application/json"]["example"];
                 let mut body = body.to_string().replace(EXAMPLE_LEAD, &lead.to_string());
                 let mut path = path;
@@ -208,6 +223,10 @@ mod tests {
                 if path.contains("{team_id}") {
                     path = path.replace("{team_id}", &app.team(id).await.to_string());
                 }
+                let key_of_tests = app.token.clone();
+                if id == "log_out" {
+                    app.token = ended["token"].as_str().unwrap().to_owned();
+                }
                 let reply = match method.as_str() {
                     // It does not end by itself, and is tested on its own.
                     "get" if id == "stream_scores" => {
@@ -217,13 +236,20 @@ mod tests {
                     "get" => app.get(&path).await,
                     "delete" => app.delete(&path).await,
                     _ if operation.get("requestBody").is_none() => app.post_text(&path, "").await,
+                    "patch" => {
+                        let request = app.request(Method::PATCH, &path).header("content-type", "application/json");
+                        app.send(request.body(Body::from(body.to_string())).unwrap()).await
+                    }
                     _ => {
                         assert_ne!(body, "null", "{id} has no example");
                         let method = method.to_uppercase().parse().unwrap();
                         let request = app.request(method, &path).header("content-type", "application/json");
+                        let refresh_token = session["refresh_token"].as_str().unwrap();
+                        let body = body.replace(EXAMPLE_REFRESH_TOKEN, refresh_token);
                         app.send(request.body(Body::from(body)).unwrap()).await
                     }
                 };
+                app.token = key_of_tests;
                 compare(id, operation, &reply);
                 ran += 1;
             }
@@ -241,6 +267,13 @@ mod tests {
         }
         if let Some(text) = content["text/plain"]["example"].as_str() {
             assert!(text.starts_with("# HELP ") && reply.header("content-type").starts_with("text/plain"), "{id}");
+            return;
+        }
+        if content["application/json"].is_null() {
+            assert!(
+                reply.header("content-type") == "application/x-ndjson"
+                    && !content[reply.header("content-type")].is_null()
+            );
             return;
         }
         let example = &content["application/json"]["example"];

@@ -32,6 +32,8 @@ pub enum Code {
     Unauthenticated,
     /// E-mail address and password do not belong together.
     WrongPassword,
+    /// The refresh token is none, or its session has ended.
+    SessionOver,
     /// The role may not do this.
     Forbidden,
     /// The web page is of an origin that may not open sockets.
@@ -48,6 +50,8 @@ pub enum Code {
     JobNotFound,
     /// No such API key.
     ApiKeyNotFound,
+    /// The token has no session to end.
+    NoSession,
     /// No such user.
     UserNotFound,
     /// No such team.
@@ -58,6 +62,10 @@ pub enum Code {
     AlreadyExists,
     /// Nobody would be left who may do everything.
     LastAdmin,
+    /// No such webhook.
+    WebhookNotFound,
+    /// No such message of the webhook.
+    WebhookMessageNotFound,
     /// The job stands where this cannot be done.
     JobConflict,
     /// The address exists, but not with this method.
@@ -70,6 +78,10 @@ pub enum Code {
     RequestRunning,
     /// The body is too long.
     BodyTooLarge,
+    /// The address is too long.
+    UriTooLong,
+    /// The header fields are too large.
+    HeadersTooLarge,
     /// The body is not announced as JSON.
     UnsupportedMediaType,
     /// A field is missing, unknown, of the wrong type or out of range.
@@ -80,6 +92,8 @@ pub enum Code {
     TooManyAttempts,
     /// Too many events.
     TooFast,
+    /// Too many requests.
+    TooManyRequests,
     /// Too many live connections.
     TooManyConnections,
     /// The address takes WebSockets only.
@@ -96,7 +110,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 45] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -105,6 +119,7 @@ impl Code {
         Self::InvalidIdempotencyKey,
         Self::Unauthenticated,
         Self::WrongPassword,
+        Self::SessionOver,
         Self::Forbidden,
         Self::OriginNotAllowed,
         Self::ProfilingConsentMissing,
@@ -115,21 +130,27 @@ impl Code {
         Self::ApiKeyNotFound,
         Self::UserNotFound,
         Self::TeamNotFound,
+        Self::WebhookNotFound,
+        Self::WebhookMessageNotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::ScorePending,
+        Self::NoSession,
         Self::JobConflict,
         Self::RequestRunning,
         Self::LeadTaken,
         Self::AlreadyExists,
         Self::LastAdmin,
         Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
         Self::IdempotencyKeyReused,
         Self::UpgradeRequired,
         Self::TooManyAttempts,
         Self::TooFast,
+        Self::TooManyRequests,
         Self::TooManyConnections,
         Self::Internal,
         Self::TimedOut,
@@ -149,6 +170,7 @@ impl Code {
             Self::InvalidIdempotencyKey => "invalid-idempotency-key",
             Self::Unauthenticated => "unauthenticated",
             Self::WrongPassword => "wrong-password",
+            Self::SessionOver => "session-over",
             Self::Forbidden => "forbidden",
             Self::OriginNotAllowed => "origin-not-allowed",
             Self::ProfilingConsentMissing => "profiling-consent-missing",
@@ -157,22 +179,28 @@ impl Code {
             Self::ModelNotFound => "model-not-found",
             Self::JobNotFound => "job-not-found",
             Self::ApiKeyNotFound => "api-key-not-found",
+            Self::NoSession => "no-session",
             Self::UserNotFound => "user-not-found",
             Self::TeamNotFound => "team-not-found",
             Self::LeadTaken => "lead-taken",
             Self::AlreadyExists => "already-exists",
             Self::LastAdmin => "last-admin",
+            Self::WebhookNotFound => "webhook-not-found",
+            Self::WebhookMessageNotFound => "webhook-message-not-found",
             Self::JobConflict => "job-conflict",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::BodyTimeout => "body-timeout",
             Self::ScorePending => "score-pending",
             Self::RequestRunning => "request-running",
             Self::BodyTooLarge => "body-too-large",
+            Self::UriTooLong => "uri-too-long",
+            Self::HeadersTooLarge => "headers-too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::InvalidField => "invalid-field",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::TooManyAttempts => "too-many-attempts",
             Self::TooFast => "too-fast",
+            Self::TooManyRequests => "too-many-requests",
             Self::TooManyConnections => "too-many-connections",
             Self::UpgradeRequired => "upgrade-required",
             Self::Internal => "internal",
@@ -192,7 +220,7 @@ impl Code {
             | Self::InvalidQueryParameter
             | Self::InvalidLeadId
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated | Self::WrongPassword => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::WrongPassword | Self::SessionOver => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::OriginNotAllowed | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::LeadNotFound
@@ -200,20 +228,27 @@ impl Code {
             | Self::JobNotFound
             | Self::ApiKeyNotFound
             | Self::UserNotFound
-            | Self::TeamNotFound => StatusCode::NOT_FOUND,
+            | Self::TeamNotFound
+            | Self::WebhookNotFound
+            | Self::WebhookMessageNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ScorePending
+            | Self::NoSession
             | Self::JobConflict
             | Self::RequestRunning
             | Self::LeadTaken
             | Self::AlreadyExists
             | Self::LastAdmin => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::TooManyAttempts | Self::TooFast | Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests | Self::TooManyConnections => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TimedOut | Self::Unavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -231,6 +266,7 @@ impl Code {
             Self::InvalidIdempotencyKey => "The Idempotency-Key is not valid",
             Self::Unauthenticated => "A valid token is needed",
             Self::WrongPassword => "E-mail address or password is wrong",
+            Self::SessionOver => "The session is over",
             Self::Forbidden => "The role does not allow this",
             Self::OriginNotAllowed => "The web page may not open sockets",
             Self::ProfilingConsentMissing => "The lead has not allowed profiling",
@@ -239,22 +275,28 @@ impl Code {
             Self::ModelNotFound => "There is no such model version",
             Self::JobNotFound => "There is no such job",
             Self::ApiKeyNotFound => "There is no such API key",
+            Self::NoSession => "The token has no session",
             Self::UserNotFound => "There is no such user",
             Self::TeamNotFound => "There is no such team",
             Self::LeadTaken => "A colleague's lead has one of these handles",
             Self::AlreadyExists => "It exists already",
             Self::LastAdmin => "Nobody would be left who may do everything",
+            Self::WebhookNotFound => "There is no such webhook",
+            Self::WebhookMessageNotFound => "The webhook has no such message",
             Self::JobConflict => "The job stands where this cannot be done",
             Self::MethodNotAllowed => "The address does not take this method",
             Self::BodyTimeout => "The body came too slowly",
             Self::ScorePending => "The lead is not scored yet",
             Self::RequestRunning => "The same request is being answered",
             Self::BodyTooLarge => "The body is too large",
+            Self::UriTooLong => "The address is too long",
+            Self::HeadersTooLarge => "The header fields are too large",
             Self::UnsupportedMediaType => "The body must be JSON",
             Self::InvalidField => "A field is not valid",
             Self::IdempotencyKeyReused => "The Idempotency-Key belongs to another request",
             Self::TooManyAttempts => "Too many attempts",
             Self::TooFast => "Too many events",
+            Self::TooManyRequests => "Too many requests",
             Self::TooManyConnections => "Too many connections",
             Self::UpgradeRequired => "The address takes WebSockets only",
             Self::Internal => "The server made a mistake",
@@ -278,6 +320,7 @@ impl Code {
                 "Send `Authorization: Bearer <token>` with an API key, or with a token from POST /api/v1/login."
             }
             Self::WrongPassword => "Check both; an administrator can set a new password.",
+            Self::SessionOver => "Log in again with POST /api/v1/login.",
             Self::Forbidden => "Ask somebody who has the role that the detail names, or use a token of that role.",
             Self::OriginNotAllowed => {
                 "Serve the page from the server's own host, or have `server.allowed_origins` name it."
@@ -290,11 +333,14 @@ impl Code {
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
             Self::JobNotFound => "Use an id from GET /api/v1/jobs.",
             Self::ApiKeyNotFound => "Use an id from GET /api/v1/api-keys.",
+            Self::NoSession => "Revoke an API key with DELETE /api/v1/api-keys/{key_id}.",
             Self::UserNotFound => "Use an id from GET /api/v1/users.",
             Self::TeamNotFound => "Use an id from GET /api/v1/teams.",
             Self::LeadTaken => "Ask your manager whose lead it is.",
             Self::AlreadyExists => "Change the one that is there, or choose another address or name.",
             Self::LastAdmin => "Make somebody else an administrator first.",
+            Self::WebhookNotFound => "Use an id from GET /api/v1/webhooks.",
+            Self::WebhookMessageNotFound => "Use a `message_id` from the webhook's deliveries.",
             Self::JobConflict => {
                 "See the job's state: only what waits or runs is cancelled, only what failed or was cancelled resumed."
             }
@@ -305,10 +351,12 @@ impl Code {
             }
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",
             Self::BodyTooLarge => "Send less at once: split a list into several requests.",
+            Self::UriTooLong => "Send less in the address: leave out parameters that are not needed.",
+            Self::HeadersTooLarge => "Send fewer or shorter header fields.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
             Self::InvalidField => "Correct the field that the problem names.",
             Self::IdempotencyKeyReused => "Take a new key for a new request; repeat one with the very same body.",
-            Self::TooManyAttempts | Self::TooFast => "Wait for the seconds in `Retry-After`.",
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests => "Wait for the seconds in `Retry-After`.",
             Self::TooManyConnections => "Close one of the connections, or wait for the seconds in `Retry-After`.",
             Self::UpgradeRequired => "Open the address with a WebSocket client (RFC 6455, version 13).",
             Self::Internal => "Send the request again; report the `X-Request-Id` of this answer if it stays.",
@@ -339,6 +387,7 @@ pub struct Problem {
     remedy: Option<String>,
     position: Option<(usize, usize)>,
     retry_after_s: Option<u64>,
+    challenge: Option<&'static str>,
 }
 
 /// The members of a problem (RFC 9457).
@@ -382,7 +431,15 @@ impl Problem {
     /// A problem; `detail` says what was wrong this time.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), field: None, remedy: None, position: None, retry_after_s: None }
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+            remedy: None,
+            position: None,
+            retry_after_s: None,
+            challenge: None,
+        }
     }
 
     /// Names the field, as a path from the body.
@@ -410,6 +467,13 @@ impl Problem {
     #[must_use]
     pub const fn retry_after_s(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Says what is wrong with the token, in a word of RFC 6750.
+    #[must_use]
+    pub const fn challenge(mut self, error: &'static str) -> Self {
+        self.challenge = Some(error);
         self
     }
 
@@ -458,15 +522,17 @@ impl From<Invalid> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (code, retry_after_s) = (self.code, self.retry_after_s);
+        let (code, retry_after_s, challenge) = (self.code, self.retry_after_s, self.challenge);
         let body = serde_json::to_vec(&self.into_body()).expect("a problem is plain data with string keys");
         let mut response = (code.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if code == Code::Unauthenticated {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"leadscore\""));
+        if challenge.is_some() || code.status() == StatusCode::UNAUTHORIZED {
+            let error = challenge.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
+            let value = HeaderValue::try_from(format!("Bearer realm=\"leadscore\"{error}"));
+            headers.insert(header::WWW_AUTHENTICATE, value.expect("a word of ours is visible ASCII"));
         }
         response.extensions_mut().insert(code);
         response

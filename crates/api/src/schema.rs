@@ -154,6 +154,24 @@ pub enum Role {
     Admin,
 }
 
+/// Why a webhook is told nothing: a person decided it, it answered 410, or nothing was delivered for too long.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DisabledReason {
+    ByAdmin,
+    Gone,
+    Failing,
+}
+
+/// Where a message stands: it waits to be sent, it was delivered, or it was given up.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    Pending,
+    Delivered,
+    Failed,
+}
+
 /// Where a lead stands in the brokerage's pipeline.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -558,6 +576,8 @@ mod tests {
             ("ConsentState", words_of::<consent::ConsentState>()),
             ("LegalBasis", words_of::<consent::LegalBasis>()),
             ("OutcomeResult", words_of::<event::OutcomeResult>()),
+            ("DisabledReason", words_of::<leadscore_store::DisabledReason>()),
+            ("DeliveryState", words_of::<leadscore_store::DeliveryState>()),
         ] {
             assert_eq!(document.words(name), read, "{name}");
         }

@@ -3,7 +3,7 @@
 //! Invariant: every answer that a test receives is checked against what holds for all answers, and every problem
 //! against the OpenAPI document.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -11,7 +11,9 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use leadscore_domain::{
-    Approach, Breakdown, Clock, Grade, LeadId, ManualClock, Region, Score, Timestamp, time::DAY_US,
+    Approach, Breakdown, Clock, Grade, LeadId, ManualClock, Region, Score, Timestamp,
+    time::DAY_US,
+    webhook::{DestinationPolicy, MessageType},
 };
 use leadscore_engine::{
     features::{LeadState, Market},
@@ -19,8 +21,9 @@ use leadscore_engine::{
     scorecard::Scorecard,
 };
 use leadscore_store::{
-    Derived, IdempotencyRecords, NewUser, Principal, Rate, RateLimiter, Registry, Role, Scope, Scopes, ScoreCache,
-    Store, StoreOptions, Tickets,
+    Derived, EndpointSettings, IdempotencyRecords, NewUser, Principal, Rate, RateLimiter, Registry, Role, Scope,
+    Scopes, ScoreCache, Store, StoreOptions, Tickets,
+    audit::{AuditLog, AuditOptions},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -33,7 +36,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::{
-    AppState, Limits, Metrics,
+    AccessOptions, AppState, Edge, Limits, Metrics,
     socket::{Options, Sockets},
     state::Api,
 };
@@ -44,6 +47,10 @@ pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
 pub const EXAMPLE_LEAD: &str = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e";
 /// The user id of the examples.
 pub const EXAMPLE_USER: &str = "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a";
+/// The refresh token of the examples.
+pub const EXAMPLE_REFRESH_TOKEN: &str = "lsr_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/// The password of users.
+pub const PASSWORD: &str = "correct horse battery staple";
 /// What the process has measured of itself.
 pub const METRICS: &str = "# TYPE leadscore_scores_total counter\nleadscore_scores_total 7\n";
 /// The group that scores.
@@ -60,7 +67,7 @@ pub struct TestApp {
     pub stop: DropGuard,
     pub tracker: TaskTracker,
     document: Value,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer.
@@ -97,7 +104,14 @@ impl TestApp {
         let sockets = Sockets::start(&cache, options, &tracker, stop.clone());
         let tickets = Tickets::new(&store, Arc::clone(&shared), None);
         let metrics: Metrics = Arc::new(|| METRICS.to_owned());
+        // Blocks are closed by whoever waits for them, and by nothing else.
+        let options = AuditOptions {
+            block_interval: Duration::from_secs(3_600),
+            ..AuditOptions::new(folder.path().join("audit/checkpoints.jsonl"))
+        };
+        let audit = AuditLog::start(store.clone(), options).await.unwrap();
         let state = AppState {
+            audit,
             store,
             cache,
             scorer: receiver,
@@ -105,22 +119,39 @@ impl TestApp {
             clock: shared,
             region,
             idempotency,
+            edge: Edge::default(),
             events_rate,
+            access: AccessOptions::default(),
             sockets,
             tickets,
             limits,
+            destinations: DestinationPolicy::default(),
             metrics,
         };
         let router = crate::router(state.clone());
         let document = serde_json::from_str(&crate::openapi_json()).unwrap();
         let stop = stop.drop_guard();
-        Self { router, state, clock, token, scorer, stop, tracker, document, _folder: folder }
+        Self { router, state, clock, token, scorer, stop, tracker, document, folder }
     }
 
     /// A new API key.
     pub async fn key(&self, scopes: impl Into<Scopes>) -> String {
         let (key, _) = self.state.store.create_api_key("key", scopes.into(), None).await.unwrap();
         key
+    }
+
+    /// A webhook, and a message that waits for it.
+    pub async fn webhook(&self) -> (Uuid, Uuid) {
+        let settings = EndpointSettings {
+            url: "https://hooks.example.com/leadscore".to_owned(),
+            description: String::new(),
+            event_types: vec![MessageType::LeadSilent],
+            threshold: None,
+            direction: None,
+            silent_days: None,
+        };
+        let (_, made) = self.state.store.create_webhook(settings).await.unwrap();
+        (made.id, self.state.store.test_webhook(made.id).await.unwrap())
     }
 
     /// A new team.
@@ -130,15 +161,45 @@ impl TestApp {
 
     /// A new user.
     pub async fn user(&self, email: &str, role: Role, team_id: Option<Uuid>) -> Principal {
-        let new = NewUser { email: email.to_owned(), password: "long enough".to_owned(), name: None, role, team_id };
+        let new = NewUser { email: email.to_owned(), password: PASSWORD.to_owned(), name: None, role, team_id };
         self.state.store.add_user(new).await.unwrap().unwrap();
-        self.state.store.verify_password(email, "long enough").await.unwrap().unwrap()
+        self.state.store.verify_password(email, PASSWORD).await.unwrap().unwrap()
     }
 
-    /// A token of a user who has logged in.
-    pub async fn session(&self, user: &Principal) -> String {
-        let expires_at = self.clock.now().plus_micros(DAY_US);
-        self.state.store.create_session(user, expires_at).await.unwrap()
+    /// An access token of a user.
+    pub async fn log_in(&self, user: &Principal) -> String {
+        let reply = self.post("/api/v1/login", &json!({"email": user.name, "password": PASSWORD})).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// The API behind another edge.
+    pub fn behind(mut self, edge: Edge) -> Self {
+        self.state.edge = edge;
+        self.router = crate::router(self.state.clone());
+        self
+    }
+
+    /// A session of the user who has this role, as the log-in answers it.
+    pub async fn session(&self, role: Role) -> Value {
+        let email = format!("{role}@example.com");
+        // The same password again would end the user's other sessions.
+        if self.state.store.verify_password(&email, PASSWORD).await.unwrap().is_none() {
+            self.state.store.create_user(&email, PASSWORD, role).await.unwrap();
+        }
+        let reply = self.post("/api/v1/login", &json!({"email": email, "password": PASSWORD})).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()
+    }
+
+    /// Where the store is.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Another process that shares the store.
+    pub fn beside(&self) -> Router {
+        crate::router(self.state.clone())
     }
 
     /// The API around other routes than its own.

@@ -18,6 +18,7 @@ pub mod prediction;
 pub mod protected;
 pub mod score;
 pub mod time;
+pub mod webhook;
 
 pub use attribute::{AttributeName, AttributeValue, Attributes};
 pub use clock::{Clock, ManualClock};

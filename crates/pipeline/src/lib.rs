@@ -15,3 +15,4 @@ mod retention;
 pub mod scorer;
 pub mod topology;
 pub mod training;
+pub mod webhooks;

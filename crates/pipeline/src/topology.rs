@@ -3,6 +3,8 @@
 //! ```text
 //! Store::append ──▶ log ──▶ ScorerTask ──▶ Store::commit ──▶ Publisher ──▶ ScoreCache, watchers
 //!                             ▲
+//!                                        │ webhook_messages
+//!                                        └──▶ Deliverer ──▶ other systems
 //! Registry (champion) ──▶ ModelWatch ──▶ watch<Arc<Scorer>> ──▶ readers that explain
 //! ```
 //!
@@ -26,6 +28,7 @@ use crate::{
     publish::Publisher,
     retention,
     scorer::{ModelError, ModelWatch, ScorerError, ScorerTask},
+    webhooks::{self, Client, ClientError, Deliverer, WebhookOptions},
 };
 
 /// What the pipeline stands on.
@@ -47,6 +50,8 @@ pub struct PipelineOptions {
     pub policy: ScoringPolicy,
     /// For how long what grows for ever is kept.
     pub retention: Retention,
+    /// How other systems are told.
+    pub webhooks: WebhookOptions,
 }
 
 /// Why the pipeline did not start or did not finish.
@@ -58,14 +63,17 @@ pub enum PipelineError {
     /// The store failed.
     #[error(transparent)]
     Scorer(#[from] ScorerError),
+    /// Webhooks cannot be sent.
+    #[error(transparent)]
+    Webhooks(#[from] ClientError),
 }
 
 /// Which of the work a process takes on; several processes may share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Duties {
-    /// Keeping scores in step with the log.
+    /// Keeping scores in step with the log, and telling other systems.
     pub scorer: bool,
-    /// Jobs, what is learned from outcomes, and removing what is too old.
+    /// Jobs, what is learned from outcomes, who fell silent, and removing what is too old.
     pub trainer: bool,
 }
 
@@ -89,21 +97,28 @@ impl Pipeline {
     /// # Errors
     /// Where model or positions cannot be read.
     pub async fn start(options: PipelineOptions, duties: Duties) -> Result<Self, PipelineError> {
-        let PipelineOptions { store, registry, cache, clock, tracker, shutdown, policy, retention } = options;
+        let PipelineOptions { store, registry, cache, clock, tracker, shutdown, policy, retention, webhooks: hooks } =
+            options;
         let shutdown = shutdown.child_token();
         let reload = Arc::new(Notify::new());
-        let (models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::clone(&reload)).await?;
+        let (models, scorer) = ModelWatch::open(store.clone(), registry.clone(), policy, Arc::clone(&reload)).await?;
         let publisher = Publisher::new(cache);
         let (report, health) = watch::channel(Health::Running);
         let mut tasks = vec![tracker.spawn(models.run(shutdown.clone()))];
+        tasks.push(tracker.spawn(webhooks::refresh(store.clone(), shutdown.clone())));
         if duties.trainer {
             let jobs = Runner::new(store.clone(), Arc::clone(&clock), publisher.clone(), scorer.clone());
             tasks.push(tracker.spawn(jobs.run(shutdown.clone())));
             tasks.push(tracker.spawn(outcomes::run(store.clone(), Arc::clone(&clock), shutdown.clone())));
             let aging = retention::run(store.clone(), Arc::clone(&clock), retention, shutdown.clone());
             tasks.push(tracker.spawn(aging));
+            let watch = webhooks::watch(store.clone(), registry, Arc::clone(&clock), hooks.clone(), shutdown.clone());
+            tasks.push(tracker.spawn(watch));
         }
         if duties.scorer {
+            let client = Client::new(hooks.policy.clone(), hooks.ca_file.as_deref())?;
+            let deliverer = Deliverer::new(store.clone(), Arc::clone(&clock), client, hooks);
+            tasks.push(tracker.spawn(deliverer.run(shutdown.clone())));
             let task = ScorerTask::open(store.clone(), clock, publisher, scorer.clone()).await?;
             tasks.push(tracker.spawn(presence::keep(store, presence::SCORER, shutdown.clone())));
             tasks.push(tracker.spawn(keep_scores(task, shutdown.clone(), report)));
@@ -173,7 +188,8 @@ pub async fn catch_up(
     options: PipelineOptions,
     progress: &(dyn Fn(Tally) + Send + Sync),
 ) -> Result<Tally, PipelineError> {
-    let PipelineOptions { store, registry, cache, clock, shutdown, policy, tracker: _, retention: _ } = options;
+    let PipelineOptions { store, registry, cache, clock, shutdown, policy, tracker: _, retention: _, webhooks: _ } =
+        options;
     let (_models, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::new(Notify::new())).await?;
     let mut task = ScorerTask::open(store, clock, Publisher::new(cache), scorer).await?;
     let done = task.catch_up(&shutdown, progress).await;
@@ -186,7 +202,7 @@ pub async fn catch_up(
 /// # Errors
 /// Where the model in use cannot be loaded.
 pub async fn job_runner(options: PipelineOptions) -> Result<Runner, PipelineError> {
-    let PipelineOptions { store, registry, cache, clock, shutdown: _, policy, tracker: _, retention: _ } = options;
+    let PipelineOptions { store, registry, cache, clock, shutdown: _, policy, .. } = options;
     let (_, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::new(Notify::new())).await?;
     Ok(Runner::new(store, clock, Publisher::new(cache), scorer))
 }

@@ -89,8 +89,14 @@ pub enum Command {
     Dead(commands::dead::Command),
     /// Compare states and scores with the event log, and write anew what differs
     Replay(commands::replay::Options),
+    /// Verify and export the log of who saw or changed what
+    #[command(subcommand)]
+    Audit(commands::audit::Command),
     /// Remove what is older than the configuration says
     Retention(commands::retention::Options),
+    /// List and rotate the keys that sign access tokens
+    #[command(subcommand)]
+    Keys(commands::keys::Command),
     /// Write scores, features, leads, events, training examples or models to files
     Export(commands::export::Options),
     /// Judge the sentiment of texts and read calls, by a model of your own or the one that is built in

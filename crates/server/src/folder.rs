@@ -14,7 +14,10 @@ use leadscore_pipeline::{
     scorer::GROUP,
     topology::{self, PipelineOptions},
 };
-use leadscore_store::{Registry, ScoreCache, Store, StoreOptions};
+use leadscore_store::{
+    Registry, ScoreCache, Store, StoreOptions,
+    audit::{Act, Actor, AuditLog, Object},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{context::Context, failure::bad_input};
@@ -86,6 +89,36 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Records in the audit log what a command is about to do; it is on the disk afterwards.
+    ///
+    /// # Errors
+    /// Where the log cannot be written: then it must not be done.
+    pub async fn record(
+        &self,
+        context: &Context,
+        operation: &'static str,
+        object: Option<Object>,
+    ) -> anyhow::Result<()> {
+        let recording = async {
+            let log = AuditLog::start(self.store.clone(), context.config.audit.options(&context.data)).await?;
+            let act = Act {
+                at: context.clock.now(),
+                actor: Actor::CLI,
+                operation: operation.into(),
+                object,
+                status: Act::BEGUN,
+                reason: None,
+                address: None,
+                request_id: None,
+            };
+            log.record(act).await?;
+            let recorded = log.flush().await;
+            log.close().await;
+            recorded
+        };
+        recording.await.context("writing the audit log, before anything was done")
+    }
+
     /// What the pipeline stands on in a command that works without a server: it publishes to nobody.
     ///
     /// # Errors
@@ -100,6 +133,7 @@ impl Folder {
             shutdown: CancellationToken::new(),
             policy: context.config.scoring.policy()?,
             retention: context.config.retention.months(),
+            webhooks: context.config.webhooks.options(),
         })
     }
 }

@@ -173,19 +173,19 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Whether they may do what takes this role of a person, or this scope of a program.
+    /// Whether they may do what takes this role of a person, or this scope of a program; `None` for any.
     #[must_use]
-    pub fn may(&self, least: Role, scope: Scope) -> bool {
+    pub fn may(&self, least: Role, scope: Option<Scope>) -> bool {
         match &self.authority {
             Authority::Person { role, .. } => *role >= least,
-            Authority::Machine { scopes } => scopes.allow(scope),
+            Authority::Machine { scopes } => scope.is_none_or(|scope| scopes.allow(scope)),
         }
     }
 
     /// Whether they are shown names and handles.
     #[must_use]
     pub fn sees_persons(&self) -> bool {
-        self.may(Role::Agent, Scope::LeadsPersonal)
+        self.may(Role::Agent, Some(Scope::LeadsPersonal))
     }
 
     /// Whether they are shown what a model is made of: columns, contributions, versions. Who works with leads is shown

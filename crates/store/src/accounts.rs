@@ -1,8 +1,7 @@
-//! People who log in, and tokens: API keys of programs, sessions of people.
+//! People who log in, and API keys of programs.
 //!
-//! Passwords are kept as Argon2id hashes (RFC 9106), tokens as SHA-256 of 256 random bits. Invariant: a session has the
-//! role that its user has now, and ends where the user gets another password. Deliberately absent: lock-out after
-//! failures.
+//! Passwords are kept as Argon2id hashes (RFC 9106), keys as SHA-256 of 256 random bits. Invariant: where a user gets
+//! another password, their sessions end. Deliberately absent: lock-out after failures.
 
 use std::sync::OnceLock;
 
@@ -25,8 +24,6 @@ use crate::{
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
 /// Longest name of an API key.
 const KEY_NAME_MAX_BYTES: usize = 128;
-/// What stands where an API key has its name: who it is, the user's row says.
-const SESSION: &str = "session";
 /// What stands where tokens had a role before they had scopes.
 const NO_ROLE: &str = "";
 /// How tokens begin, so that scanners for leaked secrets find them.
@@ -77,7 +74,7 @@ impl Store {
                     .fetch_one(conn)
                     .await?;
                     let id: Uuid = row.get(0)?;
-                    query("DELETE FROM tokens WHERE user_id = $1").bind(id).execute(conn).await?;
+                    query("DELETE FROM sessions WHERE user_id = $1").bind(id).execute(conn).await?;
                     Ok((id, row.get(1)?))
                 })
             })
@@ -130,24 +127,12 @@ impl Store {
         }
         let created_at = self.now();
         let key = ApiKey { id: timed_id(created_at), name, scopes, created_at, expires_at };
-        let token = self.keep_token(key.clone(), None).await?;
+        let token = self.keep_token(key.clone()).await?;
         Ok((token, key))
     }
 
-    /// Makes a token for a user who has logged in, which lasts until `expires_at`.
-    ///
-    /// # Errors
-    /// Where the database fails, or the user is not there any more.
-    pub async fn create_session(&self, user: &Principal, expires_at: Timestamp) -> Result<String, StoreError> {
-        let created_at = self.now();
-        let name = SESSION.to_owned();
-        let id = timed_id(created_at);
-        let record = ApiKey { id, name, scopes: Scopes::default(), created_at, expires_at: Some(expires_at) };
-        self.keep_token(record, Some(user.id)).await
-    }
-
     /// Keeps the hash of a new token, and answers with the token.
-    async fn keep_token(&self, record: ApiKey, user: Option<Uuid>) -> Result<String, StoreError> {
+    async fn keep_token(&self, record: ApiKey) -> Result<String, StoreError> {
         let mut secret = [0; 32];
         random::fill(&mut secret);
         let token = format!("{TOKEN_PREFIX}{}", hex(&secret));
@@ -155,8 +140,8 @@ impl Store {
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
-                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at, user_id, scopes) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at, scopes) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 )
                 .bind(record.id)
                 .bind(hash)
@@ -164,8 +149,7 @@ impl Store {
                 .bind(NO_ROLE)
                 .bind(record.created_at)
                 .bind(record.expires_at)
-                .bind(user)
-                .bind(user.is_none().then(|| record.scopes.to_string()))
+                .bind(record.scopes.to_string())
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -175,29 +159,30 @@ impl Store {
         Ok(token)
     }
 
-    /// Who holds this token, where it is known and not expired: the user of a session, with the role of now.
+    /// The API key of this token, where it is known and not expired.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn token(&self, plaintext: &str) -> Result<Option<Principal>, StoreError> {
         // The hash is looked up, not the token: how long the search takes says nothing about a secret.
         let row = query(
-            "SELECT COALESCE(u.id, t.id), t.name, u.role, u.email_lookup, u.email, u.team_id, t.scopes \
-             FROM tokens t LEFT JOIN users u ON u.id = t.user_id \
-             WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)",
+            "SELECT id, name, scopes FROM tokens WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)",
         )
         .bind(Sha256::digest(plaintext.as_bytes()).to_vec())
         .bind(self.now())
         .fetch_optional(&mut self.reader().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let id = row.get(0)?;
-        let (Some(lookup), Some(sealed)) = (row.get::<Option<&[u8]>>(3)?, row.get::<Option<&[u8]>>(4)?) else {
-            let authority = Authority::Machine { scopes: scopes(&row, 6)? };
-            return Ok(Some(Principal { id, name: row.get(1)?, authority }));
-        };
-        let authority = Authority::Person { role: role(&row, 2)?, team_id: row.get(5)? };
-        Ok(Some(Principal { id, name: self.open_address(lookup, sealed)?, authority }))
+        let authority = Authority::Machine { scopes: scopes(&row, 2)? };
+        Ok(Some(Principal { id: row.get(0)?, name: row.get(1)?, authority }))
+    }
+
+    /// What stands for an e-mail address in the audit log: 128 bits of a keyed hash of it, in hexadecimal digits. Whatever
+    /// is no address has one too.
+    #[must_use]
+    pub fn account_pseudonym(&self, email: &str) -> String {
+        let email = normalise(email).unwrap_or_else(|_| email.trim().to_lowercase());
+        hex(&self.keyring().account_lookup(&email)[..16])
     }
 
     pub(crate) fn open_address(&self, lookup: &[u8], sealed: &[u8]) -> Result<String, StoreError> {
@@ -210,7 +195,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        let sql = "SELECT id, name, scopes, created_at, expires_at FROM tokens WHERE user_id IS NULL \
+        let sql = "SELECT id, name, scopes, created_at, expires_at FROM tokens \
                    ORDER BY created_at DESC, id DESC";
         let rows = query(sql).fetch_all(&mut self.reader().await?).await?;
         rows.iter()
@@ -233,7 +218,7 @@ impl Store {
     pub async fn revoke_api_key(&self, id: Uuid) -> Result<bool, StoreError> {
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
-                let sql = "DELETE FROM tokens WHERE id = $1 AND user_id IS NULL";
+                let sql = "DELETE FROM tokens WHERE id = $1";
                 Ok(query(sql).bind(id).execute(conn).await? > 0)
             })
         })

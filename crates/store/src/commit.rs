@@ -19,6 +19,7 @@ use crate::{
     scores,
     states::position,
     untold,
+    webhooks::{self, Crossed, Subscriptions},
 };
 
 /// Data keys of leads that are neither absorbed nor erased.
@@ -67,16 +68,20 @@ impl Store {
         let (all, rows) = (Arc::clone(all), all.iter().map(Derived::rows).sum());
         let (now, keyring) = (self.now(), Arc::clone(self.keyring()));
         let telling = self.kafka().is_some().then(|| self.partitions());
-        let left_out = self
+        let subscriptions = self.hub().subscriptions();
+        let (left_out, tells) = self
             .write(Lane::Derive, rows, After::Commit, move |conn| {
                 Box::pin(async move {
-                    let done = commit(conn, &keyring, now, telling, &all, leads).await;
+                    let done = commit(conn, &keyring, now, telling, &all, leads, &subscriptions).await;
                     FailPoint::CommitBefore.pass();
                     done
                 })
             })
             .await?;
         FailPoint::CommitAfter.pass();
+        if tells {
+            self.hub().wake();
+        }
         Ok(left_out)
     }
 }
@@ -119,6 +124,7 @@ impl<'d> Rows<'d> {
     }
 }
 
+/// Writes everything; the leads that were left out, and whether webhooks have something to tell.
 async fn commit(
     conn: &mut Conn,
     keyring: &Keyring,
@@ -126,7 +132,8 @@ async fn commit(
     telling: Option<u16>,
     all: &[Derived],
     leads: Leads,
-) -> Result<Vec<LeadId>, StoreError> {
+    subscriptions: &Subscriptions,
+) -> Result<(Vec<LeadId>, bool), StoreError> {
     let touched = touched(all);
     let (living, guarded) = match leads {
         Leads::Remembered(living) => (living, true),
@@ -139,6 +146,7 @@ async fn commit(
     if rows.log.iter().any(|row| !living.contains_key(&row.lead)) {
         return Err(StoreError::Overtaken);
     }
+    let crossed = Crossed::find(conn, subscriptions, &rows.scores).await?;
     let mut inserts = Inserts::new(conn);
     let mut wanted = if guarded { guard(&mut inserts, all, &touched)? } else { Vec::new() };
     if !rows.log.is_empty() {
@@ -159,7 +167,11 @@ async fn commit(
     if wanted.iter().zip(written).any(|(wanted, written)| *wanted as u64 != written) {
         return Err(StoreError::Overtaken);
     }
+    let tells = crossed.save(conn, now).await?;
     scores::withhold(conn, &rows.withheld).await?;
+    if subscriptions.any {
+        webhooks::take_back(conn, &rows.withheld).await?;
+    }
     for derived in all {
         dead::bury_records(conn, &derived.group, derived.partition, now, &derived.dead).await?;
         dead::bury_undelivered(conn, keyring, now, derived.undelivered.clone()).await?;
@@ -167,7 +179,7 @@ async fn commit(
     if let Some(partitions) = telling {
         untold::list(conn, partitions, &rows.untold).await?;
     }
-    Ok(touched.into_iter().filter(|id| !living.contains_key(id)).collect())
+    Ok((touched.into_iter().filter(|id| !living.contains_key(id)).collect(), tells))
 }
 
 /// The times of what is written, for its months.

@@ -189,6 +189,7 @@ async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, Store
         "DELETE FROM identities WHERE lead_id = $1",
         "DELETE FROM lead_states WHERE lead_id = $1",
         "DELETE FROM latest_scores WHERE lead_id = $1",
+        "DELETE FROM webhook_messages WHERE lead_id = $1",
         features,
         "DELETE FROM lead_scores WHERE lead_id = $1",
     ] {

@@ -193,7 +193,7 @@ impl Store {
                 if let Some(hash) = hash {
                     let sql = "UPDATE users SET password_hash = $1 WHERE id = $2";
                     query(sql).bind(hash).bind(id).execute(conn).await?;
-                    query("DELETE FROM tokens WHERE user_id = $1").bind(id).execute(conn).await?;
+                    query("DELETE FROM sessions WHERE user_id = $1").bind(id).execute(conn).await?;
                 }
                 Ok(Ok(()))
             })
@@ -214,7 +214,6 @@ impl Store {
                     Some(Role::Agent | Role::Manager | Role::Admin) => {}
                 }
                 assignment::hand_over(conn, id).await?;
-                query("DELETE FROM tokens WHERE user_id = $1").bind(id).execute(conn).await?;
                 query("DELETE FROM users WHERE id = $1").bind(id).execute(conn).await?;
                 Ok(Ok(()))
             })

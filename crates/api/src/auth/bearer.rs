@@ -1,4 +1,4 @@
-//! `Authorization: Bearer` (RFC 6750): an API key, or a token from a log-in.
+//! `Authorization: Bearer` (RFC 6750): an API key, or an access token.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -6,33 +6,35 @@ use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, header, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
-use leadscore_domain::{Timestamp, time::SECOND_US};
-use leadscore_store::{Authority, Principal};
+use leadscore_domain::{LeadId, Timestamp, time::SECOND_US};
+use leadscore_store::{Authority, Principal, Scope, Sight};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    audit::Watched,
     auth::{
+        identity::{Identity, identify},
+        jwt::TOKEN_MAX_BYTES,
         permissions::{Access, Permissions},
         sight,
     },
+    client::ClientAddress,
     middleware::check_query,
     problem::{Code, Problem},
-    rest::unavailable,
+    rate,
     state::Api,
 };
 
-/// Longest token that is looked up.
-const TOKEN_MAX_BYTES: usize = 256;
 /// Most tokens that are remembered as valid.
 const REMEMBERED_MAX: u64 = 10_000;
 /// How long a token is taken as valid without asking the store: an ended token works at most so much longer.
 const TRUST_US: i64 = 2 * SECOND_US;
 
 /// Tokens that the store has confirmed lately: by hash, with the instant and whose they are.
-pub struct Confirmed(Cache<[u8; 32], (Timestamp, Arc<Principal>)>);
+pub struct Confirmed(Cache<[u8; 32], (Timestamp, Identity)>);
 
 impl Default for Confirmed {
     fn default() -> Self {
@@ -41,17 +43,18 @@ impl Default for Confirmed {
 }
 
 /// Lets a request through that carries a valid token, of somebody who may do what it asks for and sees the lead that
-/// its address names. Handlers find the [`Principal`] among the request's extensions.
+/// its address names. Handlers find the [`Identity`] among the request's extensions.
 ///
 /// Refuses query parameters where the operation takes none, too: a layer of its own would cost the score's path as
 /// much as the look-up does.
 ///
 /// # Errors
-/// [`Code::Unauthenticated`] without a token; [`Code::Forbidden`]; [`Code::UnknownQueryParameter`];
-/// [`Code::LeadNotFound`] for a lead that the sender does not see.
+/// [`Code::Forbidden`]; [`Code::UnknownQueryParameter`]; [`Code::LeadNotFound`] for a lead that the sender does not see.
+/// Without a valid token, and where there were too many requests, the answer says so.
 pub async fn require(
     State((api, permissions)): State<(Arc<Api>, Arc<Permissions>)>,
     address: MatchedPath,
+    client: ClientAddress,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -59,26 +62,59 @@ pub async fn require(
     if !access.is_some_and(|access| access.takes_query) {
         check_query(&request)?;
     }
-    let principal = confirm(&api, bearer(request.headers())?).await?;
+    let confirmed = match bearer(request.headers()) {
+        Ok(token) => confirm(&api, token).await,
+        Err(problem) => Err(problem),
+    };
+    let identity = match confirmed {
+        Ok(identity) => identity,
+        Err(problem) if problem.code() == Code::Unauthenticated => {
+            return Ok(rate::without_token(&api, client, problem).await);
+        }
+        Err(problem) => return Err(problem),
+    };
+    let principal = &identity.principal;
+    let spent = match rate::admit(&api, principal).await {
+        Ok(spent) => spent,
+        Err(spent) => return Ok(spent.into_response()),
+    };
     let Some(access) = access else { return Err(Problem::new(Code::Forbidden, "Nobody may do this.")) };
-    if !principal.may(access.least, access.scope) {
-        return Err(forbidden(&principal, access));
+    let watched = Watched::begin(&api, &access, principal, &request)?;
+    let mut response = match check(&api, &access, principal, access.lead(request.uri().path())).await {
+        Ok(()) => {
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(spent) = spent {
+        spent.show(response.headers_mut());
     }
-    if let Some(part) = access.lead_at {
-        sight::check_address(&api, &principal, request.uri().path(), part).await?;
-    }
-    request.extensions_mut().insert(principal);
-    Ok(next.run(request).await)
+    Ok(match watched {
+        Some(watched) => watched.end(response).await,
+        None => response,
+    })
 }
 
-fn forbidden(principal: &Principal, Access { least, scope, .. }: Access) -> Problem {
+/// Checks that somebody may do what a request asks for, and sees the lead that it is about.
+async fn check(api: &Api, access: &Access, principal: &Principal, lead: Option<LeadId>) -> Result<(), Problem> {
+    if !principal.may(access.least, access.scope) {
+        return Err(forbidden(principal, access));
+    }
+    match lead {
+        Some(lead) if principal.sight() != Sight::All => sight::check(api, principal, lead).await,
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn forbidden(principal: &Principal, Access { least, scope, .. }: &Access) -> Problem {
     let detail = match &principal.authority {
         Authority::Person { role, .. } => format!("You have the role {role}; this takes {least} or above."),
         Authority::Machine { scopes } => {
-            format!("The key has the scopes {scopes}; this takes {}.", scope.as_str())
+            format!("The key has the scopes {scopes}; this takes {}.", scope.map_or("any", Scope::as_str))
         }
     };
-    Problem::new(Code::Forbidden, detail)
+    Problem::new(Code::Forbidden, detail).challenge("insufficient_scope")
 }
 
 /// Who sends a request.
@@ -87,9 +123,9 @@ pub struct Sender(pub Arc<Principal>);
 impl FromRequestParts<Arc<Api>> for Sender {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Infallible> {
-        let principal = parts.extensions.get::<Arc<Principal>>();
-        Ok(Self(Arc::clone(principal.expect("every operation that asks who sends is behind `require`"))))
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
+        let Ok(identity) = Identity::from_request_parts(parts, api).await;
+        Ok(Self(identity.principal))
     }
 }
 
@@ -118,19 +154,17 @@ impl FromRequestParts<Arc<Api>> for Caller {
 ///
 /// # Errors
 /// [`Code::Unauthenticated`] where it is nobody's; where the store fails.
-pub async fn confirm(api: &Api, token: &str) -> Result<Arc<Principal>, Problem> {
+pub async fn confirm(api: &Api, token: &str) -> Result<Identity, Problem> {
     let now = api.clock.now();
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    if let Some((at, principal)) = api.confirmed.0.get(&hash)
+    if let Some((at, identity)) = api.confirmed.0.get(&hash)
         && (0..TRUST_US).contains(&now.since(at))
     {
-        return Ok(principal);
+        return Ok(identity);
     }
-    let known = api.store.token(token).await.map_err(unavailable)?;
-    let unknown = || Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.");
-    let principal = Arc::new(known.ok_or_else(unknown)?);
-    api.confirmed.0.insert(hash, (now, Arc::clone(&principal)));
-    Ok(principal)
+    let identity = identify(api, token).await?;
+    api.confirmed.0.insert(hash, (now, identity.clone()));
+    Ok(identity)
 }
 
 /// The token of a request.
@@ -159,6 +193,9 @@ mod tests {
     use super::TRUST_US;
     use crate::testing::{NOBODY, TestApp};
 
+    /// What takes no token, because it gives one.
+    const OPEN: [&str; 2] = ["/api/v1/login", "/api/v1/token/refresh"];
+
     #[tokio::test]
     async fn every_guarded_operation_asks_for_a_token() {
         let mut app = TestApp::new().await;
@@ -170,12 +207,12 @@ mod tests {
                 let request = app.request(method.parse().unwrap(), &path).body(Body::empty()).unwrap();
                 let refused = app.send(request).await;
                 let asks = refused.status == 401;
-                assert_eq!(asks, operation.get("security").is_some(), "{method} {path}");
-                assert_eq!(asks, path.starts_with("/api/v1/") && path != "/api/v1/login", "{method} {path}");
+                assert_eq!(asks, operation["security"] != serde_json::json!([]), "{method} {path}");
+                assert_eq!(asks, path.starts_with("/api/v1/") && !OPEN.contains(&&*path), "{method} {path}");
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 26);
+        assert_eq!(guarded, 40);
     }
 
     #[tokio::test]
@@ -186,14 +223,16 @@ mod tests {
         let (expired, _) =
             app.state.store.create_api_key("short", Scope::Admin.into(), Some(expired_at)).await.unwrap();
         app.clock.advance_micros(2 * HOUR_US);
-        let long = format!("Bearer {}", "x".repeat(100_000));
+        let long = format!("Bearer {}", "x".repeat(10_000));
         for header in
             ["", "Bearer", "Bearer ", "Basic YTpi", &app.token, &format!("Bearer {expired}"), "Bearer \u{e9}", &long]
         {
             let request = Request::get(&path).header("authorization", header).body(Body::empty()).unwrap();
             let reply = app.send(request).await;
             assert_eq!(reply.code(), "unauthenticated", "{header}");
-            assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"leadscore\"");
+            let challenge = reply.header("www-authenticate");
+            assert!(challenge.starts_with("Bearer realm=\"leadscore\""), "{challenge}");
+            assert_eq!(challenge.contains("error=\"invalid_token\""), header.contains("lsk_") && header.contains(' '));
         }
         let bare = app.send(Request::get(&path).body(Body::empty()).unwrap()).await;
         assert_eq!(bare.code(), "unauthenticated");

@@ -1,4 +1,5 @@
-//! Who may do what: one table of operations, with the least role of a person and the scope of a program that each takes.
+//! Who may do what: one table of operations, with the least role of a person and the scope of a program that each takes,
+//! and how each is recorded.
 //!
 //! Invariant: an operation without a row is nobody's, and fails a test. Deliberately absent: whose leads a person sees
 //! (`sight.rs`).
@@ -6,77 +7,129 @@
 use std::collections::HashMap;
 
 use axum::http::Method;
-use leadscore_store::{Role, Scope};
+use leadscore_domain::LeadId;
+use leadscore_store::{Role, Scope, audit::Object};
 use utoipa::openapi::{
     OpenApi, PathItem, RefOr,
     path::{Operation, Parameter, ParameterIn},
 };
+use uuid::Uuid;
 
-/// For each operation that takes a token, by its id in the OpenAPI document: the least role, and the scope.
-const TABLE: [(&str, Role, Scope); 26] = [
-    ("create_lead", Role::Agent, Scope::LeadsWrite),
-    ("show_lead", Role::Agent, Scope::LeadsRead),
-    ("show_score", Role::Agent, Scope::ScoresRead),
-    ("list_scores", Role::Agent, Scope::ScoresRead),
-    ("show_explanation", Role::Agent, Scope::ScoresRead),
-    ("batch_score", Role::Agent, Scope::ScoresRead),
-    ("post_events", Role::Agent, Scope::EventsWrite),
-    ("create_job", Role::Manager, Scope::JobsWrite),
-    ("list_jobs", Role::Manager, Scope::JobsWrite),
-    ("show_job", Role::Manager, Scope::JobsWrite),
-    ("cancel_job", Role::Manager, Scope::JobsWrite),
-    ("resume_job", Role::Manager, Scope::JobsWrite),
-    ("create_api_key", Role::Admin, Scope::Admin),
-    ("list_api_keys", Role::Admin, Scope::Admin),
-    ("revoke_api_key", Role::Admin, Scope::Admin),
-    ("create_user", Role::Admin, Scope::Admin),
-    ("list_users", Role::Manager, Scope::Admin),
-    ("update_user", Role::Admin, Scope::Admin),
-    ("delete_user", Role::Admin, Scope::Admin),
-    ("create_team", Role::Admin, Scope::Admin),
-    ("list_teams", Role::Manager, Scope::Admin),
-    ("rename_team", Role::Admin, Scope::Admin),
-    ("delete_team", Role::Admin, Scope::Admin),
-    ("assign_lead", Role::Manager, Scope::LeadsWrite),
-    ("create_ticket", Role::Agent, Scope::ScoresRead),
-    ("stream_scores", Role::Agent, Scope::ScoresRead),
+use crate::audit::object_of;
+
+/// How an operation is recorded in the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// The log has it before the answer goes out, and the disk soon after.
+    Read,
+    /// The same: what is sent in is on the disk already, in the log of events.
+    Event,
+    /// The answer waits until the disk has it.
+    Change,
+    /// It is not: nobody's data, and nothing changes.
+    Not,
+}
+
+/// For each operation that takes a token, by its id in the OpenAPI document: the least role, the scope, `None` for what
+/// every key may do, and how it is recorded.
+const TABLE: [(&str, Role, Option<Scope>, Audit); 40] = [
+    ("create_lead", Role::Agent, Some(Scope::LeadsWrite), Audit::Event),
+    ("show_lead", Role::Agent, Some(Scope::LeadsRead), Audit::Read),
+    ("show_score", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
+    ("list_scores", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
+    ("show_explanation", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
+    ("batch_score", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
+    ("post_events", Role::Agent, Some(Scope::EventsWrite), Audit::Event),
+    ("create_job", Role::Manager, Some(Scope::JobsWrite), Audit::Change),
+    ("list_jobs", Role::Manager, Some(Scope::JobsWrite), Audit::Not),
+    ("show_job", Role::Manager, Some(Scope::JobsWrite), Audit::Not),
+    ("cancel_job", Role::Manager, Some(Scope::JobsWrite), Audit::Change),
+    ("resume_job", Role::Manager, Some(Scope::JobsWrite), Audit::Change),
+    ("create_api_key", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("list_api_keys", Role::Admin, Some(Scope::Admin), Audit::Read),
+    ("revoke_api_key", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("create_user", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("list_users", Role::Manager, Some(Scope::Admin), Audit::Read),
+    ("update_user", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("delete_user", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("create_team", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("list_teams", Role::Manager, Some(Scope::Admin), Audit::Not),
+    ("rename_team", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("delete_team", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("assign_lead", Role::Manager, Some(Scope::LeadsWrite), Audit::Change),
+    ("me", Role::Agent, None, Audit::Not),
+    ("log_out", Role::Agent, None, Audit::Change),
+    ("list_audit", Role::Admin, Some(Scope::Admin), Audit::Read),
+    ("export_audit", Role::Admin, Some(Scope::Admin), Audit::Read),
+    ("create_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("list_webhooks", Role::Admin, Some(Scope::Admin), Audit::Not),
+    ("show_webhook", Role::Admin, Some(Scope::Admin), Audit::Not),
+    ("update_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("delete_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("rotate_webhook_secret", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("test_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("replay_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("list_webhook_deliveries", Role::Admin, Some(Scope::Admin), Audit::Not),
+    ("replay_webhook_message", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("create_ticket", Role::Agent, Some(Scope::ScoresRead), Audit::Not),
+    ("stream_scores", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
 ];
 
 /// For each topic of a live connection, by its word: the least role, and the scope.
 pub const TOPICS: [(&str, Role, Scope); 2] =
     [("leads", Role::Agent, Scope::ScoresRead), ("agent_queue", Role::Agent, Scope::ScoresRead)];
 
-/// Part of the address of every operation on one lead.
-const LEAD: &str = "{lead_id}";
+type Row = (&'static str, Role, Option<Scope>, Audit);
+
+fn row(operation: &Operation) -> Option<Row> {
+    let id = operation.operation_id.as_deref()?;
+    TABLE.iter().find(|(known, ..)| *known == id).copied()
+}
 
 /// What an operation takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Access {
     /// The least role of a person.
     pub least: Role,
-    /// The scope of a program.
-    pub scope: Scope,
+    /// The scope of a program; `None` for any.
+    pub scope: Option<Scope>,
     /// Whether it takes query parameters.
     pub takes_query: bool,
-    /// Which part of the address, counted from 0, is the lead that it is about.
-    pub lead_at: Option<usize>,
+    /// Its id.
+    pub operation: &'static str,
+    /// How it is recorded.
+    pub audit: Audit,
+    /// Which segment of the address names what it is about, and as what.
+    object: Option<(usize, fn(Uuid) -> Object)>,
 }
 
 impl Access {
     fn of(path: &str, operation: &Operation) -> Option<Self> {
-        let (least, scope) = takes(operation)?;
         let mut parameters = operation.parameters.iter().flatten();
         let in_query =
             |one: &RefOr<Parameter>| matches!(one, RefOr::T(Parameter { parameter_in: ParameterIn::Query, .. }));
         let takes_query = parameters.any(in_query);
-        Some(Self { least, scope, takes_query, lead_at: path.split('/').position(|part| part == LEAD) })
+        let (operation, least, scope, audit) = row(operation)?;
+        let parameter = |segment: &str| object_of(segment.strip_prefix('{')?.strip_suffix('}')?);
+        let object = path.split('/').enumerate().find_map(|(place, segment)| Some((place, parameter(segment)?)));
+        Some(Self { least, scope, takes_query, operation, audit, object })
+    }
+
+    /// What a request to this address is about.
+    pub fn object(&self, path: &str) -> Option<Object> {
+        let (place, object) = self.object?;
+        path.split('/').nth(place)?.parse().ok().map(object)
+    }
+
+    /// The lead that a request to this address is about.
+    pub fn lead(&self, path: &str) -> Option<LeadId> {
+        self.object(path)?.lead()
     }
 }
 
 /// The least role and the scope that an operation takes; `None` for one without a row.
-pub fn takes(operation: &Operation) -> Option<(Role, Scope)> {
-    let id = operation.operation_id.as_deref()?;
-    TABLE.iter().find(|(known, ..)| *known == id).map(|(_, role, scope)| (*role, *scope))
+pub fn takes(operation: &Operation) -> Option<(Role, Option<Scope>)> {
+    row(operation).map(|(_, role, scope, _)| (role, scope))
 }
 
 /// The least role and the scope that a topic takes; of one without a row, those of everything.
@@ -131,7 +184,7 @@ mod tests {
         let mut operations = Vec::new();
         for (path, item) in app.document()["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
-                if operation.get("security").is_some() {
+                if operation["security"] != serde_json::json!([]) {
                     let id = operation["operationId"].as_str().unwrap().to_owned();
                     operations.push((method.to_uppercase().parse().unwrap(), path.clone(), id));
                 }
@@ -149,8 +202,10 @@ mod tests {
         assert_eq!(operations, rows);
     }
 
-    fn row(id: &str) -> (Role, Scope) {
-        TABLE.iter().find(|(known, ..)| *known == id).map(|(_, role, scope)| (*role, *scope)).unwrap()
+    const LEAD: &str = "{lead_id}";
+
+    fn row(id: &str) -> (Role, Option<Scope>) {
+        TABLE.iter().find(|(known, ..)| *known == id).map(|(_, role, scope, _)| (*role, *scope)).unwrap()
     }
 
     /// A request to an operation, about `lead` where its address names one, and about nothing that there is otherwise.
@@ -174,11 +229,24 @@ mod tests {
         let mut app = TestApp::new().await;
         for role in ROLES {
             let user = app.user(&format!("{role}@example.com"), role, None).await;
-            app.token = app.session(&user).await;
+            app.token = app.log_in(&user).await;
             for (method, path, id) in operations(&app) {
                 let reply = ask(&app, &method, &path, NOBODY).await;
                 assert_eq!(is_forbidden(&reply), role < row(&id).0, "{role:?} {id}: {reply:?}");
                 assert_ne!(reply.status, 401, "{role:?} {id}");
+                if id == "log_out" {
+                    app.token = app.log_in(&user).await;
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_address_names_is_recorded() {
+        let app = TestApp::new().await;
+        for (_, path, id) in operations(&app) {
+            for parameter in path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')) {
+                assert!(object_of(parameter).is_some(), "{id}: the audit log does not know {parameter}");
             }
         }
     }
@@ -190,7 +258,7 @@ mod tests {
             app.token = app.key(scope).await;
             for (method, path, id) in operations(&app) {
                 let reply = ask(&app, &method, &path, NOBODY).await;
-                let may = scope == Scope::Admin || scope == row(&id).1;
+                let may = scope == Scope::Admin || row(&id).1.is_none_or(|needed| needed == scope);
                 assert_eq!(is_forbidden(&reply), !may, "{scope:?} {id}: {reply:?}");
             }
         }
@@ -219,7 +287,7 @@ mod tests {
         }
         let mut cells = 0;
         for (i, role) in ROLES.into_iter().enumerate() {
-            app.token = app.session(&everybody[i]).await;
+            app.token = app.log_in(&everybody[i]).await;
             for (method, path, id) in operations(&app) {
                 if !path.contains(LEAD) || row(&id).0 > role {
                     continue;
@@ -247,7 +315,7 @@ mod tests {
         let mut app = TestApp::new().await;
         let jobs = app.operation(&Method::GET, "/api/v1/jobs").unwrap();
         assert_eq!(jobs["security"][0]["bearer"], serde_json::json!(["manager", "jobs:write"]));
-        app.token = app.session(&app.user("agent@example.com", Role::Agent, None).await).await;
+        app.token = app.log_in(&app.user("agent@example.com", Role::Agent, None).await).await;
         let refused = app.get("/api/v1/jobs").await;
         assert!(refused.json()["detail"].as_str().unwrap().contains("manager"), "{refused:?}");
         app.token = app.key(Scope::LeadsRead).await;
@@ -257,10 +325,17 @@ mod tests {
 
     #[test]
     fn who_may_read_may_ask_for_the_head_and_what_has_no_row_is_nobodys() {
-        let access = Access { least: Role::Agent, scope: Scope::LeadsRead, takes_query: false, lead_at: None };
+        let access = Access {
+            least: Role::Agent,
+            scope: None,
+            takes_query: false,
+            operation: "x",
+            audit: Audit::Not,
+            object: None,
+        };
         let permissions = Permissions(HashMap::from([("/x".to_owned(), vec![(Method::GET, access)])]));
-        assert_eq!(permissions.find(&Method::HEAD, "/x"), Some(access));
-        assert_eq!(permissions.find(&Method::POST, "/x"), None);
-        assert_eq!(permissions.find(&Method::GET, "/y"), None);
+        assert_eq!(permissions.find(&Method::HEAD, "/x").unwrap().operation, "x");
+        assert!(permissions.find(&Method::POST, "/x").is_none());
+        assert!(permissions.find(&Method::GET, "/y").is_none());
     }
 }

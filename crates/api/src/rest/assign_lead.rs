@@ -146,7 +146,7 @@ mod tests {
         );
         let path = format!("/api/v1/leads/{lead}/assignment");
         app.send_json(Method::PUT, &path, &json!({"team_id": north})).await;
-        app.token = app.session(&manager).await;
+        app.token = app.log_in(&manager).await;
         for (body, field) in [
             (json!({"agent_id": far.id}), json!("agent_id")),
             (json!({"team_id": south}), json!("team_id")),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::{FromRequest as _, Request, State},
     http::header,
     response::{IntoResponse, Response},
@@ -17,7 +17,7 @@ use leadscore_engine::{
     features::LeadState,
     score::{Scorer, Withheld},
 };
-use leadscore_store::{Principal, StoreError, StoredState};
+use leadscore_store::{Principal, StoreError, StoredState, audit::Object};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
@@ -25,7 +25,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    audit::Touched,
     auth::{bearer::Sender, sight},
+    coding,
     json::Json,
     problem::{Code, Problem},
     rest::{
@@ -219,10 +221,12 @@ pub async fn batch_score(
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(batch_stream::MEDIA_TYPE) {
+        coding::refuse(request.headers()).map_err(Error::Refused)?;
         return batch_stream::answer(api, principal, request.into_body()).await;
     }
-    let Json(request) = Json::from_request(request, &api).await?;
-    Ok(Answer(at_once(api, &principal, request).await?).into_response())
+    let Json(request) = Json::<BatchRequest>::from_request(request, &api).await?;
+    let touched: Touched = request.lead_ids.iter().map(|lead| Object::Lead(*lead)).collect();
+    Ok((Extension(touched), Answer(at_once(api, &principal, request).await?)).into_response())
 }
 
 async fn at_once(api: Arc<Api>, principal: &Principal, request: BatchRequest) -> Result<BatchResponse, Error> {

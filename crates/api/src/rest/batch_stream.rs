@@ -7,6 +7,7 @@
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
     http::header,
     response::{IntoResponse, Response},
@@ -14,7 +15,7 @@ use axum::{
 use futures_util::{StreamExt as _, stream};
 use leadscore_domain::{LeadId, Timestamp};
 use leadscore_engine::score::Scorer;
-use leadscore_store::Principal;
+use leadscore_store::{Principal, audit::Object};
 use serde::Serialize;
 
 use super::{
@@ -22,6 +23,7 @@ use super::{
     models,
 };
 use crate::{
+    audit::Touched,
     json::parse,
     problem::{Code, Problem, ProblemBody},
     state::Api,
@@ -51,6 +53,7 @@ enum Line {
 /// Where a line is wrong, there are too many, or the model cannot be used.
 pub async fn answer(api: Arc<Api>, principal: Arc<Principal>, body: Body) -> Result<Response, Error> {
     let (options, ids) = read(&api, body).await?;
+    let touched: Touched = ids.iter().map(|lead| Object::Lead(*lead)).collect();
     let loader = Arc::clone(&api);
     let Options { include_predictions, model_version } = options;
     let scorer = tokio::task::spawn_blocking(move || models::scorer(&loader, model_version.as_deref())).await??;
@@ -62,7 +65,7 @@ pub async fn answer(api: Arc<Api>, principal: Arc<Principal>, body: Body) -> Res
         let (bytes, ended) = work.lines().await;
         Some((Ok::<_, Infallible>(bytes), if ended { None } else { Some(work) }))
     });
-    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines)).into_response())
+    Ok((Extension(touched), [(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines)).into_response())
 }
 
 struct Work {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
 use leadscore_domain::Timestamp;
-use leadscore_store::Scopes;
+use leadscore_store::{Scopes, audit::Object};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    audit::Touched,
     json::Json,
     problem::{Code, Problem},
     rest::{api_key::ApiKey, unavailable},
@@ -70,14 +71,15 @@ pub struct MadeApiKey {
 pub async fn create_api_key(
     State(api): State<Arc<Api>>,
     Json(NewApiKey { name, scopes, expires_at }): Json<NewApiKey>,
-) -> Result<(StatusCode, Answer<MadeApiKey>), Problem> {
+) -> Result<(StatusCode, Extension<Touched>, Answer<MadeApiKey>), Problem> {
     if expires_at.is_some_and(|at| at <= api.clock.now()) {
         return Err(Problem::new(Code::InvalidField, "The instant has passed.")
             .field("expires_at")
             .remedy("send a later instant, or leave it out"));
     }
     let (key, record) = api.store.create_api_key(&name, scopes, expires_at).await.map_err(unavailable)?;
-    Ok((StatusCode::CREATED, Answer(MadeApiKey { key, record: record.into() })))
+    let touched = Touched::from_iter([Object::ApiKey(record.id)]);
+    Ok((StatusCode::CREATED, Extension(touched), Answer(MadeApiKey { key, record: record.into() })))
 }
 
 #[cfg(test)]
@@ -99,10 +101,10 @@ mod tests {
         let before = app.get(PATH).await.json();
         for (body, field) in [
             (json!({"scopes": ["leads:read"]}), "name"),
-            (json!({"name": "x"}), "role"),
+            (json!({"name": "x"}), "scopes"),
             (json!({"name": " ", "scopes": ["leads:read"]}), "name"),
             (json!({"name": "x".repeat(129), "scopes": ["leads:read"]}), "name"),
-            (json!({"name": "x", "scopes": ["owner"]}), "role"),
+            (json!({"name": "x", "scopes": ["owner"]}), "scopes[0]"),
             (json!({"name": "x", "scopes": ["leads:read"], "expires_at": "2026-03-01T10:00:00Z"}), "expires_at"),
             (json!({"name": "x", "scopes": ["leads:read"], "colour": 1}), "colour"),
         ] {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Extension, Json, extract::State, http::StatusCode};
+use leadscore_store::audit::Object;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
+    audit::Touched,
     json::{JsonBytes, parse},
     problem::{Code, Problem},
     rest::job::{Error, Job},
@@ -23,7 +25,6 @@ pub struct NewJob {
     /// What it does.
     kind: Kind,
     /// The model that scores, to be sure of it.
-    #[schema(nullable = false)]
     #[serde(default)]
     model_version: Option<String>,
 }
@@ -64,7 +65,7 @@ pub enum Kind {
 pub async fn create_job(
     State(api): State<Arc<Api>>,
     JsonBytes(bytes): JsonBytes,
-) -> Result<(StatusCode, Json<Job>), Error> {
+) -> Result<(StatusCode, Extension<Touched>, Json<Job>), Error> {
     let NewJob { kind: Kind::ScoreAll, model_version } = parse(&bytes).map_err(Error::Refused)?;
     let champion = api.scorer.borrow().version().to_owned();
     if model_version.is_some_and(|version| version != champion) {
@@ -76,7 +77,8 @@ pub async fn create_job(
     }
     let total = api.store.counts().await?.leads;
     let job = api.store.create_job("score_all", serde_json::json!({}), total).await?;
-    Ok((StatusCode::ACCEPTED, Json(job.into())))
+    let touched = Touched::from_iter([Object::Job(job.id)]);
+    Ok((StatusCode::ACCEPTED, Extension(touched), Json(job.into())))
 }
 
 #[cfg(test)]

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{
     Attributes, Consent, EventBody, EventEnvelope, Identity, Invalid, RawIdentity, Timestamp,
+    attribute::deserialize_attributes,
     event::{LeadCreated, LeadRef},
 };
-use leadscore_store::{Appended, Principal, Sight, StoreError};
+use leadscore_store::{Appended, Principal, Sight, StoreError, audit::Object};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    audit::Touched,
     auth::{
         bearer::{Caller, Sender},
         sight,
@@ -45,31 +47,30 @@ pub struct NewLead {
     #[schema(value_type = Vec<schema::Identity>, min_items = 1, max_items = 16)]
     identities: Vec<RawIdentity>,
     /// The person's name; kept encrypted, never a feature.
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     #[serde(default)]
     name: Option<String>,
     /// Where the lead came from, such as `referral`.
-    #[schema(nullable = false, max_length = 64)]
+    #[schema(max_length = 64)]
     #[serde(default)]
     channel: Option<String>,
     /// IANA time zone, such as `America/Chicago`.
-    #[schema(nullable = false)]
     #[serde(default)]
     time_zone: Option<String>,
     /// Custom attributes by name.
     #[schema(value_type = std::collections::BTreeMap<String, schema::AttributeValue>)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "deserialize_attributes")]
     attributes: Attributes,
     /// Consents given with the lead. Without one for `profiling` there is no score.
     #[schema(value_type = Vec<schema::Consent>, max_items = 16)]
     #[serde(default)]
     consents: Vec<Consent>,
     /// Which system sends it; `api` where it is left out.
-    #[schema(nullable = false, max_length = 64)]
+    #[schema(max_length = 64)]
     #[serde(default)]
     source: Option<String>,
     /// The source's own id of this message. The same id is the same message: a repeated request changes nothing.
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     #[serde(default)]
     source_event_id: Option<String>,
 }
@@ -155,7 +156,7 @@ fn as_sent(mut invalid: Invalid) -> Invalid {
     post,
     path = "/api/v1/leads",
     tag = "leads",
-    params(("Idempotency-Key" = Option<String>, Header, description =
+    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description =
         "A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day")),
     request_body(content = NewLead, example = json!({
         "identities": [{"kind": "email", "value": "ann@example.com"}, {"kind": "phone", "value": "+1 512 555 0123"}],
@@ -209,7 +210,8 @@ async fn take(api: &Api, principal: &Principal, bytes: &[u8], id: Option<String>
     if created && !all {
         api.store.claim_lead(lead_id, principal.id).await?;
     }
-    let answer = Answer(CreatedLead { lead_id: lead_id.0, created });
+    let touched = Extension(Touched::from_iter([Object::Lead(lead_id)]));
+    let answer = (touched, Answer(CreatedLead { lead_id: lead_id.0, created }));
     if !created {
         return Ok(answer.into_response());
     }

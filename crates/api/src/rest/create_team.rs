@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
+use leadscore_store::audit::Object;
 
 use crate::{
+    audit::Touched,
     json::Json,
     problem::{Code, Problem},
     rest::{
@@ -37,9 +39,10 @@ pub const PROBLEMS: &[Code] = &[Code::AlreadyExists];
 pub async fn create_team(
     State(api): State<Arc<Api>>,
     Json(TeamName { name }): Json<TeamName>,
-) -> Result<(StatusCode, Answer<Team>), Problem> {
+) -> Result<(StatusCode, Extension<Touched>, Answer<Team>), Problem> {
     let team = api.store.add_team(&name).await.map_err(unavailable)?.map_err(unwritten)?;
-    Ok((StatusCode::CREATED, Answer(team.into())))
+    let touched = Touched::from_iter([Object::Team(team.id)]);
+    Ok((StatusCode::CREATED, Extension(touched), Answer(team.into())))
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
-use leadscore_store::Role;
+use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
+use leadscore_store::{Role, audit::Object};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    audit::Touched,
     json::Json,
     problem::{Code, Problem},
     rest::{
@@ -34,7 +35,7 @@ pub struct NewUser {
     password: String,
     /// Name.
     #[serde(default)]
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     name: Option<String>,
     /// What they may do.
     #[schema(value_type = schema::Role)]
@@ -69,10 +70,11 @@ pub struct NewUser {
 pub async fn create_user(
     State(api): State<Arc<Api>>,
     Json(NewUser { email, password, name, role, team_id }): Json<NewUser>,
-) -> Result<(StatusCode, Answer<User>), Problem> {
+) -> Result<(StatusCode, Extension<Touched>, Answer<User>), Problem> {
     let new = leadscore_store::NewUser { email, password, name, role, team_id };
     let user = api.store.add_user(new).await.map_err(unavailable)?.map_err(unwritten)?;
-    Ok((StatusCode::CREATED, Answer(user.into())))
+    let touched = Touched::from_iter([Object::User(user.id)]);
+    Ok((StatusCode::CREATED, Extension(touched), Answer(user.into())))
 }
 
 #[cfg(test)]

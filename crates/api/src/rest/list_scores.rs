@@ -133,9 +133,9 @@ impl FromStr for Cursor {
     tag = "scores",
     params(
         ("lead_id" = Uuid, Path, description = "The lead", example = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"),
-        ("limit" = Option<usize>, Query, description = "Scores of the page, 1 to 500; 50 unless you say otherwise"),
-        ("as_of" = Option<String>, Query, description = "Leave out what was calculated after this instant (RFC 3339)"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before")
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "Scores of the page, 1 to 500; 50 unless you say otherwise"),
+        ("as_of" = Option<String>, Query, format = DateTime, description = "Leave out what was calculated after this instant (RFC 3339)"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]+\\.[0-9]+$", description = "`next` of the page before")
     ),
     responses((
         status = 200,

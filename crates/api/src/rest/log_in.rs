@@ -1,25 +1,28 @@
-//! `POST /api/v1/login`: e-mail address and password against a token for some hours.
+//! `POST /api/v1/login`: e-mail address and password against a session.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use axum::{
     Json as Answer,
-    extract::{ConnectInfo, FromRequestParts, State},
-    http::request::Parts,
-    response::{IntoResponse, Response},
+    extract::{FromRequestParts, State},
+    http::{StatusCode, request::Parts},
 };
-use leadscore_domain::Timestamp;
-use leadscore_store::StoreError;
-use serde::{Deserialize, Serialize};
+use leadscore_store::{
+    Principal, StoreError,
+    audit::{Act, Actor, Object},
+};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
+    audit::{self, RequestParts},
+    client::ClientAddress,
     json::Json,
     problem::{Code, Problem},
-    rest::unavailable,
+    rest::{
+        session::{self, Session},
+        unavailable,
+    },
     state::Api,
 };
 
@@ -41,25 +44,15 @@ pub struct Credentials {
     password: String,
 }
 
-/// A token for `Authorization: Bearer`.
-#[derive(Serialize, ToSchema)]
-pub struct Session {
-    /// The token; it is shown only here.
-    #[schema(example = "lsk_3f6c…")]
-    token: String,
-    /// When it ends.
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Timestamp,
-}
+/// An attempt, as the audit log is to know of it.
+pub struct Attempt(Act);
 
-/// Where the request comes from; `None` where the server does not know, as behind a socket without addresses.
-pub struct ClientAddress(Option<IpAddr>);
-
-impl<S: Sync> FromRequestParts<S> for ClientAddress {
+impl FromRequestParts<Arc<Api>> for Attempt {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())))
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Self::Rejection> {
+        let request = RequestParts { headers: &parts.headers, extensions: &parts.extensions };
+        Ok(Self(audit::begin(api, Actor::NOBODY, "log_in", request)))
     }
 }
 
@@ -96,15 +89,10 @@ impl From<Error> for Problem {
     }
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        Problem::from(self).into_response()
-    }
-}
-
 /// Log in
 ///
-/// Answers with a token that is good for twelve hours. Attempts are bounded per e-mail address and client address.
+/// Answers with an access token that is good for minutes, and a refresh token that gets the next ones for as long as
+/// the session lasts. Attempts are bounded per e-mail address and client address.
 #[utoipa::path(
     post,
     path = "/api/v1/login",
@@ -115,33 +103,60 @@ impl IntoResponse for Error {
     })),
     responses((
         status = 200,
-        description = "The token",
+        description = "The session",
         body = Session,
         example = json!({
-            "token": "lsk_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
-            "expires_at": "2026-03-01T22:30:00Z"
+            "token": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEiLCJ0eXAiOiJhdCtqd3QifQ.eyJzdWIiOiIxIn0.c2ln",
+            "expires_at": "2026-03-01T10:10:00Z",
+            "refresh_token": "lsr_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
+            "session_expires_at": "2026-03-31T10:00:00Z"
         })
     ))
 )]
 pub async fn log_in(
     State(api): State<Arc<Api>>,
-    ClientAddress(address): ClientAddress,
-    Json(Credentials { email, password }): Json<Credentials>,
-) -> Result<Answer<Session>, Error> {
+    address: ClientAddress,
+    Attempt(mut act): Attempt,
+    Json(credentials): Json<Credentials>,
+) -> Result<Answer<Session>, Problem> {
+    api.audit.check().map_err(unavailable)?;
+    act.object = Some(Object::Account(api.store.account_pseudonym(&credentials.email)));
+    let done = attempt(&api, address, credentials).await;
+    let recorded = match &done {
+        Ok((user, _)) => {
+            act.actor = audit::actor(user);
+            act.status = StatusCode::OK.as_u16();
+            api.audit.record_done(act);
+            api.audit.flush().await
+        }
+        Err(error) => {
+            act.status = error.code().status().as_u16();
+            api.audit.record(act).await
+        }
+    };
+    recorded.map_err(unavailable)?;
+    Ok(Answer(done?.1))
+}
+
+async fn attempt(
+    api: &Api,
+    address: ClientAddress,
+    Credentials { email, password }: Credentials,
+) -> Result<(Principal, Session), Problem> {
     for (field, text) in [("email", &email), ("password", &password)] {
         if text.len() > CREDENTIAL_MAX_BYTES {
-            return Err(Error::TooLong(field));
+            return Err(Error::TooLong(field).into());
         }
     }
-    let now = api.clock.now();
+    let (now, address) = (api.clock.now(), address.network());
     api.logins.attempt(&email, address, now).map_err(Error::Throttled)?;
     let permit = api.login_permits.acquire().await.expect("the semaphore is never closed");
-    let user = api.store.verify_password(&email, &password).await?.ok_or(Error::Wrong)?;
+    let user = api.store.verify_password(&email, &password).await.map_err(Error::Store)?.ok_or(Error::Wrong)?;
     drop(permit);
     api.logins.forget(&email, address);
-    let expires_at = now.plus_micros(api.limits.session_us);
-    let token = api.store.create_session(&user, expires_at).await?;
-    Ok(Answer(Session { token, expires_at }))
+    let expires_at = now.plus_micros(api.access.session_us);
+    let session = api.store.create_session(user.id, expires_at).await.map_err(unavailable)?;
+    Ok((user, session::answer(api, session).await?.0))
 }
 
 #[cfg(test)]
@@ -185,17 +200,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_from_a_log_in_ends() {
+    async fn an_access_token_ends() {
         let mut app = TestApp::new().await;
         app.state.store.create_user("ann@example.com", "a long password", Role::Agent).await.unwrap();
         let reply = app.post(PATH, &json!({"email": "ann@example.com", "password": "a long password"})).await;
         let session = reply.json();
-        assert_eq!(session["expires_at"], "2026-03-01T22:00:00Z");
+        assert_eq!(session["expires_at"], "2026-03-01T10:10:00Z");
         app.token = session["token"].as_str().unwrap().to_owned();
         let path = format!("/api/v1/leads/{NOBODY}");
         assert_eq!(app.get(&path).await.code(), "lead-not-found");
-        app.clock.advance_micros(12 * HOUR_US);
+        app.clock.advance_micros(HOUR_US);
         assert_eq!(app.get(&path).await.code(), "unauthenticated");
-        assert!(app.operation(&Method::POST, PATH).unwrap().get("security").is_none());
+        assert_eq!(app.operation(&Method::POST, PATH).unwrap()["security"], json!([]));
     }
 }

@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod api_key;
 pub mod assign_lead;
+pub mod audit_entry;
 pub mod batch_score;
 pub mod batch_stream;
 pub mod cancel_job;
@@ -15,31 +16,49 @@ pub mod create_lead;
 pub mod create_team;
 pub mod create_ticket;
 pub mod create_user;
+pub mod create_webhook;
 pub mod delete_team;
 pub mod delete_user;
+pub mod delete_webhook;
+pub mod export_audit;
 pub mod healthz;
 pub mod job;
+pub mod jwks;
 pub mod list_api_keys;
+pub mod list_audit;
 pub mod list_jobs;
 pub mod list_scores;
 pub mod list_teams;
 pub mod list_users;
+pub mod list_webhook_deliveries;
+pub mod list_webhooks;
 pub mod log_in;
+pub mod log_out;
+pub mod me;
 pub mod metrics;
 pub mod models;
 pub mod post_events;
 pub mod readyz;
+pub mod refresh_session;
 pub mod rename_team;
+pub mod replay_webhook;
+pub mod replay_webhook_message;
 pub mod resume_job;
 pub mod revoke_api_key;
+pub mod rotate_webhook_secret;
+pub mod session;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
 pub mod show_score;
+pub mod show_webhook;
 pub mod team;
+pub mod test_webhook;
 pub mod update_user;
+pub mod update_webhook;
 pub mod user;
 pub mod wait_for_scores;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -61,7 +80,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 30] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 46] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -77,6 +96,8 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 30] = [
     ("create_api_key", create_api_key::PROBLEMS),
     ("list_api_keys", list_api_keys::PROBLEMS),
     ("revoke_api_key", revoke_api_key::PROBLEMS),
+    ("me", me::PROBLEMS),
+    ("log_out", log_out::PROBLEMS),
     ("create_user", create_user::PROBLEMS),
     ("list_users", list_users::PROBLEMS),
     ("update_user", update_user::PROBLEMS),
@@ -86,9 +107,23 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 30] = [
     ("rename_team", rename_team::PROBLEMS),
     ("delete_team", delete_team::PROBLEMS),
     ("assign_lead", assign_lead::PROBLEMS),
+    ("list_audit", list_audit::PROBLEMS),
+    ("export_audit", export_audit::PROBLEMS),
+    ("create_webhook", create_webhook::PROBLEMS),
+    ("list_webhooks", list_webhooks::PROBLEMS),
+    ("show_webhook", show_webhook::PROBLEMS),
+    ("update_webhook", update_webhook::PROBLEMS),
+    ("delete_webhook", delete_webhook::PROBLEMS),
+    ("rotate_webhook_secret", rotate_webhook_secret::PROBLEMS),
+    ("test_webhook", test_webhook::PROBLEMS),
+    ("replay_webhook", replay_webhook::PROBLEMS),
+    ("list_webhook_deliveries", list_webhook_deliveries::PROBLEMS),
+    ("replay_webhook_message", replay_webhook_message::PROBLEMS),
     ("create_ticket", create_ticket::PROBLEMS),
     ("stream_scores", stream::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
+    ("refresh_session", refresh_session::PROBLEMS),
+    ("jwks", jwks::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
     ("metrics", &[]),
@@ -120,19 +155,36 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(resume_job::resume_job))
         .routes(routes!(create_api_key::create_api_key, list_api_keys::list_api_keys))
         .routes(routes!(revoke_api_key::revoke_api_key))
+        .routes(routes!(me::me))
+        .routes(routes!(log_out::log_out))
         .routes(routes!(create_user::create_user, list_users::list_users))
         .routes(routes!(update_user::update_user, delete_user::delete_user))
         .routes(routes!(create_team::create_team, list_teams::list_teams))
         .routes(routes!(rename_team::rename_team, delete_team::delete_team))
         .routes(routes!(assign_lead::assign_lead))
+        .routes(routes!(list_audit::list_audit))
+        .routes(routes!(export_audit::export_audit))
+        .routes(routes!(create_webhook::create_webhook, list_webhooks::list_webhooks))
+        .routes(routes!(show_webhook::show_webhook, update_webhook::update_webhook, delete_webhook::delete_webhook))
+        .routes(routes!(rotate_webhook_secret::rotate_webhook_secret))
+        .routes(routes!(test_webhook::test_webhook))
+        .routes(routes!(replay_webhook::replay_webhook))
+        .routes(routes!(list_webhook_deliveries::list_webhook_deliveries))
+        .routes(routes!(replay_webhook_message::replay_webhook_message))
         .routes(routes!(create_ticket::create_ticket))
         .routes(routes!(stream::stream_scores))
 }
 
 /// Endpoints that need none.
 pub(crate) fn open() -> OpenApiRouter<Arc<Api>> {
-    health().routes(routes!(log_in::log_in))
+    OpenApiRouter::default()
+        .routes(routes!(log_in::log_in))
+        .routes(routes!(refresh_session::refresh_session))
+        .routes(routes!(jwks::jwks))
 }
+
+/// The operations of [`health`]: they are answered however many ask.
+pub(crate) const HEALTH: [&str; 3] = ["healthz", "readyz", "metrics"];
 
 /// What every process answers, also one that serves no API.
 pub(crate) fn health() -> OpenApiRouter<Arc<Api>> {

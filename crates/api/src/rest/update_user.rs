@@ -28,11 +28,11 @@ pub const PROBLEMS: &[Code] = &[Code::UserNotFound, Code::LastAdmin];
 pub struct ChangedUser {
     /// Another password; it ends the user's sessions.
     #[serde(default)]
-    #[schema(nullable = false, min_length = 8, max_length = 256, format = Password)]
+    #[schema(min_length = 8, max_length = 256, format = Password)]
     password: Option<String>,
     /// Another name; `null` for none.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 128)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     name: Option<Option<String>>,
     /// Another role; it holds within two seconds.
     #[serde(default)]

@@ -306,7 +306,7 @@ async fn known(api: &Api, token: Option<String>, ticket: Option<String>) -> Resu
                 .remedy("send either `token` or `ticket`"));
         }
     };
-    let principal = confirm(api, &token).await?;
+    let principal = confirm(api, &token).await?.principal;
     Ok((token, principal))
 }
 

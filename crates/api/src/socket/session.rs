@@ -227,7 +227,7 @@ impl Session {
 
     fn check_topic(&self, name: &'static str) -> Result<(), Problem> {
         let (least, scope) = topic(name);
-        if self.principal.may(least, scope) {
+        if self.principal.may(least, Some(scope)) {
             return Ok(());
         }
         let detail = format!("The topic takes the role {least} or above, of a key the scope {}.", scope.as_str());
@@ -328,7 +328,7 @@ impl Session {
     }
 
     async fn check_access(&mut self) -> Result<(), Problem> {
-        self.principal = confirm(&self.api, &self.token).await?;
+        self.principal = confirm(&self.api, &self.token).await?.principal;
         for topic in self.subscriptions.values().map(|subscription| subscription.topic) {
             self.check_topic(topic)?;
         }

@@ -10,3 +10,4 @@ mod scorer;
 mod support;
 mod training;
 mod training_set;
+mod webhooks;

@@ -10,6 +10,7 @@ use leadscore_domain::{
 };
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_pipeline::topology::{Duties, Pipeline, PipelineOptions, Tally, catch_up};
+use leadscore_pipeline::webhooks::WebhookOptions;
 use leadscore_store::{Appended, Change, Registry, Retention, ScoreCache, Store, StoreOptions, Update};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -54,6 +55,7 @@ impl Brokerage {
             shutdown: self.shutdown.clone(),
             policy: ScoringPolicy::default(),
             retention: Retention::default(),
+            webhooks: WebhookOptions::default(),
         }
     }
 

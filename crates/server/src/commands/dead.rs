@@ -107,6 +107,12 @@ impl Only {
 /// Runs the command.
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     let folder = Folder::open(context).await?;
+    match &command {
+        Command::List(_) => {}
+        Command::Show { .. } => folder.record(context, "dead show", None).await?,
+        Command::Replay(_) => folder.record(context, "dead replay", None).await?,
+        Command::Drop(_) => folder.record(context, "dead drop", None).await?,
+    }
     let done = match command {
         Command::List(options) => list(&folder.store, &options, context).await,
         Command::Show { id } => show(&folder.store, id, context).await,

@@ -167,6 +167,7 @@ async fn import(kind: Kind, options: &Import, context: &Context) -> anyhow::Resu
     let mapping = options.mapping.as_deref().map(read_mapping).transpose()?;
     let region = context.config.import.region()?;
     let folder = Folder::open(context).await?;
+    folder.record(context, "import", None).await?;
     let how = ImportOptions {
         region,
         clock: context.clock.clone(),

@@ -56,6 +56,7 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     }
     let config = lay_out(context)?;
     let folder = Folder::open_or_create(context).await?;
+    folder.record(context, "init", None).await?;
     let credentials = first_user(&folder.store, &options.email).await;
     folder.store.close().await;
     let data = context.data.display().to_string();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use leadscore_pipeline::{presence, topology};
-use leadscore_store::{Job, JobState};
+use leadscore_store::{Job, JobState, audit::Object};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -50,6 +50,11 @@ pub struct Which {
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     let signals = StopSignals::listen()?;
     let folder = Folder::open(context).await?;
+    match &command {
+        Command::List | Command::Show(_) => {}
+        Command::Cancel(Which { id }) => folder.record(context, "jobs cancel", Some(Object::Job(*id))).await?,
+        Command::Resume(Which { id }) => folder.record(context, "jobs resume", Some(Object::Job(*id))).await?,
+    }
     let done = match command {
         Command::List => list(&folder, context).await,
         Command::Show(Which { id }) => show(&folder, id, context).await,

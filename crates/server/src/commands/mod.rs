@@ -7,6 +7,7 @@ use crate::{
     context::Context,
 };
 
+pub mod audit;
 pub mod bench;
 pub mod completions;
 pub mod dead;
@@ -17,6 +18,7 @@ pub mod export;
 pub mod import;
 pub mod init;
 pub mod jobs;
+pub mod keys;
 pub mod migrate;
 pub mod models;
 pub mod performance;
@@ -52,9 +54,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(command) => bench::run(command, &context(false)?).await,
         Command::Sentiment(command) => sentiment::run(&command, &context(false)?),
         Command::Doctor(options) => return doctor::run(&options, &global).await,
+        Command::Audit(command) => return audit::run(command, &context(false)?).await,
         Command::Replay(options) => return replay::run(&options, &context(false)?).await,
         Command::Retention(options) => retention::run(&options, &context(false)?).await,
         Command::Jobs(command) => jobs::run(command, &context(false)?).await,
+        Command::Keys(command) => keys::run(command, &context(false)?).await,
         Command::Completions(options) => {
             completions::run(&options);
             Ok(())

@@ -11,7 +11,7 @@ use leadscore_engine::models::{
     import_trees,
 };
 use leadscore_pipeline::scorer::CHAMPION;
-use leadscore_store::{AliasChange, Registry};
+use leadscore_store::{AliasChange, Registry, audit::Object};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -103,6 +103,14 @@ pub struct Promote {
 /// Runs the command.
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     let folder = Folder::open(context).await?;
+    match &command {
+        Command::List | Command::Show(_) | Command::Performance(_) => {}
+        Command::Promote(Promote { model, .. }) => {
+            folder.record(context, "models promote", Some(Object::Model(model.clone()))).await?;
+        }
+        Command::Rollback => folder.record(context, "models rollback", None).await?,
+        Command::Import(_) => folder.record(context, "models import", None).await?,
+    }
     let done = match command {
         Command::List => list(&folder.registry, context),
         Command::Show(options) => show(&folder.registry, options, context),

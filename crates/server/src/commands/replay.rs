@@ -5,6 +5,7 @@ use std::{process::ExitCode, time::Instant};
 use clap::Args;
 use leadscore_domain::LeadId;
 use leadscore_pipeline::replay::{ReplayOptions, Report, replay};
+use leadscore_store::audit::Object;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,9 @@ pub struct Options {
 pub async fn run(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
     let signals = StopSignals::listen()?;
     let folder = Folder::open_settled(context).await?;
+    if !options.check {
+        folder.record(context, "replay", options.lead.map(Object::Lead)).await?;
+    }
     let stop = CancellationToken::new();
     let done = tokio::select! {
         done = compare(options, &folder, context, stop.clone()) => done,

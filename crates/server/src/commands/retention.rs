@@ -25,6 +25,9 @@ pub struct Options {
 /// Runs the command.
 pub async fn run(options: &Options, context: &Context) -> anyhow::Result<()> {
     let folder = Folder::open(context).await?;
+    if !options.dry_run {
+        folder.record(context, "retention", None).await?;
+    }
     let retained = folder.store.retain(&context.config.retention.months(), options.dry_run).await;
     folder.store.close().await;
     let expired = retained.context("removing what is too old")?;

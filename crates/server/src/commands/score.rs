@@ -56,6 +56,7 @@ struct Scored {
 pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let signals = StopSignals::listen()?;
     let folder = Folder::open_settled(context).await?;
+    folder.record(context, if options.all { "score --all" } else { "score" }, None).await?;
     if options.all {
         let done = score_all::run(options.model.as_deref(), options.out, &folder, signals, context).await;
         folder.store.close().await;

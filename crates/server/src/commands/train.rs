@@ -29,6 +29,7 @@ pub struct Options {
 /// Runs the command.
 pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let folder = Folder::open_settled(context).await?;
+    folder.record(context, "train", None).await?;
     let promote = if options.no_promote { PromotePolicy::Never } else { PromotePolicy::Always };
     let outcome = train(&folder, promote, context).await;
     folder.store.close().await;

@@ -3,21 +3,36 @@
 //! Owns: names, shapes and defaults of every setting. `default.toml` is the manual and the defaults at once.
 //! Invariant: an unknown key is refused with its name. Deliberately absent: secrets; they live in files of their own.
 
-use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, time::Duration};
+mod edge;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use clap::ValueEnum;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
-use leadscore_api::socket;
+use leadscore_api::{AccessOptions, socket};
 use leadscore_domain::{
     Invalid, Region,
-    time::{DAY_US, HOUR_US},
+    time::{DAY_US, HOUR_US, SECOND_US},
+    webhook::DestinationPolicy,
 };
 use leadscore_engine::score::ScoringPolicy;
-use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions, Retention};
+use leadscore_pipeline::webhooks::WebhookOptions;
+use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions, Retention, audit::AuditOptions};
 use serde::Deserialize;
 
-use crate::{failure::bad_input, telemetry::LogFormat};
+use crate::{
+    config::edge::{ForwardedHeader, Rates, Tls},
+    failure::bad_input,
+    telemetry::LogFormat,
+};
 
 /// The defaults, with comments that explain them: `leadscore init` writes this file.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -33,11 +48,14 @@ const RATE_BURST_S: u32 = 10;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub server: Server,
+    pub access: Access,
     pub store: Store,
     kafka: Kafka,
     pub ingest: Ingest,
     pub import: Import,
+    pub audit: Audit,
     pub retention: RetentionMonths,
+    pub webhooks: Webhooks,
     pub scoring: Scoring,
     pub training: Training,
     pub log: Log,
@@ -53,7 +71,15 @@ pub struct Server {
     drain_timeout_s: u64,
     append_timeout_ms: u64,
     rate_limit_per_s: u32,
+    connections_max: usize,
+    header_timeout_s: u64,
+    idle_timeout_s: u64,
+    trusted_proxies: Vec<String>,
+    forwarded_header: ForwardedHeader,
+    cross_origins: Vec<String>,
     allowed_origins: Vec<String>,
+    pub tls: Tls,
+    rates: Rates,
 }
 
 /// What a process does.
@@ -95,6 +121,48 @@ impl Server {
         Duration::from_secs(self.drain_timeout_s)
     }
 }
+
+/// Tokens of people.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    issuer: String,
+    audience: String,
+    access_token_min: u32,
+    session_d: u32,
+    signing_key_d: u32,
+}
+
+impl Access {
+    /// As the API takes it.
+    pub fn options(&self) -> AccessOptions {
+        AccessOptions {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            access_token_us: i64::from(self.access_token_min) * 60 * SECOND_US,
+            session_us: i64::from(self.session_d) * DAY_US,
+            signing_key_us: i64::from(self.signing_key_d) * DAY_US,
+        }
+    }
+
+    /// The key that is wrong, and why.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        let is_name = |name: &str| (1..=256).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        match self {
+            Self { issuer, .. } if !is_name(issuer) => Some(("access.issuer", NAME)),
+            Self { audience, .. } if !is_name(audience) => Some(("access.audience", NAME)),
+            Self { access_token_min: 1..=60, session_d: 1..=365, signing_key_d: 1..=3_650, .. } => None,
+            Self { access_token_min: 1..=60, session_d: 1..=365, .. } => {
+                Some(("access.signing_key_d", "must be from 1 to 3650"))
+            }
+            Self { access_token_min: 1..=60, .. } => Some(("access.session_d", "must be from 1 to 365")),
+            _ => Some(("access.access_token_min", "must be from 1 to 60")),
+        }
+    }
+}
+
+/// What a name in a token has to be.
+const NAME: &str = "must be 1 to 256 visible ASCII characters";
 
 /// What is kept, and how much of it in memory.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -211,6 +279,42 @@ impl Import {
     }
 }
 
+/// Who saw or changed what.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    checkpoints: String,
+    checkpoint_blocks: u32,
+    checkpoint_minutes: u64,
+    timeout_ms: u64,
+}
+
+impl Audit {
+    /// How the log is written, with checkpoints in the folder `data` unless configured otherwise.
+    pub fn options(&self, data: &Path) -> AuditOptions {
+        let Self { checkpoints, checkpoint_blocks, checkpoint_minutes, timeout_ms } = self;
+        let file =
+            if checkpoints.is_empty() { data.join("audit/checkpoints.jsonl") } else { PathBuf::from(checkpoints) };
+        AuditOptions {
+            patience: Duration::from_millis(*timeout_ms),
+            checkpoint_blocks: *checkpoint_blocks,
+            checkpoint_interval: Duration::from_secs(checkpoint_minutes * 60),
+            ..AuditOptions::new(file)
+        }
+    }
+
+    /// The key that is wrong, and why.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if !(1..=1_000_000).contains(&self.checkpoint_blocks) {
+            return Some(("audit.checkpoint_blocks", "must be from 1 to 1000000"));
+        }
+        if !(1..=1_440).contains(&self.checkpoint_minutes) {
+            return Some(("audit.checkpoint_minutes", "must be from 1 to 1440"));
+        }
+        (!(1..=10_000).contains(&self.timeout_ms)).then_some(("audit.timeout_ms", "must be from 1 to 10000"))
+    }
+}
+
 /// For how long what grows for ever is kept.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -243,6 +347,64 @@ impl RetentionMonths {
         }
         let wrong = (1..12).contains(&interactions) || too_long(interactions);
         wrong.then_some(("retention.interactions_months", "must be 0, or from 12 to 1200: scores look back a year"))
+    }
+}
+
+/// How other systems are told.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    allow_http: bool,
+    ports: Vec<u16>,
+    private_networks: Vec<IpNet>,
+    ca_file: String,
+    requests: usize,
+    endpoint_requests: usize,
+    disable_after_d: u16,
+    silent_d: u16,
+    keep_d: u16,
+}
+
+impl Webhooks {
+    /// As the pipeline takes it.
+    pub fn options(&self) -> WebhookOptions {
+        WebhookOptions {
+            policy: self.policy(),
+            ca_file: Some(PathBuf::from(&self.ca_file)).filter(|path| !path.as_os_str().is_empty()),
+            requests_max: self.requests,
+            endpoint_requests_max: self.endpoint_requests,
+            failing_max_us: i64::from(self.disable_after_d) * DAY_US,
+            silent_days: self.silent_d,
+            keep_us: i64::from(self.keep_d) * DAY_US,
+            ..WebhookOptions::default()
+        }
+    }
+
+    /// Where requests may go.
+    pub fn policy(&self) -> DestinationPolicy {
+        DestinationPolicy {
+            allow_http: self.allow_http,
+            ports: self.ports.clone(),
+            networks: self.private_networks.clone(),
+        }
+    }
+
+    /// The key that is wrong, and why.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        let Self { ports, requests, endpoint_requests, disable_after_d, silent_d, keep_d, .. } = self;
+        let wrong = [
+            (ports.is_empty() || ports.contains(&0), "webhooks.ports", "must name ports from 1 to 65535"),
+            (!(1..=256).contains(requests), "webhooks.requests", "must be from 1 to 256"),
+            (
+                !(1..=*requests).contains(endpoint_requests),
+                "webhooks.endpoint_requests",
+                "must be from 1 to webhooks.requests",
+            ),
+            (!(1..=30).contains(disable_after_d), "webhooks.disable_after_d", "must be from 1 to 30"),
+            (!(1..=365).contains(silent_d), "webhooks.silent_d", "must be from 1 to 365"),
+            (!(8..=365).contains(keep_d), "webhooks.keep_d", "must be from 8 to 365: attempts take days"),
+        ];
+        wrong.into_iter().find(|(is_wrong, ..)| *is_wrong).map(|(_, key, problem)| (key, problem))
     }
 }
 
@@ -359,6 +521,9 @@ impl Config {
         if !(1..=10_000).contains(&self.server.append_timeout_ms) {
             return refuse("server.append_timeout_ms", "must be from 1 to 10000");
         }
+        if let Some((key, problem)) = self.server.edge_problem() {
+            return refuse(key, &problem);
+        }
         if !(4..=100).contains(&self.store.postgres_connections) {
             return refuse("store.postgres_connections", "must be from 4 to 100");
         }
@@ -375,7 +540,12 @@ impl Config {
         if !(1..=8_760).contains(&self.scoring.lifetime_h) {
             return refuse("scoring.lifetime_h", "must be from 1 to 8760");
         }
-        if let Some((key, problem)) = self.retention.problem() {
+        if let Some((key, problem)) = self.access.problem() {
+            return refuse(key, problem);
+        }
+        if let Some((key, problem)) =
+            self.audit.problem().or_else(|| self.retention.problem()).or_else(|| self.webhooks.problem())
+        {
             return refuse(key, problem);
         }
         if self.server.roles.is_empty() {
@@ -440,6 +610,16 @@ mod tests {
         assert!(error.contains("store.redis_prefix"), "{error}");
         let error = with_file("[server]\nlisten = \"everywhere\"").unwrap_err().to_string();
         assert!(error.contains("listen"), "{error}");
+        for (key, value) in [
+            ("issuer", "\"\""),
+            ("audience", "\"a b\""),
+            ("access_token_min", "61"),
+            ("session_d", "0"),
+            ("signing_key_d", "0"),
+        ] {
+            let error = with_file(&format!("[access]\n{key} = {value}")).unwrap_err().to_string();
+            assert!(error.contains(&format!("access.{key}: ")), "{error}");
+        }
         for (section, key) in [
             ("scores_months = 1", "scores_months"),
             ("scores_months = 6", "features_months"),

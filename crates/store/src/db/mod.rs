@@ -53,6 +53,7 @@ use crate::{
         kafka::{Kafka, outbox},
     },
     retention::Aging,
+    webhooks::{self, Hub},
 };
 
 /// What a write answers, once it is durable.
@@ -127,6 +128,7 @@ pub(crate) struct Inner {
     append_timeout: Duration,
     keep_features: bool,
     appended: watch::Sender<u64>,
+    hub: Hub,
     tasks: TaskTracker,
     closing: CancellationToken,
 }
@@ -144,12 +146,15 @@ pub(crate) enum Lane {
     Intake,
     /// What is derived: transactions of different partitions do not wait for each other.
     Derive,
+    /// The audit log, whose blocks follow one another in all processes.
+    Audit,
 }
 
 /// The queues of the tasks that write; the embedded database has one for all.
 struct Lanes {
     intake: mpsc::Sender<Box<dyn writer::Job>>,
     derive: mpsc::Sender<Box<dyn writer::Job>>,
+    audit: mpsc::Sender<Box<dyn writer::Job>>,
 }
 
 impl Store {
@@ -164,15 +169,16 @@ impl Store {
         let closing = CancellationToken::new();
         let lane = |source| writer::start(source, &tasks, closing.clone());
         let appended = watch::Sender::new(0);
-        let (database, lanes, made) = match &options.postgres {
+        let (database, lanes, made, hub) = match &options.postgres {
             None => {
                 let mut file = sqlite::open(&options.folder).await?;
                 migrations::run(&mut file.conn).await?;
                 let made = open::made(&options, &mut file.conn).await?;
+                let hub = webhooks::open(&mut file.conn).await?;
                 let readers = sqlite::Readers::new(&file.path);
                 let intake = lane(Source::Own(sqlite::Writer::new(file.conn, &file.path)))?;
-                let lanes = Lanes { derive: intake.clone(), intake };
-                (Database::Embedded { path: file.path, readers }, lanes, made)
+                let lanes = Lanes { derive: intake.clone(), audit: intake.clone(), intake };
+                (Database::Embedded { path: file.path, readers }, lanes, made, hub)
             }
             Some(server) => {
                 let pool = postgres::connect(server).await?;
@@ -182,10 +188,15 @@ impl Store {
                 }
                 migrations::check(&mut conn).await?;
                 let made = open::made(&options, &mut conn).await?;
-                let source = |in_order| Source::Pool { pool: pool.clone(), in_order };
-                let lanes = Lanes { intake: lane(source(true))?, derive: lane(source(false))? };
+                let hub = webhooks::open(&mut conn).await?;
+                let source = |lock| Source::Pool { pool: pool.clone(), lock };
+                let lanes = Lanes {
+                    intake: lane(source(Some(writer::APPEND_LOCK)))?,
+                    derive: lane(source(None))?,
+                    audit: lane(source(Some(writer::AUDIT_LOCK)))?,
+                };
                 tasks.spawn(postgres::wake::listen(pool.clone(), appended.clone(), closing.clone()));
-                (Database::Postgres { pool, months: Months::default() }, lanes, made)
+                (Database::Postgres { pool, months: Months::default() }, lanes, made, hub)
             }
         };
         let kafka = match (options.kafka, &database) {
@@ -211,6 +222,7 @@ impl Store {
             append_timeout: options.append_timeout,
             keep_features: options.keep_features,
             appended,
+            hub,
             tasks,
             closing,
         })))
@@ -280,6 +292,7 @@ impl Store {
                 timeout(self.0.append_timeout, self.0.lanes.intake.reserve()).await.map_err(|_| StoreError::Busy)?
             }
             Lane::Derive => self.0.lanes.derive.reserve().await,
+            Lane::Audit => self.0.lanes.audit.reserve().await,
         };
         let (job, answer) = writer::job(rows, after, work);
         place.map_err(|_| StoreError::Closed)?.send(job);
@@ -354,6 +367,10 @@ impl Store {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
     }
 
     pub(crate) fn appends(&self) -> &watch::Sender<u64> {

@@ -106,6 +106,7 @@ to_value! {
     &'v i64 => Int, |value| *value;
     &'v LeadId => Id, |value| value.0;
     &'v EventId => Id, |value| value.0;
+    &'v Uuid => Id, |value| *value;
 }
 
 impl<'v, T: ToValue<'v>> ToValue<'v> for Option<T> {

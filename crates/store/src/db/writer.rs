@@ -1,5 +1,5 @@
 //! The tasks that write: each drains what waits in its lane into one transaction (group commit). The embedded database
-//! has one; PostgreSQL has two, one that appends and one that keeps what was derived.
+//! has one; PostgreSQL has three, one that appends, one that keeps what was derived and one for the audit log.
 //!
 //! Invariant: a job is answered only after the transaction that holds it is durable, or, where it can be derived
 //! again, committed. Jobs that share a transaction run
@@ -24,8 +24,10 @@ use crate::{StoreError, error::io_at};
 pub(super) const QUEUE_JOBS_MAX: usize = 256;
 /// Rows from which on a transaction takes no further job.
 const GROUP_ROWS_MAX: usize = 20_000;
-/// Key of PostgreSQL's advisory lock that puts the appends of all processes in order: "leadslog" in ASCII.
-const APPEND_LOCK: i64 = 0x6c65_6164_736c_6f67;
+/// Keys of PostgreSQL's advisory locks that put the appends of all processes in order, to the event log and to the audit
+/// log: "leadslog" and "leadaudi" in ASCII.
+pub(super) const APPEND_LOCK: i64 = 0x6c65_6164_736c_6f67;
+pub(super) const AUDIT_LOCK: i64 = 0x6c65_6164_6175_6469;
 
 /// What a piece of work is answered after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +110,8 @@ pub(super) enum Source {
     /// Any connection of the pool: one for each transaction, so that a broken one is replaced.
     Pool {
         pool: PgPool,
-        /// Whether its transactions come one after the other in all processes.
-        in_order: bool,
+        /// The lock under which its transactions come one after the other in all processes.
+        lock: Option<i64>,
     },
 }
 
@@ -173,9 +175,9 @@ impl Source {
                 }
                 Ok(())
             }
-            Self::Pool { pool, in_order } => {
+            Self::Pool { pool, lock } => {
                 let mut conn = postgres::acquire(pool).await?;
-                commit(&mut conn, group, in_order.then_some(APPEND_LOCK)).await
+                commit(&mut conn, group, *lock).await
             }
         }
     }

@@ -11,6 +11,7 @@ pub(crate) mod random;
 
 use std::sync::Arc;
 
+use ed25519_dalek::SigningKey;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use leadscore_domain::{Identity, LeadId};
@@ -34,6 +35,10 @@ pub(crate) struct Keyring {
     accounts: DataKey,
     dead_letters: DataKey,
     answers: DataKey,
+    signing_keys: DataKey,
+    audit_reasons: DataKey,
+    audit_signatures: SigningKey,
+    webhooks: DataKey,
     lookup: Hmac<Sha256>,
     check: [u8; 32],
     keys: Cache<LeadId, Arc<DataKey>>,
@@ -53,6 +58,10 @@ impl Keyring {
             accounts: DataKey::new(&derive("accounts")),
             dead_letters: DataKey::new(&derive("dead letters")),
             answers: DataKey::new(&derive("kept answers")),
+            signing_keys: DataKey::new(&derive("signing keys")),
+            audit_reasons: DataKey::new(&derive("audit reasons")),
+            audit_signatures: SigningKey::from_bytes(&derive("audit signatures")),
+            webhooks: DataKey::new(&derive("secrets of webhooks")),
             lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
             check: derive("check value"),
             keys: Cache::new(KEYS_MAX),
@@ -74,6 +83,11 @@ impl Keyring {
         self.keyed_hash("account", email)
     }
 
+    /// What stands for the address that a client comes from.
+    pub(crate) fn client_lookup(&self, address: &str) -> Lookup {
+        self.keyed_hash("client", address)
+    }
+
     /// What stands for a lead outside: equal for equal leads, and meaningless without the master key.
     pub(crate) fn pseudonym(&self, lead: LeadId) -> Lookup {
         self.keyed_hash("pseudonym", &lead.to_string())
@@ -89,9 +103,30 @@ impl Keyring {
         &self.dead_letters
     }
 
+    /// Seals and opens the private keys that sign tokens.
+    pub(crate) fn signing_keys(&self) -> &DataKey {
+        &self.signing_keys
+    }
+
     /// Seals and opens answers that are kept outside of the database for a while.
     pub(crate) fn answers(&self) -> &DataKey {
         &self.answers
+    }
+
+    /// Seals and opens reasons in the audit log that are about no lead.
+    pub(crate) fn audit_reasons(&self) -> &DataKey {
+        &self.audit_reasons
+    }
+
+    /// Signs the audit log. Derived, so that all processes that share a master key sign alike, and it is kept where that
+    /// one is.
+    pub(crate) fn audit_signatures(&self) -> &SigningKey {
+        &self.audit_signatures
+    }
+
+    /// Seals and opens the secrets that webhooks are signed with.
+    pub(crate) fn webhooks(&self) -> &DataKey {
+        &self.webhooks
     }
 
     /// A new data key for a new lead, and its wrapped form for the database.

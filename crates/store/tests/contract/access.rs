@@ -44,15 +44,16 @@ pub async fn users_are_made_changed_and_removed(backend: &impl Backend) {
     }
 
     let principal = store.verify_password("wilhelmina@example.com", "long enough").await.unwrap().unwrap();
-    let session = store.create_session(&principal, at(1_000)).await.unwrap();
+    let session = store.create_session(principal.id, at(1_000)).await.unwrap().id;
     let change = UserChange { name: Some(None), team_id: Some(None), ..UserChange::default() };
     store.change_user(made.id, change).await.unwrap().unwrap();
     let changed = store.user(made.id).await.unwrap().unwrap();
     assert_eq!((changed.name, changed.team_id, changed.role), (None, None, Role::Agent));
-    assert!(store.token(&session).await.unwrap().is_some(), "what is no password ends no session");
+    let lasts = store.session(session, made.id).await.unwrap();
+    assert!(lasts.is_some(), "what is no password ends no session");
     let change = UserChange { password: Some("even longer".to_owned()), ..UserChange::default() };
     store.change_user(made.id, change).await.unwrap().unwrap();
-    assert_eq!(store.token(&session).await.unwrap(), None);
+    assert_eq!(store.session(session, made.id).await.unwrap(), None);
     let nobody = store.change_user(Uuid::from_u128(7), UserChange::default()).await.unwrap();
     assert_eq!(nobody.unwrap_err(), Unwritten::Unknown);
     store.remove_user(made.id).await.unwrap().unwrap();

@@ -70,20 +70,3 @@ pub async fn api_keys_are_shown_once_expire_and_can_be_revoked(backend: &impl Ba
     assert!(!store.revoke_api_key(holder.id).await.unwrap());
     assert_eq!(store.token(&lasting).await.unwrap(), None);
 }
-
-pub async fn a_session_is_its_users_and_ends_with_the_password(backend: &impl Backend) {
-    let store = backend.open().await;
-    let ann = store.create_user("ann@example.com", "correct horse", Role::Admin).await.unwrap();
-    let session = store.create_session(&ann, at(10)).await.unwrap();
-    assert_eq!(store.token(&session).await.unwrap(), Some(ann.clone()));
-    assert_eq!(store.api_keys().await.unwrap(), [], "it is none");
-    let clear = ann.name.as_bytes();
-    let stands = |bytes: &Vec<u8>| bytes.windows(clear.len()).any(|part| part == clear);
-    assert!(!backend.kept().await.iter().any(stands), "an address stands in the clear");
-    let again = store.create_user("ann@example.com", "battery staple", Role::Agent).await.unwrap();
-    assert_eq!(store.token(&session).await.unwrap(), None);
-    let session = store.create_session(&ann, at(10)).await.unwrap();
-    assert_eq!(store.token(&session).await.unwrap(), Some(again), "the role of now");
-    backend.clock().set(at(10));
-    assert_eq!(store.token(&session).await.unwrap(), None);
-}

@@ -7,6 +7,7 @@
 mod access;
 mod accounts;
 mod append;
+mod audit;
 mod cache;
 mod commit;
 mod concurrency;
@@ -24,7 +25,9 @@ mod plans;
 mod redis;
 mod registry;
 mod retention;
+mod sessions;
 mod support;
+mod webhooks;
 
 /// Runs a contract over the embedded database in a folder of its own, and over a database of its own on the PostgreSQL
 /// server of the tests.
@@ -143,7 +146,31 @@ contracts! {
     accounts::passwords_are_checked_and_replaced,
     accounts::unknown_addresses_take_as_long_as_wrong_passwords,
     accounts::api_keys_are_shown_once_expire_and_can_be_revoked,
-    accounts::a_session_is_its_users_and_ends_with_the_password,
+    sessions::a_session_is_its_users_and_ends_with_the_password_and_with_time,
+    sessions::a_refresh_token_is_good_once_and_a_second_use_ends_the_session,
+    sessions::a_new_signing_key_is_known_before_it_signs_and_an_old_one_for_long_enough,
+    sessions::processes_that_start_together_make_one_key,
+    audit::what_was_done_is_found_page_by_page_and_verifies,
+    audit::several_processes_write_one_chain,
+    audit::rows_are_added_and_nothing_else,
+    audit::a_tampered_block_is_named,
+    audit::a_log_that_is_cut_short_is_found_out,
+    audit::an_erasure_takes_reasons_and_leaves_the_log_sound,
+    audit::a_log_that_cannot_be_written_takes_nothing_more_and_loses_nothing,
+    audit::a_checkpoint_that_a_crash_left_out_is_written,
     opening::everything_is_there_after_reopening,
     opening::the_number_of_partitions_stays,
+    webhooks::crossings_and_grades_are_told_with_the_commit,
+    webhooks::a_first_score_crosses_from_below_and_a_grade_needs_one_before,
+    webhooks::what_is_not_committed_is_not_told_and_what_is_derived_again_is_told_once,
+    webhooks::directions_of_crossings_are_the_endpoints_own,
+    webhooks::a_message_has_one_sender_and_goes_to_another_where_that_died,
+    webhooks::an_endpoint_that_fails_for_days_or_is_gone_is_disabled,
+    webhooks::a_receiver_that_asks_for_time_is_left_alone,
+    webhooks::a_secret_is_sealed_and_the_one_before_signs_for_a_day,
+    webhooks::failed_messages_are_replayed_under_their_ids,
+    webhooks::silence_is_told_once_and_only_what_began_lately,
+    webhooks::a_promotion_is_told_once_to_those_who_were_there,
+    webhooks::what_must_not_be_known_of_a_lead_is_not_told,
+    webhooks::endpoints_are_bounded_and_go_with_their_messages,
 }

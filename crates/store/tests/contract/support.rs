@@ -1,6 +1,6 @@
 //! A backend in a temporary folder, and short ways to write events and scores.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use leadscore_domain::{
     Approach, Breakdown, EventBody, EventId, Identity, IdentityKind, LeadId, ManualClock, PendingEvent, Score,
@@ -24,6 +24,14 @@ pub trait Backend {
     async fn kept(&self) -> Vec<Vec<u8>>;
     /// The number that a query answers, past the store; none for NULL.
     async fn number(&self, sql: &str) -> Option<f64>;
+
+    /// Whether it is the embedded database.
+    fn is_embedded(&self) -> bool {
+        false
+    }
+
+    /// Runs a statement, past the store; why it was refused.
+    async fn run(&self, sql: &str) -> Result<(), String>;
 
     /// Rows of a table.
     async fn count(&self, table: &str) -> u64 {
@@ -53,6 +61,10 @@ impl Embedded {
 }
 
 impl Backend for Embedded {
+    fn is_embedded(&self) -> bool {
+        true
+    }
+
     async fn open(&self) -> Store {
         Store::open(self.options()).await.unwrap()
     }
@@ -69,6 +81,12 @@ impl Backend for Embedded {
         let file = self.folder().join("data/leadscore.db");
         let conn = rusqlite::Connection::open(file).unwrap();
         conn.query_row(&format!("SELECT CAST(({sql}) AS REAL)"), (), |row| row.get(0)).unwrap()
+    }
+
+    async fn run(&self, sql: &str) -> Result<(), String> {
+        let conn = rusqlite::Connection::open(self.folder().join("data/leadscore.db")).unwrap();
+        conn.busy_timeout(Duration::from_secs(5)).unwrap();
+        conn.execute_batch(sql).map_err(|error| error.to_string())
     }
 }
 
@@ -113,6 +131,11 @@ impl Postgres {
         options
     }
 
+    /// The address of the database for another role.
+    pub fn url_of(&self, role: &str, password: &str) -> String {
+        self.server.clone().username(role).password(password).to_url_lossy().to_string()
+    }
+
     /// A connection past the store.
     pub async fn connect(&self) -> PgConnection {
         self.server.connect().await.unwrap()
@@ -148,6 +171,11 @@ impl Backend for Postgres {
     async fn number(&self, sql: &str) -> Option<f64> {
         let sql = AssertSqlSafe(format!("SELECT ({sql})::double precision"));
         sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await.unwrap()
+    }
+
+    async fn run(&self, sql: &str) -> Result<(), String> {
+        let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.connect().await).await;
+        done.map(|_| ()).map_err(|error| error.to_string())
     }
 }
 
@@ -193,6 +221,10 @@ impl Backend for Kafka {
 
     async fn number(&self, sql: &str) -> Option<f64> {
         self.database.number(sql).await
+    }
+
+    async fn run(&self, sql: &str) -> Result<(), String> {
+        self.database.run(sql).await
     }
 }
 

@@ -6,7 +6,7 @@ mod receipt;
 use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -14,6 +14,7 @@ use axum::{
 use leadscore_domain::LeadId;
 use leadscore_store::{
     Appended, Principal, StoreError,
+    audit::Object,
     telemetry::{Fate, Stage},
 };
 use serde::Deserialize;
@@ -22,6 +23,7 @@ use utoipa::ToSchema;
 use self::batch::{Batch, Outcome};
 pub use self::receipt::Receipt;
 use crate::{
+    audit::Touched,
     auth::bearer::{Caller, Sender},
     idempotency,
     json::JsonBytes,
@@ -131,8 +133,8 @@ impl IntoResponse for Error {
     path = "/api/v1/events",
     tag = "events",
     params(
-        ("wait" = Option<String>, Query, description = "`score`: answer with the new scores"),
-        ("Idempotency-Key" = Option<String>, Header, description =
+        ("wait" = Option<String>, Query, pattern = "^score$", description = "`score`: answer with the new scores"),
+        ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description =
             "A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day")
     ),
     request_body(content = EventsBody, example = json!([
@@ -233,6 +235,7 @@ async fn take(api: &Api, principal: &Principal, bytes: &[u8], waits: bool) -> Re
     if let Some(problem) = first_if_all_refused(&outcomes, many) {
         return Err(problem.into());
     }
+    let touched: Touched = wanted.keys().map(|lead| Object::Lead(*lead)).collect();
     let verdicts = match updates {
         Some(updates) => Some(wait_for_scores(api, updates, wanted).await.unwrap_or_else(|error| {
             // The events are durable all the same.
@@ -243,7 +246,7 @@ async fn take(api: &Api, principal: &Principal, bytes: &[u8], waits: bool) -> Re
     };
     let receipt = receipt::receipt(outcomes, verdicts.as_ref());
     let status = if receipt.score_pending == Some(false) { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let mut response = (status, Json(receipt)).into_response();
+    let mut response = (status, Extension(touched), Json(receipt)).into_response();
     if let Some(spent) = spent {
         spent.show(response.headers_mut());
     }

@@ -39,7 +39,7 @@ impl Brokerage {
     }
 
     async fn session(&self, who: usize) -> String {
-        self.server.app.session(&self.people[who]).await
+        self.server.app.log_in(&self.people[who]).await
     }
 }
 

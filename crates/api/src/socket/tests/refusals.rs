@@ -207,7 +207,7 @@ async fn connections_are_bounded_for_one_and_for_all() {
 async fn a_ticket_opens_one_connection_which_ends_with_its_token() {
     let mut server = Server::start(super::client::quick()).await;
     let agent = server.app.user("agent@example.com", Role::Agent, None).await;
-    server.app.token = server.app.session(&agent).await;
+    server.app.token = server.app.log_in(&agent).await;
     let made = server.app.post_text("/api/v1/tickets", "").await;
     assert_eq!((made.status.as_u16(), &made.json()["expires_in_s"]), (201, &json!(30)));
     let ticket = made.json()["ticket"].clone();

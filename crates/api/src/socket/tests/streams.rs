@@ -123,7 +123,7 @@ async fn a_stream_ends_with_its_token_and_loses_what_is_lost() {
     let lead = app.lead("one").await;
     app.state.store.assign_lead(lead, Assignment::Agent(agent.id)).await.unwrap();
     app.derive(|id| Some(score(id))).await;
-    app.token = app.session(&agent).await;
+    app.token = app.log_in(&agent).await;
     let mut events = Events::open(&app, "agent=me", None).await;
     assert_eq!(events.hear().await.1["scores"][0]["lead_id"], json!(lead));
     app.state.store.assign_lead(lead, Assignment::Nobody).await.unwrap();

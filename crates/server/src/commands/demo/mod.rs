@@ -66,7 +66,7 @@ struct State {
 pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let signals = StopSignals::listen()?;
     let listener = serving::bind(options.listen.unwrap_or(context.config.server.listen)).await?;
-    let address = format!("http://{}", listener.local_addr()?);
+    let address = format!("{}://{}", context.config.server.tls.scheme(), listener.local_addr()?);
     let (folder, simulation, credentials) = open(&options.world, context).await?;
     let world = Arc::new(World::new(simulation)?);
     let region = context.config.import.region()?;
@@ -104,6 +104,7 @@ async fn open(size: &WorldSize, context: &Context) -> anyhow::Result<(Folder, Si
     folder::replace(&file, &toml::to_string(&state)?)?;
     folder::replace(&context.data.join(WORLD_FILE), &toml::to_string(&state.simulation)?)?;
     let folder = Folder::open_or_create(context).await?;
+    folder.record(context, "demo", None).await?;
     let credentials = match state.credentials {
         Some(credentials) => credentials,
         None => init::first_user(&folder.store, EMAIL).await?,

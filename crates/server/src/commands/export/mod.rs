@@ -81,6 +81,11 @@ enum Wanted<'a> {
 pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let wanted = options.wanted()?;
     let folder = Folder::open_settled(context).await?;
+    match &wanted {
+        Wanted::Lines(..) => folder.record(context, "export", None).await?,
+        Wanted::TrainingSet(..) => folder.record(context, "export training-set", None).await?,
+        Wanted::Model(..) => {}
+    }
     let done = match wanted {
         Wanted::Lines(what, form) => lines::export(what, form, options.out.as_deref(), &folder, context).await,
         Wanted::TrainingSet(until, out) => training_set::export(until, out, &folder, context).await,

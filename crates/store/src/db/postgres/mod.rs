@@ -28,7 +28,7 @@ const STATEMENTS_MAX: usize = 256;
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database`, with `sslmode` and the other parameters of libpq.
     pub url: String,
-    /// Most connections of this process, at least 4: two write, one listens, the others read.
+    /// Most connections of this process, at least 4: up to three write, one listens, the others read.
     pub connections_max: u32,
     /// Whether opening changes the schema where it is older than this release; otherwise that is an error.
     pub migrate: bool,

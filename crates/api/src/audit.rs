@@ -1,0 +1,174 @@
+//! What the audit log is told of requests: who asked for what, about which lead, from where, why, and how it ended.
+//!
+//! Invariant: an operation that is recorded is not answered unless the log has taken it; one that changes something is
+//! answered once the entry is on the disk, and recorded also where its sender goes away before. How an operation is
+//! recorded, the table of permissions says.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue},
+    response::{IntoResponse, Response},
+};
+use leadscore_store::{
+    Authority, Principal,
+    audit::{Act, Actor, ActorKind, AuditLog, Object, REASON_MAX_BYTES},
+};
+use uuid::Uuid;
+
+use crate::{
+    auth::permissions::{Access, Audit},
+    client::ClientAddress,
+    middleware::RequestId,
+    problem::Problem,
+    rest::unavailable,
+    state::Api,
+};
+
+/// Why it is done, in the sender's words.
+const REASON: HeaderName = HeaderName::from_static("x-audit-reason");
+
+/// What an answer shows or changed that its address does not name: a handler's extension of its response.
+#[derive(Debug, Clone)]
+pub struct Touched(Arc<[Object]>);
+
+impl FromIterator<Object> for Touched {
+    fn from_iter<T: IntoIterator<Item = Object>>(objects: T) -> Self {
+        Self(objects.into_iter().collect())
+    }
+}
+
+/// A kind of thing that an address names, by the name of the parameter.
+pub fn object_of(parameter: &str) -> Option<fn(Uuid) -> Object> {
+    match parameter {
+        "lead_id" => Some(|id| Object::Lead(leadscore_domain::LeadId(id))),
+        "job_id" => Some(Object::Job),
+        "key_id" => Some(Object::ApiKey),
+        "user_id" => Some(Object::User),
+        "team_id" => Some(Object::Team),
+        "webhook_id" => Some(Object::Webhook),
+        "message_id" => Some(Object::WebhookMessage),
+        _ => None,
+    }
+}
+
+/// Who a principal is to the log.
+pub fn actor(principal: &Principal) -> Actor {
+    let (kind, role) = match &principal.authority {
+        Authority::Person { role, .. } => (ActorKind::User, Some(*role)),
+        Authority::Machine { .. } => (ActorKind::ApiKey, None),
+    };
+    Actor { kind, id: Some(principal.id), role }
+}
+
+/// What is known of an act before it is done.
+pub fn begin(api: &Api, actor: Actor, operation: &'static str, request: RequestParts<'_>) -> Act {
+    Act {
+        at: api.clock.now(),
+        actor,
+        operation: operation.into(),
+        object: None,
+        status: Act::BROKEN_OFF,
+        reason: reason(request.headers),
+        address: request.extensions.get::<ClientAddress>().and_then(|address| address.ip()),
+        request_id: request.extensions.get::<RequestId>().map(|RequestId(id)| text(id)),
+    }
+}
+
+/// What is read of a request.
+#[derive(Clone, Copy)]
+pub struct RequestParts<'r> {
+    pub headers: &'r HeaderMap,
+    pub extensions: &'r axum::http::Extensions,
+}
+
+fn reason(headers: &HeaderMap) -> Option<String> {
+    let reason = String::from_utf8_lossy(headers.get(REASON)?.as_bytes()).into_owned();
+    let end = reason.floor_char_boundary(REASON_MAX_BYTES);
+    Some(reason[..end].trim().to_owned()).filter(|reason| !reason.is_empty())
+}
+
+fn text(id: &HeaderValue) -> String {
+    id.to_str().unwrap_or_default().to_owned()
+}
+
+/// An operation that is under way.
+pub struct Watched {
+    log: AuditLog,
+    /// `None` once it was handed over.
+    act: Option<Act>,
+    is_change: bool,
+}
+
+impl Watched {
+    /// Begins to watch; `None` for an operation that is not recorded.
+    ///
+    /// # Errors
+    /// [`crate::problem::Code::Unavailable`] where the log takes nothing.
+    pub fn begin(
+        api: &Api,
+        access: &Access,
+        principal: &Principal,
+        request: &Request,
+    ) -> Result<Option<Self>, Problem> {
+        let is_change = match access.audit {
+            Audit::Not => return Ok(None),
+            Audit::Read | Audit::Event => false,
+            Audit::Change => true,
+        };
+        api.audit.check().map_err(unavailable)?;
+        let parts = RequestParts { headers: request.headers(), extensions: request.extensions() };
+        let mut act = begin(api, actor(principal), access.operation, parts);
+        act.object = access.object(request.uri().path());
+        Ok(Some(Self { log: api.audit.clone(), act: Some(act), is_change }))
+    }
+
+    /// Records how it ended; the answer, unless it must not be given.
+    pub async fn end(mut self, mut response: Response) -> Response {
+        let touched = response.extensions_mut().remove::<Touched>();
+        let Some(mut act) = self.act.take() else { return response };
+        act.status = response.status().as_u16();
+        let acts = each(act, touched);
+        let recorded = if self.is_change {
+            acts.into_iter().for_each(|act| self.log.record_done(act));
+            self.log.flush().await
+        } else {
+            record_all(&self.log, acts).await
+        };
+        match recorded {
+            Ok(()) => response,
+            Err(error) => unavailable(error).into_response(),
+        }
+    }
+}
+
+async fn record_all(log: &AuditLog, acts: Vec<Act>) -> Result<(), leadscore_store::StoreError> {
+    for act in acts {
+        log.record(act).await?;
+    }
+    Ok(())
+}
+
+/// The act about what the address names and about everything that was touched.
+fn each(act: Act, touched: Option<Touched>) -> Vec<Act> {
+    let Some(Touched(objects)) = touched else { return vec![act] };
+    let mut acts: Vec<Act> = objects
+        .iter()
+        .filter(|object| act.object.as_ref() != Some(*object))
+        .map(|object| Act { object: Some(object.clone()), ..act.clone() })
+        .collect();
+    if act.object.is_some() || acts.is_empty() {
+        acts.insert(0, act);
+    }
+    acts
+}
+
+impl Drop for Watched {
+    /// The sender went away, or was told that it took too long: what was done by then was done.
+    fn drop(&mut self) {
+        if let Some(act) = self.act.take() {
+            self.log.record_done(act);
+        }
+    }
+}
