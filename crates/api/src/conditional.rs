@@ -10,9 +10,11 @@ use axum::{
 };
 use leadscore_domain::Score;
 
+use crate::socket::Version;
+
 /// What a score is known by: where it stands in the log, and when it was calculated.
 pub fn entity_tag(score: &Score) -> HeaderValue {
-    let tag = format!("\"{}-{}\"", score.log_position, score.calculated_at.as_micros());
+    let tag = format!("\"{}\"", Version::of(score));
     HeaderValue::try_from(tag).expect("digits, quotes and a dash are a header value")
 }
 

@@ -20,6 +20,7 @@ mod query;
 mod rate;
 mod rest;
 mod schema;
+pub mod socket;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -53,7 +54,7 @@ pub fn router(state: AppState) -> Router {
     let api = Arc::new(Api::from(state));
     let (routes, document) = endpoints(&api);
     let pages = pages(document.into()).route_layer(from_fn_with_state(Arc::clone(&api), rate::admit_address));
-    surround(routes.merge(pages), api)
+    surround(routes.merge(pages).merge(socket::routes()), api)
 }
 
 /// What a process answers that does not serve the API: whether it lives and is ready, and its metrics.

@@ -148,6 +148,7 @@ mod tests {
     fn the_committed_documents_are_current() {
         committed("openapi.json", &crate::openapi_json());
         committed("ERRORS.md", &errors_markdown());
+        committed("asyncapi.json", &crate::socket::asyncapi_json());
     }
 
     #[tokio::test]
@@ -227,6 +228,11 @@ mod tests {
                     app.token = ended["token"].as_str().unwrap().to_owned();
                 }
                 let reply = match method.as_str() {
+                    // It does not end by itself, and is tested on its own.
+                    "get" if id == "stream_scores" => {
+                        ran += 1;
+                        continue;
+                    }
                     "get" => app.get(&path).await,
                     "delete" => app.delete(&path).await,
                     _ if operation.get("requestBody").is_none() => app.post_text(&path, "").await,

@@ -36,6 +36,8 @@ pub enum Code {
     SessionOver,
     /// The role may not do this.
     Forbidden,
+    /// The web page is of an origin that may not open sockets.
+    OriginNotAllowed,
     /// The person has not allowed profiling.
     ProfilingConsentMissing,
     /// No such address.
@@ -92,6 +94,10 @@ pub enum Code {
     TooFast,
     /// Too many requests.
     TooManyRequests,
+    /// Too many live connections.
+    TooManyConnections,
+    /// The address takes WebSockets only.
+    UpgradeRequired,
     /// A defect of the server.
     Internal,
     /// The answer took too long.
@@ -104,7 +110,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -115,6 +121,7 @@ impl Code {
         Self::WrongPassword,
         Self::SessionOver,
         Self::Forbidden,
+        Self::OriginNotAllowed,
         Self::ProfilingConsentMissing,
         Self::NotFound,
         Self::LeadNotFound,
@@ -140,9 +147,11 @@ impl Code {
         Self::UnsupportedMediaType,
         Self::InvalidField,
         Self::IdempotencyKeyReused,
+        Self::UpgradeRequired,
         Self::TooManyAttempts,
         Self::TooFast,
         Self::TooManyRequests,
+        Self::TooManyConnections,
         Self::Internal,
         Self::TimedOut,
         Self::Unavailable,
@@ -163,6 +172,7 @@ impl Code {
             Self::WrongPassword => "wrong-password",
             Self::SessionOver => "session-over",
             Self::Forbidden => "forbidden",
+            Self::OriginNotAllowed => "origin-not-allowed",
             Self::ProfilingConsentMissing => "profiling-consent-missing",
             Self::NotFound => "not-found",
             Self::LeadNotFound => "lead-not-found",
@@ -191,6 +201,8 @@ impl Code {
             Self::TooManyAttempts => "too-many-attempts",
             Self::TooFast => "too-fast",
             Self::TooManyRequests => "too-many-requests",
+            Self::TooManyConnections => "too-many-connections",
+            Self::UpgradeRequired => "upgrade-required",
             Self::Internal => "internal",
             Self::TimedOut => "timed-out",
             Self::Unavailable => "unavailable",
@@ -209,7 +221,7 @@ impl Code {
             | Self::InvalidLeadId
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword | Self::SessionOver => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::OriginNotAllowed | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::LeadNotFound
             | Self::ModelNotFound
@@ -233,7 +245,10 @@ impl Code {
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests | Self::TooManyConnections => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TimedOut | Self::Unavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -253,6 +268,7 @@ impl Code {
             Self::WrongPassword => "E-mail address or password is wrong",
             Self::SessionOver => "The session is over",
             Self::Forbidden => "The role does not allow this",
+            Self::OriginNotAllowed => "The web page may not open sockets",
             Self::ProfilingConsentMissing => "The lead has not allowed profiling",
             Self::NotFound => "There is nothing at this address",
             Self::LeadNotFound => "There is no such lead",
@@ -281,6 +297,8 @@ impl Code {
             Self::TooManyAttempts => "Too many attempts",
             Self::TooFast => "Too many events",
             Self::TooManyRequests => "Too many requests",
+            Self::TooManyConnections => "Too many connections",
+            Self::UpgradeRequired => "The address takes WebSockets only",
             Self::Internal => "The server made a mistake",
             Self::TimedOut => "The answer took too long",
             Self::Unavailable => "The store is not available",
@@ -304,6 +322,9 @@ impl Code {
             Self::WrongPassword => "Check both; an administrator can set a new password.",
             Self::SessionOver => "Log in again with POST /api/v1/login.",
             Self::Forbidden => "Ask somebody who has the role that the detail names, or use a token of that role.",
+            Self::OriginNotAllowed => {
+                "Serve the page from the server's own host, or have `server.allowed_origins` name it."
+            }
             Self::ProfilingConsentMissing => {
                 "Post a `consent` event with purpose `profiling`, state `granted`, the legal basis and the evidence."
             }
@@ -336,6 +357,8 @@ impl Code {
             Self::InvalidField => "Correct the field that the problem names.",
             Self::IdempotencyKeyReused => "Take a new key for a new request; repeat one with the very same body.",
             Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests => "Wait for the seconds in `Retry-After`.",
+            Self::TooManyConnections => "Close one of the connections, or wait for the seconds in `Retry-After`.",
+            Self::UpgradeRequired => "Open the address with a WebSocket client (RFC 6455, version 13).",
             Self::Internal => "Send the request again; report the `X-Request-Id` of this answer if it stays.",
             Self::TimedOut | Self::Unavailable => "Send the request again after the seconds in `Retry-After`.",
             Self::NotReady => "Wait; the detail says for what.",

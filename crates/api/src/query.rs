@@ -47,6 +47,19 @@ impl Parameters {
         value.parse().map(Some).map_err(|_| refuse("The parameter is not valid."))
     }
 
+    /// Every value of a parameter, which may stand there any number of times. `remedy` says what they may be.
+    ///
+    /// # Errors
+    /// [`Code::InvalidQueryParameter`] where one is of another form.
+    pub fn take_all<T: FromStr>(&mut self, name: &'static str, remedy: &'static str) -> Result<Vec<T>, Problem> {
+        let refuse = |_| Problem::new(Code::InvalidQueryParameter, "The parameter is not valid.");
+        let found = self.0.extract_if(.., |(known, _)| known == name);
+        found
+            .map(|(_, value)| value.parse().map_err(refuse))
+            .collect::<Result<_, Problem>>()
+            .map_err(|problem| problem.field(name).remedy(remedy))
+    }
+
     /// Refuses every parameter that was not taken.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use leadscore_domain::{
     webhook::DestinationPolicy,
 };
 use leadscore_engine::score::Scorer;
-use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Store, audit::AuditLog};
+use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Store, Tickets, audit::AuditLog};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     edge::Edge,
     middleware::Ids,
     rest::models::Models,
+    socket::Sockets,
 };
 
 /// The handles that the API works with.
@@ -46,6 +47,10 @@ pub struct AppState {
     pub events_rate: Option<RateLimiter>,
     /// Tokens of people.
     pub access: AccessOptions,
+    /// Live connections.
+    pub sockets: Sockets,
+    /// Tickets that open them.
+    pub tickets: Tickets,
     /// Bounds.
     pub limits: Limits,
     /// Where webhooks may listen.
@@ -157,6 +162,8 @@ pub struct Api {
     pub(crate) edge: Edge,
     pub(crate) events_rate: Option<RateLimiter>,
     pub(crate) access: AccessOptions,
+    pub(crate) sockets: Sockets,
+    pub(crate) tickets: Tickets,
     pub(crate) limits: Limits,
     pub(crate) destinations: DestinationPolicy,
     pub(crate) metrics: Metrics,
@@ -187,6 +194,8 @@ impl From<AppState> for Api {
             access,
             limits,
             destinations,
+            sockets,
+            tickets,
             metrics,
         } = state;
         Self {
@@ -210,6 +219,8 @@ impl From<AppState> for Api {
             edge,
             events_rate,
             access,
+            sockets,
+            tickets,
             limits,
             destinations,
             metrics,

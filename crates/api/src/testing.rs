@@ -22,16 +22,24 @@ use leadscore_engine::{
 };
 use leadscore_store::{
     Derived, EndpointSettings, IdempotencyRecords, NewUser, Principal, Rate, RateLimiter, Registry, Role, Scope,
-    Scopes, ScoreCache, Store, StoreOptions,
+    Scopes, ScoreCache, Store, StoreOptions, Tickets,
     audit::{AuditLog, AuditOptions},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::{AccessOptions, AppState, Edge, Limits, Metrics, state::Api};
+use crate::{
+    AccessOptions, AppState, Edge, Limits, Metrics,
+    socket::{Options, Sockets},
+    state::Api,
+};
 
 /// A lead id that no lead has.
 pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
@@ -55,6 +63,9 @@ pub struct TestApp {
     pub clock: ManualClock,
     pub token: String,
     pub scorer: watch::Sender<Arc<Scorer>>,
+    /// Ends the live connections; waited for by the tracker.
+    pub stop: DropGuard,
+    pub tracker: TaskTracker,
     document: Value,
     folder: TempDir,
 }
@@ -73,6 +84,10 @@ impl TestApp {
     }
 
     pub async fn with(limits: Limits) -> Self {
+        Self::with_sockets(limits, Options::default()).await
+    }
+
+    pub async fn with_sockets(limits: Limits, options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new("2026-03-01T10:00:00Z".parse().unwrap());
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
@@ -85,6 +100,9 @@ impl TestApp {
         let idempotency = IdempotencyRecords::new(&store, None);
         let rate = Rate { per_s: 100.0, burst: 2_000 };
         let events_rate = Some(RateLimiter::new(rate, Arc::clone(&shared), None));
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let sockets = Sockets::start(&cache, options, &tracker, stop.clone());
+        let tickets = Tickets::new(&store, Arc::clone(&shared), None);
         let metrics: Metrics = Arc::new(|| METRICS.to_owned());
         // Blocks are closed by whoever waits for them, and by nothing else.
         let options = AuditOptions {
@@ -104,13 +122,16 @@ impl TestApp {
             edge: Edge::default(),
             events_rate,
             access: AccessOptions::default(),
+            sockets,
+            tickets,
             limits,
             destinations: DestinationPolicy::default(),
             metrics,
         };
         let router = crate::router(state.clone());
         let document = serde_json::from_str(&crate::openapi_json()).unwrap();
-        Self { router, state, clock, token, scorer, document, folder }
+        let stop = stop.drop_guard();
+        Self { router, state, clock, token, scorer, stop, tracker, document, folder }
     }
 
     /// A new API key.

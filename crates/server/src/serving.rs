@@ -3,9 +3,9 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use leadscore_api::{AppState, Limits};
+use leadscore_api::{AppState, Limits, socket::Sockets};
 use leadscore_pipeline::topology::{Duties, Health, Pipeline, PipelineOptions};
-use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError, audit::AuditLog};
+use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError, Tickets, audit::AuditLog};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -102,6 +102,8 @@ async fn until_drained(
         edge,
         idempotency: IdempotencyRecords::new(&store, redis.clone()),
         events_rate: rate.map(|rate| RateLimiter::new(rate, context.clock.clone(), redis.clone())),
+        sockets: Sockets::start(&cache, context.config.server.sockets(), &tracker, stop.child_token()),
+        tickets: Tickets::new(&store, context.clock.clone(), redis.clone()),
         store: store.clone(),
         cache,
         scorer: pipeline.scorer(),

@@ -126,6 +126,22 @@ impl Store {
         }
         Ok(seen)
     }
+
+    /// Up to `limit` of an agent's leads, neither absorbed nor erased, the newest first.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn leads_of_agent(&self, agent: Uuid, limit: usize) -> Result<Vec<LeadId>, StoreError> {
+        let rows = query(
+            "SELECT id FROM leads WHERE agent_id = $1 AND merged_into IS NULL AND erased_at IS NULL \
+             ORDER BY id DESC LIMIT $2",
+        )
+        .bind(agent)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&mut self.reader().await?)
+        .await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
 }
 
 /// Gives a living lead, and those that it absorbed, to somebody; the number of rows.

@@ -1,7 +1,8 @@
 //! Everything that lasts: the event log, leads, states, scores, market, accounts, models, and the keys that seal them.
 //!
 //! Owns: the database's schema and every query, the embedded event log, the audit log, the key ring, the model registry's
-//! folder, and what is kept in memory or in Redis for a while: latest scores, rates, answers to repeated requests.
+//! folder, and what is kept in memory or in Redis for a while: latest scores, rates, answers to repeated
+//! requests, tickets.
 //! Invariants: an event is acknowledged only after it is durable and has one effect however often it arrives; the
 //! position of a reader of the log is committed together with what was derived from it; a lead's latest score never
 //! goes backwards; personal data is sealed under a key of the lead's own.
@@ -39,6 +40,7 @@ mod sessions;
 mod signing_keys;
 mod states;
 pub mod telemetry;
+mod tickets;
 mod trace;
 mod untold;
 mod users;
@@ -73,6 +75,7 @@ pub use scores::StoredScore;
 pub use sessions::{GRACE_US as REFRESH_GRACE_US, Refreshed, Session};
 pub use signing_keys::{Rotation, SIGNED_MAX_US, SigningKey};
 pub use states::{DeadLetter, Derived, LogRows, StoredState};
+pub use tickets::{LIFE as TICKET_LIFE, Tickets};
 pub use trace::TraceParent;
 pub use users::{NewUser, Team, Unwritten, User, UserChange};
 pub use webhooks::{

@@ -19,6 +19,12 @@ pub const EVENTS: &str = "leadscore_events_total";
 pub const SCORES: &str = "leadscore_scores_total";
 /// Gauge of the events that the scorer has still to read; NaN where the store does not say.
 pub const SCORER_LAG: &str = "leadscore_scorer_lag_events";
+/// Gauge of the connections that are told of scores, by `transport`.
+pub const LIVE_CONNECTIONS: &str = "leadscore_live_connections";
+/// Counter of what was told to these connections, or was not, by `fate`.
+pub const LIVE_MESSAGES: &str = "leadscore_live_messages_total";
+/// Counter of these connections that ended, by `reason`.
+pub const LIVE_CLOSED: &str = "leadscore_live_closed_total";
 
 /// Upper bounds of the buckets of [`STAGE_DURATION`], in seconds: 50 µs to 10 s, five to a decade: a quantile
 /// that is read from them is off by a factor of 1.6 at most.
@@ -175,6 +181,67 @@ pub fn set_scorer_lag(events: Option<i64>) {
     metrics::gauge!(SCORER_LAG).set(events.map_or(f64::NAN, |events| events as f64));
 }
 
+/// How a connection is told of scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// A WebSocket.
+    WebSocket,
+    /// Server-sent events.
+    EventStream,
+}
+
+impl Transport {
+    /// Every transport.
+    pub const ALL: [Self; 2] = [Self::WebSocket, Self::EventStream];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::EventStream => "event_stream",
+        }
+    }
+
+    /// Adds so many connections to the open ones.
+    pub fn add(self, connections: i32) {
+        metrics::gauge!(LIVE_CONNECTIONS, "transport" => self.as_str()).increment(f64::from(connections));
+    }
+}
+
+/// What became of a message to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It was sent.
+    Sent,
+    /// A newer one of the same lead took its place before it was sent.
+    Coalesced,
+}
+
+impl Delivery {
+    /// Every fate.
+    pub const ALL: [Self; 2] = [Self::Sent, Self::Coalesced];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Coalesced => "coalesced",
+        }
+    }
+
+    /// Counts so many messages of this fate.
+    pub fn count(self, messages: usize) {
+        metrics::counter!(LIVE_MESSAGES, "fate" => self.as_str()).increment(messages as u64);
+    }
+}
+
+/// Counts connections that ended for a reason, one of a fixed set of words.
+pub fn count_closed(reason: &'static str, connections: u64) {
+    metrics::counter!(LIVE_CLOSED, "reason" => reason).increment(connections);
+}
+
 /// Explains the metrics to the exporter that was just installed, and shows the counters from 0 on: a rate needs a
 /// beginning.
 pub fn describe() {
@@ -182,7 +249,12 @@ pub fn describe() {
     metrics::describe_counter!(EVENTS, "Events by what became of them.");
     metrics::describe_counter!(SCORES, "Scores that were committed.");
     metrics::describe_gauge!(SCORER_LAG, "Events of the log that the scorer has still to read.");
+    metrics::describe_gauge!(LIVE_CONNECTIONS, "Connections that are told of scores.");
+    metrics::describe_counter!(LIVE_MESSAGES, "Messages to these connections by what became of them.");
+    metrics::describe_counter!(LIVE_CLOSED, "Connections of these that ended, by the reason.");
     Fate::ALL.into_iter().for_each(|fate| fate.count(0));
+    Transport::ALL.into_iter().for_each(|transport| transport.add(0));
+    Delivery::ALL.into_iter().for_each(|fate| fate.count(0));
     count_scores(0);
 }
 
@@ -239,6 +311,8 @@ mod tests {
             "leadscore_events_total{fate=\"accepted\"} 0",
             "leadscore_events_total{fate=\"dead\"} 2",
             "leadscore_scores_total 0",
+            "leadscore_live_connections{transport=\"websocket\"} 0",
+            "leadscore_live_messages_total{fate=\"coalesced\"} 0",
             "leadscore_scorer_lag_events NaN",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} is not in {text}");

@@ -151,7 +151,10 @@ impl FromRequestParts<Arc<Api>> for Caller {
 }
 
 /// Whose token it is.
-async fn confirm(api: &Api, token: &str) -> Result<Identity, Problem> {
+///
+/// # Errors
+/// [`Code::Unauthenticated`] where it is nobody's; where the store fails.
+pub async fn confirm(api: &Api, token: &str) -> Result<Identity, Problem> {
     let now = api.clock.now();
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     if let Some((at, identity)) = api.confirmed.0.get(&hash)
@@ -167,7 +170,7 @@ async fn confirm(api: &Api, token: &str) -> Result<Identity, Problem> {
 /// The token of a request.
 ///
 /// # Errors
-/// [`Code::Unauthenticated`].
+/// [`Code::Unauthenticated`] where there is none.
 pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let refuse = |detail| Problem::new(Code::Unauthenticated, detail);
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refuse("The request carries no token."))?;
@@ -209,7 +212,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 38);
+        assert_eq!(guarded, 40);
     }
 
     #[tokio::test]

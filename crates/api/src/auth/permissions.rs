@@ -32,7 +32,7 @@ pub enum Audit {
 
 /// For each operation that takes a token, by its id in the OpenAPI document: the least role, the scope, `None` for what
 /// every key may do, and how it is recorded.
-const TABLE: [(&str, Role, Option<Scope>, Audit); 38] = [
+const TABLE: [(&str, Role, Option<Scope>, Audit); 40] = [
     ("create_lead", Role::Agent, Some(Scope::LeadsWrite), Audit::Event),
     ("show_lead", Role::Agent, Some(Scope::LeadsRead), Audit::Read),
     ("show_score", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
@@ -71,7 +71,13 @@ const TABLE: [(&str, Role, Option<Scope>, Audit); 38] = [
     ("replay_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
     ("list_webhook_deliveries", Role::Admin, Some(Scope::Admin), Audit::Not),
     ("replay_webhook_message", Role::Admin, Some(Scope::Admin), Audit::Change),
+    ("create_ticket", Role::Agent, Some(Scope::ScoresRead), Audit::Not),
+    ("stream_scores", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
 ];
+
+/// For each topic of a live connection, by its word: the least role, and the scope.
+pub const TOPICS: [(&str, Role, Scope); 2] =
+    [("leads", Role::Agent, Scope::ScoresRead), ("agent_queue", Role::Agent, Scope::ScoresRead)];
 
 type Row = (&'static str, Role, Option<Scope>, Audit);
 
@@ -124,6 +130,12 @@ impl Access {
 /// The least role and the scope that an operation takes; `None` for one without a row.
 pub fn takes(operation: &Operation) -> Option<(Role, Option<Scope>)> {
     row(operation).map(|(_, role, scope, _)| (role, scope))
+}
+
+/// The least role and the scope that a topic takes; of one without a row, those of everything.
+pub fn topic(name: &str) -> (Role, Scope) {
+    let row = TOPICS.iter().find(|(known, ..)| *known == name);
+    row.map_or((Role::Admin, Scope::Admin), |(_, role, scope)| (*role, *scope))
 }
 
 /// The table by address, as requests ask for it.

@@ -14,6 +14,7 @@ pub mod create_api_key;
 pub mod create_job;
 pub mod create_lead;
 pub mod create_team;
+pub mod create_ticket;
 pub mod create_user;
 pub mod create_webhook;
 pub mod delete_team;
@@ -71,6 +72,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     problem::{Code, Problem},
+    socket::stream,
     state::Api,
 };
 
@@ -78,7 +80,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 44] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 46] = [
     ("create_lead", create_lead::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
@@ -117,6 +119,8 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 44] = [
     ("replay_webhook", replay_webhook::PROBLEMS),
     ("list_webhook_deliveries", list_webhook_deliveries::PROBLEMS),
     ("replay_webhook_message", replay_webhook_message::PROBLEMS),
+    ("create_ticket", create_ticket::PROBLEMS),
+    ("stream_scores", stream::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("refresh_session", refresh_session::PROBLEMS),
     ("jwks", jwks::PROBLEMS),
@@ -167,6 +171,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(replay_webhook::replay_webhook))
         .routes(routes!(list_webhook_deliveries::list_webhook_deliveries))
         .routes(routes!(replay_webhook_message::replay_webhook_message))
+        .routes(routes!(create_ticket::create_ticket))
+        .routes(routes!(stream::stream_scores))
 }
 
 /// Endpoints that need none.

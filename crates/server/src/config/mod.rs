@@ -17,7 +17,7 @@ use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use clap::ValueEnum;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
-use leadscore_api::AccessOptions;
+use leadscore_api::{AccessOptions, socket};
 use leadscore_domain::{
     Invalid, Region,
     time::{DAY_US, HOUR_US, SECOND_US},
@@ -77,6 +77,7 @@ pub struct Server {
     trusted_proxies: Vec<String>,
     forwarded_header: ForwardedHeader,
     cross_origins: Vec<String>,
+    allowed_origins: Vec<String>,
     pub tls: Tls,
     rates: Rates,
 }
@@ -108,6 +109,11 @@ impl Server {
     pub fn rate_limit(&self) -> Option<Rate> {
         let per_s = self.rate_limit_per_s;
         (per_s > 0).then(|| Rate { per_s: f64::from(per_s), burst: per_s.saturating_mul(RATE_BURST_S) })
+    }
+
+    /// How live connections are served.
+    pub fn sockets(&self) -> socket::Options {
+        socket::Options { allowed_origins: self.allowed_origins.clone(), ..socket::Options::default() }
     }
 
     /// How long a stopping server may take to drain.

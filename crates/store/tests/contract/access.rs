@@ -90,6 +90,8 @@ pub async fn people_see_the_leads_that_are_theirs(backend: &impl Backend) {
     assert!(store.claim_lead(bobs, bob).await.unwrap() && store.claim_lead(bobs, bob).await.unwrap());
     assert!(!store.claim_lead(bobs, ann).await.unwrap(), "it is somebody's already");
     assert_eq!(store.assign_lead(norths, Assignment::Team(north)).await.unwrap(), Assigned::Done);
+    assert_eq!(store.leads_of_agent(ann, 10).await.unwrap(), [anns]);
+    assert_eq!(store.leads_of_agent(ann, 0).await.unwrap(), []);
     assert_eq!(store.assign_lead(unknown, Assignment::Nobody).await.unwrap(), Assigned::UnknownLead);
     for nobody in [Assignment::Agent(north), Assignment::Team(ann)] {
         assert_eq!(store.assign_lead(anns, nobody).await.unwrap(), Assigned::UnknownAssignee);

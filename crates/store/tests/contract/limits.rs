@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use leadscore_domain::ManualClock;
-use leadscore_store::{Begun, IdempotencyRecords, Rate, RateLimiter, Redis};
+use leadscore_store::{Begun, IdempotencyRecords, Rate, RateLimiter, Redis, Tickets};
 
 use crate::{
     redis::{OwnServer, connect, shared, until},
@@ -158,4 +158,43 @@ async fn answers_in_redis_are_sealed_and_records_survive_its_absence() {
     server.kill();
     assert_eq!(answered(&records.begin("key", [1; 32]).await), Some(&b"Wilhelmina"[..]));
     assert!(matches!(records.begin("new", [1; 32]).await, Begun::First(_)));
+}
+
+#[tokio::test]
+async fn a_ticket_is_taken_once_and_within_its_time() {
+    for redis in [None, Some(connect(&shared()).await)] {
+        let backend = Embedded::new();
+        let store = backend.open().await;
+        let clock = ManualClock::new(at(0));
+        let tickets = Tickets::new(&store, Arc::new(clock.clone()), redis.clone());
+        let (one, other) = (tickets.issue("token").await, tickets.issue("token").await);
+        assert!(one != other && one.len() == 68 && one.starts_with("lst_"), "{one}");
+        for wrong in ["", "lst_", &one[..67], &one.to_uppercase()] {
+            assert_eq!(tickets.take(wrong).await, None, "{wrong}");
+        }
+        assert_eq!(tickets.take(&one).await.as_deref(), Some("token"));
+        assert_eq!(tickets.take(&one).await, None, "it is taken once");
+        if redis.is_none() {
+            clock.set(at(30));
+            assert_eq!(tickets.take(&other).await, None, "its time is over");
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_process_takes_a_ticket_and_its_own_while_redis_is_away() {
+    let mut server = OwnServer::start();
+    let store = Embedded::new();
+    let store = store.open().await;
+    let clock: Arc<ManualClock> = Arc::new(ManualClock::new(at(0)));
+    let (here, there) = (connect(&server.options()).await, connect(&server.options()).await);
+    let (here, there) =
+        (Tickets::new(&store, clock.clone(), Some(here)), Tickets::new(&store, clock.clone(), Some(there)));
+    let ticket = here.issue("token").await;
+    assert_eq!(there.take(&ticket).await.as_deref(), Some("token"));
+    assert_eq!(here.take(&ticket).await, None);
+    server.kill();
+    let ticket = here.issue("token").await;
+    assert_eq!(there.take(&ticket).await, None);
+    assert_eq!(here.take(&ticket).await.as_deref(), Some("token"));
 }
