@@ -66,6 +66,8 @@ pub enum Code {
     ScorePending,
     /// The same request is being answered.
     RequestRunning,
+    /// What is to be changed is not as the sender knows it.
+    PreconditionFailed,
     /// The body is too long.
     BodyTooLarge,
     /// The body is not announced as JSON.
@@ -90,7 +92,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -116,6 +118,7 @@ impl Code {
         Self::LeadTaken,
         Self::AlreadyExists,
         Self::LastAdmin,
+        Self::PreconditionFailed,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
@@ -157,6 +160,7 @@ impl Code {
             Self::BodyTimeout => "body-timeout",
             Self::ScorePending => "score-pending",
             Self::RequestRunning => "request-running",
+            Self::PreconditionFailed => "precondition-failed",
             Self::BodyTooLarge => "body-too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::InvalidField => "invalid-field",
@@ -197,6 +201,7 @@ impl Code {
             | Self::LeadTaken
             | Self::AlreadyExists
             | Self::LastAdmin => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -235,6 +240,7 @@ impl Code {
             Self::BodyTimeout => "The body came too slowly",
             Self::ScorePending => "The lead is not scored yet",
             Self::RequestRunning => "The same request is being answered",
+            Self::PreconditionFailed => "It has changed since you read it",
             Self::BodyTooLarge => "The body is too large",
             Self::UnsupportedMediaType => "The body must be JSON",
             Self::InvalidField => "A field is not valid",
@@ -284,6 +290,7 @@ impl Code {
             Self::RequestRunning => {
                 "Send it again after the seconds in `Retry-After`: the answer will be the first one's."
             }
+            Self::PreconditionFailed => "Read it again, and send the change with the `ETag` of that answer.",
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",
             Self::BodyTooLarge => "Send less at once: split a list into several requests.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",

@@ -168,7 +168,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 24);
+        assert_eq!(guarded, 26);
     }
 
     #[tokio::test]

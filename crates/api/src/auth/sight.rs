@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use leadscore_domain::LeadId;
+use leadscore_domain::{Identity, LeadId};
 use leadscore_store::{Principal, Sight};
 
 use crate::{
@@ -36,6 +36,26 @@ pub async fn check_address(api: &Api, principal: &Principal, path: &str, part: u
 pub async fn check(api: &Api, principal: &Principal, lead: LeadId) -> Result<(), Problem> {
     let seen = api.store.visible(principal.sight(), &[lead]).await.map_err(unavailable)?;
     if seen.contains(&lead) { Ok(()) } else { Err(unknown_lead()) }
+}
+
+/// Checks that no lead that somebody does not see has one of these handles: what is added to a lead says that it is
+/// there, and changes its score.
+///
+/// # Errors
+/// [`Code::LeadTaken`]; where the store fails.
+pub async fn check_handles(api: &Api, principal: &Principal, handles: &[Identity]) -> Result<(), Problem> {
+    if principal.sight() == Sight::All {
+        return Ok(());
+    }
+    for handle in handles {
+        if let Some(lead) = api.store.find(handle).await.map_err(unavailable)?
+            && check(api, principal, lead).await.is_err()
+        {
+            let detail = format!("A lead that is not yours has this {}.", handle.kind().as_str());
+            return Err(Problem::new(Code::LeadTaken, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Those of `leads` that somebody sees; `None` for all, without a look.

@@ -18,6 +18,7 @@ pub mod delete_team;
 pub mod delete_user;
 pub mod healthz;
 pub mod job;
+pub mod lead_event;
 pub mod list_api_keys;
 pub mod list_jobs;
 pub mod list_scores;
@@ -31,11 +32,13 @@ pub mod readyz;
 pub mod rename_team;
 pub mod resume_job;
 pub mod revoke_api_key;
+pub mod search_leads;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
 pub mod show_score;
 pub mod team;
+pub mod update_lead;
 pub mod update_user;
 pub mod user;
 pub mod wait_for_scores;
@@ -59,9 +62,11 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 28] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 30] = [
     ("create_lead", create_lead::PROBLEMS),
+    ("search_leads", search_leads::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
+    ("update_lead", update_lead::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
     ("list_scores", list_scores::PROBLEMS),
     ("show_explanation", show_explanation::PROBLEMS),
@@ -103,8 +108,8 @@ pub(crate) const BODY_PROBLEMS: [Code; 6] = [
 /// Endpoints that need a token.
 pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::default()
-        .routes(routes!(create_lead::create_lead))
-        .routes(routes!(show_lead::show_lead))
+        .routes(routes!(create_lead::create_lead, search_leads::search_leads))
+        .routes(routes!(show_lead::show_lead, update_lead::update_lead))
         .routes(routes!(show_score::show_score))
         .routes(routes!(list_scores::list_scores))
         .routes(routes!(show_explanation::show_explanation))

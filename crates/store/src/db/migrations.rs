@@ -13,6 +13,7 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0006_features_by_score.sql"),
     include_str!("sqlite/0007_sessions.sql"),
     include_str!("sqlite/0008_access.sql"),
+    include_str!("sqlite/0009_leads_created_at.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),
@@ -22,6 +23,7 @@ const POSTGRES: &[&str] = &[
     include_str!("postgres/0005_untold.sql"),
     include_str!("postgres/0006_sessions.sql"),
     include_str!("postgres/0007_access.sql"),
+    include_str!("postgres/0008_leads_created_at.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

@@ -24,6 +24,7 @@ mod plans;
 mod redis;
 mod registry;
 mod retention;
+mod search;
 mod support;
 
 /// Runs a contract over the embedded database in a folder of its own, and over a database of its own on the PostgreSQL
@@ -133,6 +134,9 @@ contracts! {
     outcomes::a_period_is_kept_once_with_its_calibration,
     retention::old_months_go_and_latest_scores_stay,
     retention::events_that_were_read_go_and_stay_duplicates,
+    search::pages_follow_each_order_to_its_end,
+    search::each_filter_finds_what_it_names,
+    search::nobody_finds_what_they_do_not_see,
     concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
     concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
     concurrency::closing_writes_what_waits,
