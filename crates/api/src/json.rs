@@ -1,4 +1,4 @@
-//! Reading bodies: media type, size, time, JSON, and errors that name the field.
+//! Reading bodies: media type, coding, size, time, JSON, and errors that name the field.
 //!
 //! Invariant: whatever is sent ends in a value or in a [`Problem`]. Deliberately absent: what the values mean.
 
@@ -19,6 +19,7 @@ use serde::{
 use serde_json::error::Category;
 
 use crate::{
+    coding::{self, Coding},
     problem::{Code, Problem},
     state::Api,
 };
@@ -35,10 +36,11 @@ impl FromRequest<Arc<Api>> for JsonBytes {
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         check_media_type(request.headers())?;
         let body_max_bytes = api.limits.body_max_bytes;
+        let coding = Coding::of(request.headers())?;
         match tokio::time::timeout(api.limits.body_timeout, Bytes::from_request(request, api)).await {
-            Ok(Ok(bytes)) => Ok(Self(bytes)),
+            Ok(Ok(bytes)) => coding.decode(bytes, body_max_bytes).map(Self),
             Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
-                Err(Problem::new(Code::BodyTooLarge, format!("A body may have at most {body_max_bytes} bytes.")))
+                Err(coding::too_large(body_max_bytes))
             }
             Ok(Err(_)) => Err(Problem::new(Code::UnreadableBody, "The body broke off.")),
             Err(_) => Err(Problem::new(Code::BodyTimeout, "The body was not complete in time.")),
@@ -60,10 +62,6 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
         return Err(Problem::new(Code::UnsupportedMediaType, "The body is not announced as JSON."));
-    }
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(Problem::new(Code::UnsupportedMediaType, "The body is compressed.")
-            .remedy("Send the body without `Content-Encoding`."));
     }
     Ok(())
 }
@@ -176,6 +174,12 @@ mod tests {
             (r#"{"source":"a"}"#, "type", "missing field `type`"),
             (r#"{"source":5}"#, "source", "is not a string"),
             (r#"{"lead":{"identities":[{"kind":"email","value":3}]}}"#, "lead.identities[0].value", "is not a string"),
+            (
+                r#"{"type":"crm_updated","data":{"attributes":{"budget":1,"budget":2}}}"#,
+                "data.attributes.budget",
+                "duplicate field",
+            ),
+            (r#"{"source":"a","source":"b"}"#, "source", "duplicate field"),
             (r#"{"lead":{"identities":[{"kind":"email"}]}}"#, "lead.identities[0].value", "missing field"),
             (r#"{"type":"email","data":{"action":"opened","x":1}}"#, "data.x", "unknown field"),
             (r#"{"type":"email","data":{"action":"eaten"}}"#, "data.action", "unknown variant"),

@@ -5,7 +5,10 @@
 //! appended. Deliberately absent: SQL, features, the pipeline, listening on a socket, reading the clock.
 
 mod auth;
+mod client;
+mod coding;
 mod conditional;
+mod edge;
 mod idempotency;
 mod json;
 mod middleware;
@@ -33,17 +36,22 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
-pub use crate::state::{AppState, Limits, Metrics};
 use crate::{auth::permissions::Permissions, state::Api};
+pub use crate::{
+    client::{ClientAddress, Encrypted, ForwardedHeader, Proxies},
+    edge::{Edge, RequestRates},
+    state::{AppState, Limits, Metrics},
+};
 
 /// The whole API as a service.
 ///
-/// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, so that log-in attempts are counted per
-/// client.
+/// Whoever serves it puts `ConnectInfo<SocketAddr>` and [`Encrypted`] into each request's extensions, so that clients
+/// are known.
 pub fn router(state: AppState) -> Router {
     let api = Arc::new(Api::from(state));
     let (routes, document) = endpoints(&api);
-    surround(routes.merge(pages(document.into())), api)
+    let pages = pages(document.into()).route_layer(from_fn_with_state(Arc::clone(&api), rate::admit_address));
+    surround(routes.merge(pages), api)
 }
 
 /// What a process answers that does not serve the API: whether it lives and is ready, and its metrics.
@@ -55,19 +63,23 @@ pub fn health_router(state: AppState) -> Router {
 
 /// Puts around all routes what every request meets.
 fn surround(routes: Routes, api: Arc<Api>) -> Router {
-    routes
+    let routes = routes
         .fallback(middleware::not_found)
         .method_not_allowed_fallback(middleware::method_not_allowed)
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(DefaultBodyLimit::max(api.limits.body_max_bytes))
-        .layer(from_fn_with_state(Arc::clone(&api), middleware::observe))
-        .with_state(api)
+        .layer(edge::compression());
+    let routes = match edge::cross_origin(&api.edge.origins) {
+        Some(layer) => routes.layer(layer),
+        None => routes,
+    };
+    routes.layer(from_fn_with_state(Arc::clone(&api), middleware::observe)).with_state(api)
 }
 
 /// The OpenAPI document, as `/openapi.json` answers it.
 #[must_use]
 pub fn openapi_json() -> String {
-    describe(rest::guarded(), rest::open()).1
+    describe(rest::guarded(), rest::open().merge(rest::health())).1
 }
 
 type Routes = Router<Arc<Api>>;
@@ -76,7 +88,9 @@ fn endpoints(api: &Arc<Api>) -> (Routes, String) {
     let guarded = rest::guarded();
     let permissions = Arc::new(Permissions::of(guarded.get_openapi()));
     let guarded = guarded.route_layer(from_fn_with_state((Arc::clone(api), permissions), auth::bearer::require));
-    describe(guarded, rest::open().route_layer(from_fn(middleware::refuse_query)))
+    let open = rest::open().route_layer(from_fn(middleware::refuse_query));
+    let open = open.route_layer(from_fn_with_state(Arc::clone(api), rate::admit_address));
+    describe(guarded, open.merge(rest::health().route_layer(from_fn(middleware::refuse_query))))
 }
 
 fn describe(guarded: OpenApiRouter<Arc<Api>>, open: OpenApiRouter<Arc<Api>>) -> (Routes, String) {

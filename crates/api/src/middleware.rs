@@ -1,7 +1,8 @@
-//! What surrounds every request: an id, a span, a bound on time, a net under panics, headers that protect browsers.
+//! What surrounds every request: where it comes from, an id, a span, bounds on its head and its time, a net under
+//! panics, headers that protect browsers.
 //!
-//! Invariant: no query string, body, token or path parameter reaches a log. Deliberately absent: who may do what
-//! (see `auth`).
+//! Invariant: no query string, body, token or path parameter reaches a log; of the client only its address does.
+//! Deliberately absent: who may do what (see `auth`).
 
 use std::{
     any::Any,
@@ -23,6 +24,8 @@ use leadscore_store::TraceParent;
 use tracing::Instrument;
 
 use crate::{
+    Limits,
+    client::Origin,
     problem::{Code, Problem},
     query::Parameters,
     state::Api,
@@ -31,6 +34,14 @@ use crate::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over from the sender.
 const REQUEST_ID_MAX_BYTES: usize = 64;
+/// An answer is no page: nothing is loaded for it, and nobody shows it in a frame.
+const CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// Keeps other sites from loading answers into their own pages.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// Keeps other sites' windows from reaching the pages'.
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+/// What pages may use of the browser's machine.
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 /// Seconds after which a request that timed out may be sent again.
 const RETRY_AFTER_TIMEOUT_S: u64 = 5;
 
@@ -56,22 +67,28 @@ impl Ids {
 }
 
 /// Gives the request its id and span, bounds its time, and says how it went.
-pub async fn observe(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+pub async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers(), &api.ids);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let Origin { address, encrypted } = api.edge.proxies.origin(request.extensions(), request.headers());
+    request.extensions_mut().insert(address);
+    let trace = request.headers().get(TraceParent::HEADER).and_then(|value| TraceParent::parse(value.to_str().ok()?));
     let span = tracing::info_span!(
         "http.request",
         request_id = request_id.to_str().unwrap_or_default(),
+        trace_id = trace.as_ref().map(TraceParent::trace_id),
+        client = address.ip().map(tracing::field::display),
         method = request.method().as_str(),
         route
     );
-    let trace = request.headers().get(TraceParent::HEADER).and_then(|value| TraceParent::parse(value.to_str().ok()?));
+    let oversized = oversized(&request, &api.limits);
     let run = async {
-        match trace {
-            Some(trace) => trace.within(next.run(request)).await,
-            None => next.run(request).await,
+        match (oversized, trace) {
+            (Some(problem), _) => problem.into_response(),
+            (None, Some(trace)) => trace.within(next.run(request)).await,
+            (None, None) => next.run(request).await,
         }
     };
     let answer = tokio::time::timeout(api.limits.answer_timeout, run).instrument(span.clone()).await;
@@ -82,8 +99,27 @@ pub async fn observe(State(api): State<Arc<Api>>, request: Request, next: Next) 
     });
     response.headers_mut().insert(REQUEST_ID, request_id);
     protect(response.headers_mut());
+    if encrypted && let Some(value) = &api.edge.transport_security {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
+    }
     span.in_scope(|| report(&response, started));
     response
+}
+
+/// What is wrong with an address or header fields that are too long.
+fn oversized(request: &Request, limits: &Limits) -> Option<Problem> {
+    let uri = request.uri();
+    let uri_bytes = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if uri_bytes > limits.uri_max_bytes {
+        let detail = format!("An address may have at most {} bytes.", limits.uri_max_bytes);
+        return Some(Problem::new(Code::UriTooLong, detail));
+    }
+    let headers = request.headers().iter();
+    let header_bytes: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    (header_bytes > limits.headers_max_bytes).then(|| {
+        let detail = format!("Header fields may have at most {} bytes.", limits.headers_max_bytes);
+        Problem::new(Code::HeadersTooLarge, detail)
+    })
 }
 
 fn request_id(headers: &HeaderMap, ids: &Ids) -> HeaderValue {
@@ -101,7 +137,8 @@ fn protect(headers: &mut HeaderMap) {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     // Answers are about persons: no cache on the way keeps them. A handler that knows better says so itself.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CONTENT_POLICY));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
 }
 
 fn report(response: &Response, started: Instant) {
@@ -126,7 +163,10 @@ pub async fn docs_policy(request: Request, next: Next) -> Response {
     if response.status() == StatusCode::NOT_FOUND {
         response = not_found().await.into_response();
     }
-    response.headers_mut().insert(
+    let headers = response.headers_mut();
+    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(PERMISSIONS_POLICY, HeaderValue::from_static("camera=(), geolocation=(), microphone=()"));
+    headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
             "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; \
@@ -246,12 +286,32 @@ mod tests {
         let request = app
             .request(Method::POST, EVENTS)
             .header("content-type", "application/json")
-            .header("content-encoding", "gzip")
+            .header("content-encoding", "br")
             .body(Body::from("{}"));
         assert_eq!(app.send(request.unwrap()).await.code(), "unsupported-media-type");
         for value in ["application/json; charset=utf-8", "Application/JSON", "application/cloudevents+json"] {
             let request = app.request(Method::POST, EVENTS).header("content-type", value).body(Body::from("{}"));
             assert_eq!(app.send(request.unwrap()).await.code(), "invalid-field", "{value}");
+        }
+    }
+
+    #[tokio::test]
+    async fn heads_are_bounded() {
+        let app = TestApp::with(Limits { uri_max_bytes: 50, headers_max_bytes: 300, ..Limits::default() }).await;
+        let address = |bytes: usize| format!("/healthz?{}", "x".repeat(bytes - "/healthz?".len()));
+        assert_eq!(app.get(&address(50)).await.code(), "unknown-query-parameter");
+        assert_eq!(app.get(&address(51)).await.code(), "uri-too-long");
+        let sent = |bytes: usize| Request::get("/healthz").header("x-long", "a".repeat(bytes)).body(Body::empty());
+        assert_eq!(app.send(sent(294).unwrap()).await.status, 200);
+        assert_eq!(app.send(sent(295).unwrap()).await.code(), "headers-too-large");
+    }
+
+    #[tokio::test]
+    async fn a_method_in_a_header_is_not_followed() {
+        let app = TestApp::new().await;
+        for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
+            let request = app.request(Method::GET, "/healthz").header(name, "DELETE").body(Body::empty());
+            assert_eq!(app.send(request.unwrap()).await.status, 200, "{name}");
         }
     }
 

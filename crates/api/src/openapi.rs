@@ -39,6 +39,7 @@ const BEARER: &str = "bearer";
         (name = "access", description = "Log-in, and keys for programs"),
         (name = "health", description = "Whether the server works")
     ),
+    servers((url = "/", description = "The server that answers this document")),
     components(schemas(ProblemBody))
 )]
 struct Base;
@@ -61,10 +62,10 @@ pub(crate) fn complete(document: &mut openapi::OpenApi, guarded: &openapi::OpenA
         let needs_token = guarded.paths.paths.contains_key(path);
         let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in methods.into_iter().flatten() {
-            if needs_token {
-                let needs = takes(operation).map(|(role, scope)| [role.to_string(), scope.as_str().to_owned()]);
-                operation.security = Some(vec![SecurityRequirement::new(BEARER, needs.into_iter().flatten())]);
-            }
+            let needs = takes(operation).map(|(role, scope)| [role.to_string(), scope.as_str().to_owned()]);
+            let token = || SecurityRequirement::new(BEARER, needs.into_iter().flatten());
+            // An empty list says that it takes none.
+            operation.security = Some(needs_token.then(token).into_iter().collect());
             let codes = codes(path, operation, needs_token);
             add_problems(operation, &codes);
         }
@@ -84,6 +85,10 @@ fn codes(path: &str, operation: &Operation, needs_token: bool) -> Vec<Code> {
     if path.starts_with("/api/") {
         codes.push(Code::Unavailable);
     }
+    if !rest::HEALTH.contains(&id) {
+        codes.push(Code::TooManyRequests);
+    }
+    codes.extend([Code::UriTooLong, Code::HeadersTooLarge]);
     codes.extend([Code::UnknownQueryParameter, Code::Internal, Code::TimedOut]);
     codes
 }

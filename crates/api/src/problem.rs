@@ -70,6 +70,10 @@ pub enum Code {
     PreconditionFailed,
     /// The body is too long.
     BodyTooLarge,
+    /// The address is too long.
+    UriTooLong,
+    /// The header fields are too large.
+    HeadersTooLarge,
     /// The body is not announced as JSON.
     UnsupportedMediaType,
     /// A field is missing, unknown, of the wrong type or out of range.
@@ -80,6 +84,8 @@ pub enum Code {
     TooManyAttempts,
     /// Too many events.
     TooFast,
+    /// Too many requests.
+    TooManyRequests,
     /// A defect of the server.
     Internal,
     /// The answer took too long.
@@ -92,7 +98,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -120,11 +126,14 @@ impl Code {
         Self::LastAdmin,
         Self::PreconditionFailed,
         Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
         Self::IdempotencyKeyReused,
         Self::TooManyAttempts,
         Self::TooFast,
+        Self::TooManyRequests,
         Self::Internal,
         Self::TimedOut,
         Self::Unavailable,
@@ -162,11 +171,14 @@ impl Code {
             Self::RequestRunning => "request-running",
             Self::PreconditionFailed => "precondition-failed",
             Self::BodyTooLarge => "body-too-large",
+            Self::UriTooLong => "uri-too-long",
+            Self::HeadersTooLarge => "headers-too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::InvalidField => "invalid-field",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::TooManyAttempts => "too-many-attempts",
             Self::TooFast => "too-fast",
+            Self::TooManyRequests => "too-many-requests",
             Self::Internal => "internal",
             Self::TimedOut => "timed-out",
             Self::Unavailable => "unavailable",
@@ -203,9 +215,11 @@ impl Code {
             | Self::LastAdmin => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts | Self::TooFast => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TimedOut | Self::Unavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -242,11 +256,14 @@ impl Code {
             Self::RequestRunning => "The same request is being answered",
             Self::PreconditionFailed => "It has changed since you read it",
             Self::BodyTooLarge => "The body is too large",
+            Self::UriTooLong => "The address is too long",
+            Self::HeadersTooLarge => "The header fields are too large",
             Self::UnsupportedMediaType => "The body must be JSON",
             Self::InvalidField => "A field is not valid",
             Self::IdempotencyKeyReused => "The Idempotency-Key belongs to another request",
             Self::TooManyAttempts => "Too many attempts",
             Self::TooFast => "Too many events",
+            Self::TooManyRequests => "Too many requests",
             Self::Internal => "The server made a mistake",
             Self::TimedOut => "The answer took too long",
             Self::Unavailable => "The store is not available",
@@ -293,10 +310,12 @@ impl Code {
             Self::PreconditionFailed => "Read it again, and send the change with the `ETag` of that answer.",
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",
             Self::BodyTooLarge => "Send less at once: split a list into several requests.",
+            Self::UriTooLong => "Send less in the address: leave out parameters that are not needed.",
+            Self::HeadersTooLarge => "Send fewer or shorter header fields.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
             Self::InvalidField => "Correct the field that the problem names.",
             Self::IdempotencyKeyReused => "Take a new key for a new request; repeat one with the very same body.",
-            Self::TooManyAttempts | Self::TooFast => "Wait for the seconds in `Retry-After`.",
+            Self::TooManyAttempts | Self::TooFast | Self::TooManyRequests => "Wait for the seconds in `Retry-After`.",
             Self::Internal => "Send the request again; report the `X-Request-Id` of this answer if it stays.",
             Self::TimedOut | Self::Unavailable => "Send the request again after the seconds in `Retry-After`.",
             Self::NotReady => "Wait; the detail says for what.",

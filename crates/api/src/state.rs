@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     auth::{bearer::Confirmed, throttle::Throttle},
+    edge::Edge,
     middleware::Ids,
     rest::models::Models,
 };
@@ -36,6 +37,8 @@ pub struct AppState {
     pub region: Region,
     /// Answers that are given again where a request is repeated.
     pub idempotency: IdempotencyRecords,
+    /// What stands between the network and the endpoints.
+    pub edge: Edge,
     /// How many events a token may send; `None` for any number.
     pub events_rate: Option<RateLimiter>,
     /// Bounds.
@@ -50,7 +53,11 @@ pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 /// Bounds on what one request, and all of them together, may ask for.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Longest body.
+    /// Longest address of a request, with its query.
+    pub uri_max_bytes: usize,
+    /// Most bytes of a request's header fields, names and values.
+    pub headers_max_bytes: usize,
+    /// Longest body, also after it was decompressed.
     pub body_max_bytes: usize,
     /// Longest time for a body to arrive.
     pub body_timeout: Duration,
@@ -85,6 +92,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            uri_max_bytes: 8 * 1024,
+            headers_max_bytes: 16 * 1024,
             body_max_bytes: 2 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),
@@ -113,6 +122,7 @@ pub struct Api {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) region: Region,
     pub(crate) idempotency: IdempotencyRecords,
+    pub(crate) edge: Edge,
     pub(crate) events_rate: Option<RateLimiter>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
@@ -127,7 +137,7 @@ pub struct Api {
 
 impl From<AppState> for Api {
     fn from(state: AppState) -> Self {
-        let AppState { store, cache, scorer, registry, clock, region, idempotency, events_rate, limits, metrics } =
+        let AppState { store, cache, scorer, registry, clock, region, idempotency, edge, events_rate, limits, metrics } =
             state;
         Self {
             ids: Ids::new(clock.now()),
@@ -144,6 +154,7 @@ impl From<AppState> for Api {
             clock,
             region,
             idempotency,
+            edge,
             events_rate,
             limits,
             metrics,

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::{AppState, Limits, Metrics, state::Api};
+use crate::{AppState, Edge, Limits, Metrics, state::Api};
 
 /// A lead id that no lead has.
 pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
@@ -87,6 +87,7 @@ impl TestApp {
             clock: shared,
             region,
             idempotency,
+            edge: Edge::default(),
             events_rate,
             limits,
             metrics,
@@ -118,6 +119,13 @@ impl TestApp {
     pub async fn session(&self, user: &Principal) -> String {
         let expires_at = self.clock.now().plus_micros(DAY_US);
         self.state.store.create_session(user, expires_at).await.unwrap()
+    }
+
+    /// The API behind another edge.
+    pub fn behind(mut self, edge: Edge) -> Self {
+        self.state.edge = edge;
+        self.router = crate::router(self.state.clone());
+        self
     }
 
     /// The API around other routes than its own.

@@ -2,7 +2,10 @@
 
 use std::{borrow::Borrow, collections::BTreeMap, fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor},
+};
 
 use crate::{
     Invalid, Timestamp,
@@ -70,6 +73,35 @@ pub enum AttributeValue {
 
 /// Attributes by name; `None` says that the source cleared the value.
 pub type Attributes = BTreeMap<AttributeName, Option<AttributeValue>>;
+
+/// Reads attributes for `serde`, and refuses a name that stands there twice: which of the two counts, nobody knows.
+///
+/// # Errors
+/// Where the text is of another shape, or a name is doubled.
+pub fn deserialize_attributes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Attributes, D::Error> {
+    struct Distinct;
+
+    impl<'de> Visitor<'de> for Distinct {
+        type Value = Attributes;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+            let mut attributes = Attributes::new();
+            while let Some((name, value)) = map.next_entry::<AttributeName, _>()? {
+                if let Some((doubled, _)) = attributes.remove_entry(&name) {
+                    return Err(de::Error::custom(format_args!("duplicate field `{doubled}`")));
+                }
+                attributes.insert(name, value);
+            }
+            Ok(attributes)
+        }
+    }
+
+    deserializer.deserialize_map(Distinct)
+}
 
 /// Checks sizes and that numbers are finite.
 ///

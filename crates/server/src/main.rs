@@ -16,6 +16,7 @@ mod context;
 mod failure;
 mod folder;
 mod lifecycle;
+mod listener;
 mod member;
 mod output;
 mod progress;

@@ -1,12 +1,6 @@
 //! The serving process: one listener, one pipeline, one store, stopped in the order that loses nothing.
 
-use std::{
-    future::{Future, IntoFuture as _},
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use leadscore_api::{AppState, Limits};
@@ -15,7 +9,18 @@ use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreE
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::Role, context::Context, folder::Folder, lifecycle::StopSignals, telemetry};
+use crate::{
+    config::Role,
+    context::Context,
+    failure::bad_input,
+    folder::Folder,
+    lifecycle::StopSignals,
+    listener::{
+        Listener,
+        tls::{Keeper, READ_EVERY},
+    },
+    telemetry,
+};
 
 /// Scores that a slow watcher may lag behind before it misses some.
 const WATCHER_LAG_MAX: usize = 4_096;
@@ -89,7 +94,9 @@ async fn until_drained(
     let duties = Duties { scorer: roles.contains(&Role::Scorer), trainer: roles.contains(&Role::Trainer) };
     let pipeline = Pipeline::start(options, duties).await.context("starting the pipeline")?;
     let rate = context.config.server.rate_limit();
+    let edge = context.config.server.edge(&context.clock, redis.as_ref())?;
     let state = AppState {
+        edge,
         idempotency: IdempotencyRecords::new(&store, redis.clone()),
         events_rate: rate.map(|rate| RateLimiter::new(rate, context.clock.clone(), redis.clone())),
         store: store.clone(),
@@ -105,7 +112,7 @@ async fn until_drained(
         if roles.contains(&Role::Api) { leadscore_api::router(state) } else { leadscore_api::health_router(state) };
     let address = listener.local_addr()?;
     tracing::info!(%address, "serving");
-    let http = answer(listener, router, stop.clone(), context.config.server.drain_timeout());
+    let http = answer(context, listener, router, stop.clone());
     let scores = until_scores_fail(pipeline.health(), stop.clone());
     // The failure of one ends the others: a server whose scores stand still must not look alive.
     let ended = tokio::try_join!(stop_after(http, &stop), stop_after(scores, &stop), stop_after(beside, &stop));
@@ -155,26 +162,25 @@ async fn until_scores_fail(mut health: watch::Receiver<Health>, stop: Cancellati
     }
 }
 
-/// Answers requests until `stop`, and those that have begun for `grace` longer.
+/// Answers requests until `stop`, and those that have begun for as long as the configuration gives them.
 async fn answer(
+    context: &Context,
     listener: TcpListener,
     router: axum::Router,
     stop: CancellationToken,
-    grace: Duration,
 ) -> anyhow::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let too_long = async {
-        stop.cancelled().await;
-        tokio::time::sleep(grace).await;
+    let server = &context.config.server;
+    let serve = async |tls| {
+        let listening = Listener::new(router, server.bounds(), tls, stop.clone());
+        listening.run(listener, server.drain_timeout()).await;
     };
-    tokio::select! {
-        served = server.into_future() => served.context("serving HTTP"),
-        () = too_long => {
-            tracing::warn!("some requests were cut off: they took longer than server.drain_timeout_s");
-            Ok(())
-        }
-    }
+    let Some(files) = server.tls.files() else {
+        serve(None).await;
+        return Ok(());
+    };
+    let (keeper, tls) = Keeper::open(files).await.map_err(|error| bad_input(format_args!("server.tls: {error}")))?;
+    let ((), kept) = tokio::join!(serve(Some(tls)), keeper.keep(READ_EVERY, stop.clone()));
+    kept.context("listening to SIGHUP")
 }
 
 /// Lets the pipeline finish what it has begun, within `grace`. What is left over is in the log and scored next time.

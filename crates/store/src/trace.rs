@@ -36,6 +36,12 @@ impl TraceParent {
         &self.0
     }
 
+    /// The trace's id: the same for all that is done on behalf of one request.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
+        self.0.split('-').nth(1).unwrap_or_default()
+    }
+
     /// Does `work` as a part of this trace.
     pub async fn within<F: Future>(self, work: F) -> F::Output {
         PARENT.scope(self, work).await

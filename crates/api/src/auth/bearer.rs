@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, header, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use leadscore_domain::{Timestamp, time::SECOND_US};
 use leadscore_store::{Authority, Principal};
@@ -18,8 +18,10 @@ use crate::{
         permissions::{Access, Permissions},
         sight,
     },
+    client::ClientAddress,
     middleware::check_query,
     problem::{Code, Problem},
+    rate,
     rest::unavailable,
     state::Api,
 };
@@ -47,11 +49,12 @@ impl Default for Confirmed {
 /// much as the look-up does.
 ///
 /// # Errors
-/// [`Code::Unauthenticated`] without a token; [`Code::Forbidden`]; [`Code::UnknownQueryParameter`];
-/// [`Code::LeadNotFound`] for a lead that the sender does not see.
+/// [`Code::Forbidden`]; [`Code::UnknownQueryParameter`]; [`Code::LeadNotFound`] for a lead that the sender does not see.
+/// Without a valid token, and where there were too many requests, the answer says so.
 pub async fn require(
     State((api, permissions)): State<(Arc<Api>, Arc<Permissions>)>,
     address: MatchedPath,
+    client: ClientAddress,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -59,7 +62,21 @@ pub async fn require(
     if !access.is_some_and(|access| access.takes_query) {
         check_query(&request)?;
     }
-    let principal = confirm(&api, bearer(request.headers())?).await?;
+    let confirmed = match bearer(request.headers()) {
+        Ok(token) => confirm(&api, token).await,
+        Err(problem) => Err(problem),
+    };
+    let principal = match confirmed {
+        Ok(principal) => principal,
+        Err(problem) if problem.code() == Code::Unauthenticated => {
+            return Ok(rate::without_token(&api, client, problem).await);
+        }
+        Err(problem) => return Err(problem),
+    };
+    let spent = match rate::admit(&api, &principal).await {
+        Ok(spent) => spent,
+        Err(spent) => return Ok(spent.into_response()),
+    };
     let Some(access) = access else { return Err(Problem::new(Code::Forbidden, "Nobody may do this.")) };
     if !principal.may(access.least, access.scope) {
         return Err(forbidden(&principal, access));
@@ -68,7 +85,11 @@ pub async fn require(
         sight::check_address(&api, &principal, request.uri().path(), part).await?;
     }
     request.extensions_mut().insert(principal);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    if let Some(spent) = spent {
+        spent.show(response.headers_mut());
+    }
+    Ok(response)
 }
 
 fn forbidden(principal: &Principal, Access { least, scope, .. }: Access) -> Problem {
@@ -163,7 +184,7 @@ mod tests {
                 let request = app.request(method.parse().unwrap(), &path).body(Body::empty()).unwrap();
                 let refused = app.send(request).await;
                 let asks = refused.status == 401;
-                assert_eq!(asks, operation.get("security").is_some(), "{method} {path}");
+                assert_eq!(asks, operation["security"] != serde_json::json!([]), "{method} {path}");
                 assert_eq!(asks, path.starts_with("/api/v1/") && path != "/api/v1/login", "{method} {path}");
                 guarded += u8::from(asks);
             }
@@ -179,7 +200,7 @@ mod tests {
         let (expired, _) =
             app.state.store.create_api_key("short", Scope::Admin.into(), Some(expired_at)).await.unwrap();
         app.clock.advance_micros(2 * HOUR_US);
-        let long = format!("Bearer {}", "x".repeat(100_000));
+        let long = format!("Bearer {}", "x".repeat(10_000));
         for header in
             ["", "Bearer", "Bearer ", "Basic YTpi", &app.token, &format!("Bearer {expired}"), "Bearer \u{e9}", &long]
         {

@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::{bearer::Sender, sight},
+    coding,
     json::Json,
     problem::{Code, Problem},
     rest::{
@@ -219,6 +220,7 @@ pub async fn batch_score(
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(batch_stream::MEDIA_TYPE) {
+        coding::refuse(request.headers()).map_err(Error::Refused)?;
         return batch_stream::answer(api, principal, request.into_body()).await;
     }
     let Json(request) = Json::from_request(request, &api).await?;

@@ -99,10 +99,10 @@ mod tests {
         let before = app.get(PATH).await.json();
         for (body, field) in [
             (json!({"scopes": ["leads:read"]}), "name"),
-            (json!({"name": "x"}), "role"),
+            (json!({"name": "x"}), "scopes"),
             (json!({"name": " ", "scopes": ["leads:read"]}), "name"),
             (json!({"name": "x".repeat(129), "scopes": ["leads:read"]}), "name"),
-            (json!({"name": "x", "scopes": ["owner"]}), "role"),
+            (json!({"name": "x", "scopes": ["owner"]}), "scopes[0]"),
             (json!({"name": "x", "scopes": ["leads:read"], "expires_at": "2026-03-01T10:00:00Z"}), "expires_at"),
             (json!({"name": "x", "scopes": ["leads:read"], "colour": 1}), "colour"),
         ] {

@@ -10,6 +10,7 @@ use axum::{
 };
 use leadscore_domain::{
     Attributes, Consent, EventBody, EventEnvelope, Invalid, RawIdentity, Timestamp,
+    attribute::deserialize_attributes,
     event::{LeadCreated, LeadRef},
 };
 use leadscore_store::{Appended, Principal, Sight, StoreError};
@@ -55,7 +56,7 @@ pub struct NewLead {
     time_zone: Option<String>,
     /// Custom attributes by name.
     #[schema(value_type = std::collections::BTreeMap<String, schema::AttributeValue>)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "deserialize_attributes")]
     attributes: Attributes,
     /// Consents given with the lead. Without one for `profiling` there is no score.
     #[schema(value_type = Vec<schema::Consent>, max_items = 16)]

@@ -1,14 +1,10 @@
 //! `POST /api/v1/login`: e-mail address and password against a token for some hours.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use axum::{
     Json as Answer,
-    extract::{ConnectInfo, FromRequestParts, State},
-    http::request::Parts,
+    extract::State,
     response::{IntoResponse, Response},
 };
 use leadscore_domain::Timestamp;
@@ -17,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    client::ClientAddress,
     json::Json,
     problem::{Code, Problem},
     rest::unavailable,
@@ -50,17 +47,6 @@ pub struct Session {
     /// When it ends.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-}
-
-/// Where the request comes from; `None` where the server does not know, as behind a socket without addresses.
-pub struct ClientAddress(Option<IpAddr>);
-
-impl<S: Sync> FromRequestParts<S> for ClientAddress {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())))
-    }
 }
 
 /// Why there is no token.
@@ -125,7 +111,7 @@ impl IntoResponse for Error {
 )]
 pub async fn log_in(
     State(api): State<Arc<Api>>,
-    ClientAddress(address): ClientAddress,
+    address: ClientAddress,
     Json(Credentials { email, password }): Json<Credentials>,
 ) -> Result<Answer<Session>, Error> {
     for (field, text) in [("email", &email), ("password", &password)] {
@@ -133,7 +119,7 @@ pub async fn log_in(
             return Err(Error::TooLong(field));
         }
     }
-    let now = api.clock.now();
+    let (now, address) = (api.clock.now(), address.network());
     api.logins.attempt(&email, address, now).map_err(Error::Throttled)?;
     let permit = api.login_permits.acquire().await.expect("the semaphore is never closed");
     let user = api.store.verify_password(&email, &password).await?.ok_or(Error::Wrong)?;
@@ -196,6 +182,6 @@ mod tests {
         assert_eq!(app.get(&path).await.code(), "lead-not-found");
         app.clock.advance_micros(12 * HOUR_US);
         assert_eq!(app.get(&path).await.code(), "unauthenticated");
-        assert!(app.operation(&Method::POST, PATH).unwrap().get("security").is_none());
+        assert_eq!(app.operation(&Method::POST, PATH).unwrap()["security"], json!([]));
     }
 }

@@ -130,8 +130,11 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
 
 /// Endpoints that need none.
 pub(crate) fn open() -> OpenApiRouter<Arc<Api>> {
-    health().routes(routes!(log_in::log_in))
+    OpenApiRouter::default().routes(routes!(log_in::log_in))
 }
+
+/// The operations of [`health`]: they are answered however many ask.
+pub(crate) const HEALTH: [&str; 3] = ["healthz", "readyz", "metrics"];
 
 /// What every process answers, also one that serves no API.
 pub(crate) fn health() -> OpenApiRouter<Arc<Api>> {

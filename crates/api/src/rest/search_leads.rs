@@ -53,6 +53,7 @@ pub struct LeadRow {
     team_id: Option<Uuid>,
     /// The person's name, `null` where it is unknown; left out for keys without the scope `leads:personal`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     name: Option<Option<String>>,
     /// The latest score; `null` where there is none yet, or none may be.
     #[schema(minimum = 0, maximum = 100, required)]

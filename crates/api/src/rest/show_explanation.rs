@@ -110,25 +110,20 @@ pub struct Reasons {
 /// Why a score is higher or lower than the average lead's. An association in past leads, not a cause.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Reason {
-    /// What it is to the model; left out for agents.
-    #[serde(flatten)]
+    /// The columns of the model that it stands for, the strongest first; left out for agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    share: Option<Share>,
+    columns: Option<Vec<String>>,
+    /// What these columns add, in log-odds, never 0; left out for agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    contribution: Option<f64>,
     /// The part of the breakdown to which most of it belongs.
     group: Group,
     /// Which way it moves the score.
     influence: Influence,
     /// In plain words with the values; at most 90 characters.
     text: String,
-}
-
-/// What a reason is to the model; left out for agents.
-#[derive(Debug, Serialize, ToSchema)]
-struct Share {
-    /// The columns of the model that it stands for, the strongest first.
-    columns: Vec<String>,
-    /// What these columns add, in log-odds; never 0.
-    contribution: f64,
 }
 
 impl Reasons {
@@ -144,7 +139,13 @@ impl Reasons {
 impl Reason {
     fn new(reason: leadscore_domain::Reason, internals: bool) -> Self {
         let leadscore_domain::Reason { columns, group, contribution, influence, text } = reason;
-        Self { share: internals.then_some(Share { columns, contribution }), group, influence, text }
+        Self {
+            columns: internals.then_some(columns),
+            contribution: internals.then_some(contribution),
+            group,
+            influence,
+            text,
+        }
     }
 }
 

@@ -46,9 +46,14 @@ pub struct Lead {
     /// The team that has still to choose an agent.
     #[schema(required)]
     team_id: Option<Uuid>,
-    /// Who it is.
-    #[serde(flatten)]
-    person: Option<Person>,
+    /// The person's name; left out for keys without the scope `leads:personal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    name: Option<Option<String>>,
+    /// Handles by which it is recognised, in normal form; left out as the name is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<schema::Identity>, required = false)]
+    identities: Option<Vec<Identity>>,
     /// Where it stands in the pipeline.
     #[schema(value_type = Option<schema::Stage>, required)]
     stage: Option<Stage>,
@@ -71,21 +76,11 @@ pub struct Lead {
     event_counts: BTreeMap<&'static str, u32>,
 }
 
-/// Who a lead is; left out for keys without the scope `leads:personal`.
-#[derive(Debug, Serialize, ToSchema)]
-struct Person {
-    /// The person's name.
-    #[schema(required)]
-    name: Option<String>,
-    /// Handles by which it is recognised, in normal form.
-    #[schema(value_type = Vec<schema::Identity>)]
-    identities: Vec<Identity>,
-}
-
 impl Lead {
     fn new(record: LeadRecord, state: &LeadState, merged_from: Option<LeadId>, principal: &Principal) -> Self {
         let LeadRecord { id, created_at, name, identities, assignment, merged_into: _ } = record;
         let (agent_id, team_id) = assignment.ids();
+        let sees_persons = principal.sees_persons();
         let event_counts = EventKind::ALL.iter().map(|kind| (kind.as_str(), state.events(*kind)));
         Self {
             lead_id: id.0,
@@ -93,7 +88,8 @@ impl Lead {
             created_at,
             agent_id,
             team_id,
-            person: principal.sees_persons().then_some(Person { name, identities }),
+            name: sees_persons.then_some(name),
+            identities: sees_persons.then_some(identities),
             stage: state.stage(),
             channel: state.channel().map(str::to_owned),
             time_zone: state.time_zone().map(str::to_owned),

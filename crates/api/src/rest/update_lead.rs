@@ -10,6 +10,7 @@ use axum::{
 };
 use leadscore_domain::{
     Attributes, EventBody, LeadId, RawIdentity,
+    attribute::deserialize_attributes,
     event::{CrmUpdated, LeadCreated},
 };
 use leadscore_store::Principal;
@@ -63,7 +64,7 @@ pub struct LeadChange {
     time_zone: Option<String>,
     /// Custom attributes by name; `null` clears one.
     #[schema(value_type = std::collections::BTreeMap<String, schema::AttributeValue>)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "deserialize_attributes")]
     attributes: Attributes,
     /// Further handles of the lead. Where one belongs to another lead that you see, the two are merged.
     #[schema(value_type = Vec<schema::Identity>, max_items = 16)]

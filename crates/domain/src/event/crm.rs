@@ -3,7 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::check_optional;
-use crate::{Attributes, Consent, Invalid, LeadId, attribute::validate_attributes, invalid::check_count, limits};
+use crate::{
+    Attributes, Consent, Invalid, LeadId,
+    attribute::{deserialize_attributes, validate_attributes},
+    invalid::check_count,
+    limits,
+};
 
 /// Data of [`EventBody::LeadCreated`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -19,7 +24,7 @@ pub struct LeadCreated {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// Custom attributes.
-    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    #[serde(default, skip_serializing_if = "Attributes::is_empty", deserialize_with = "deserialize_attributes")]
     pub attributes: Attributes,
     /// Consents given with the lead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -31,6 +36,7 @@ pub struct LeadCreated {
 #[serde(deny_unknown_fields)]
 pub struct CrmUpdated {
     /// Changed attributes.
+    #[serde(deserialize_with = "deserialize_attributes")]
     pub attributes: Attributes,
 }
 

@@ -38,7 +38,7 @@ pub async fn run(options: Options, mut context: Context) -> anyhow::Result<()> {
     let context = &context;
     let folder = Folder::open(context).await?;
     let listener = serving::bind(options.listen.unwrap_or(context.config.server.listen)).await?;
-    let address = format!("http://{}", listener.local_addr()?);
+    let address = format!("{}://{}", context.config.server.tls.scheme(), listener.local_addr()?);
     context.output.result(&json!({ "address": address }), || format!("leadscore serves {address}"))?;
     serving::serve(context, folder, listener, signals, |_| nothing_beside()).await
 }

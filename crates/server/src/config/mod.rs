@@ -3,6 +3,8 @@
 //! Owns: names, shapes and defaults of every setting. `default.toml` is the manual and the defaults at once.
 //! Invariant: an unknown key is refused with its name. Deliberately absent: secrets; they live in files of their own.
 
+mod edge;
+
 use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, time::Duration};
 
 use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
@@ -16,7 +18,11 @@ use leadscore_engine::score::ScoringPolicy;
 use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions, Retention};
 use serde::Deserialize;
 
-use crate::{failure::bad_input, telemetry::LogFormat};
+use crate::{
+    config::edge::{ForwardedHeader, Rates, Tls},
+    failure::bad_input,
+    telemetry::LogFormat,
+};
 
 /// The defaults, with comments that explain them: `leadscore init` writes this file.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -52,6 +58,14 @@ pub struct Server {
     drain_timeout_s: u64,
     append_timeout_ms: u64,
     rate_limit_per_s: u32,
+    connections_max: usize,
+    header_timeout_s: u64,
+    idle_timeout_s: u64,
+    trusted_proxies: Vec<String>,
+    forwarded_header: ForwardedHeader,
+    cross_origins: Vec<String>,
+    pub tls: Tls,
+    rates: Rates,
 }
 
 /// What a process does.
@@ -351,6 +365,9 @@ impl Config {
         }
         if !(1..=10_000).contains(&self.server.append_timeout_ms) {
             return refuse("server.append_timeout_ms", "must be from 1 to 10000");
+        }
+        if let Some((key, problem)) = self.server.edge_problem() {
+            return refuse(key, &problem);
         }
         if !(4..=100).contains(&self.store.postgres_connections) {
             return refuse("store.postgres_connections", "must be from 4 to 100");

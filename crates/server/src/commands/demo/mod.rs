@@ -66,7 +66,7 @@ struct State {
 pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let signals = StopSignals::listen()?;
     let listener = serving::bind(options.listen.unwrap_or(context.config.server.listen)).await?;
-    let address = format!("http://{}", listener.local_addr()?);
+    let address = format!("{}://{}", context.config.server.tls.scheme(), listener.local_addr()?);
     let (folder, simulation, credentials) = open(&options.world, context).await?;
     let world = Arc::new(World::new(simulation)?);
     let region = context.config.import.region()?;
