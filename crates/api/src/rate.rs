@@ -170,7 +170,7 @@ mod tests {
         http::{Method, Request, StatusCode},
     };
     use leadscore_domain::Clock;
-    use leadscore_store::{Rate, RateLimiter, Role};
+    use leadscore_store::{Rate, RateLimiter, Role, Scope};
     use serde_json::{Value, json};
 
     use crate::{
@@ -231,7 +231,7 @@ mod tests {
     async fn a_key_is_bounded_whatever_it_asks_for_and_wherever_it_is() {
         let app = narrow().await;
         let path = format!("/api/v1/leads/{NOBODY}");
-        let other = app.key(Role::Agent).await;
+        let other = app.key(Scope::LeadsRead).await;
         assert_eq!(from(&app, "198.51.100.1", &path, Some(&app.token)).await.code(), "lead-not-found");
         assert_eq!(from(&app, "198.51.100.2", "/api/v1/jobs/x", Some(&app.token)).await.code(), "job-not-found");
         let refused = from(&app, "198.51.100.3", &path, Some(&app.token)).await;

@@ -13,11 +13,15 @@ use utoipa::openapi::{
 };
 
 /// For each operation that takes a token, by its id in the OpenAPI document: the least role, and the scope.
-const TABLE: [(&str, Role, Scope); 26] = [
+const TABLE: [(&str, Role, Scope); 30] = [
     ("create_lead", Role::Agent, Scope::LeadsWrite),
     ("search_leads", Role::Agent, Scope::LeadsRead),
     ("show_lead", Role::Agent, Scope::LeadsRead),
     ("update_lead", Role::Agent, Scope::LeadsWrite),
+    ("merge_leads", Role::Agent, Scope::LeadsWrite),
+    ("create_outcome", Role::Agent, Scope::EventsWrite),
+    ("list_outcomes", Role::Agent, Scope::LeadsRead),
+    ("list_events", Role::Agent, Scope::LeadsRead),
     ("show_score", Role::Agent, Scope::ScoresRead),
     ("list_scores", Role::Agent, Scope::ScoresRead),
     ("show_explanation", Role::Agent, Scope::ScoresRead),

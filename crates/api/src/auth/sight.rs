@@ -34,8 +34,25 @@ pub async fn check_address(api: &Api, principal: &Principal, path: &str, part: u
 /// # Errors
 /// As [`check_address`].
 pub async fn check(api: &Api, principal: &Principal, lead: LeadId) -> Result<(), Problem> {
+    if sees(api, principal, lead).await? { Ok(()) } else { Err(unknown_lead()) }
+}
+
+/// Whether somebody sees a lead.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn sees(api: &Api, principal: &Principal, lead: LeadId) -> Result<bool, Problem> {
     let seen = api.store.visible(principal.sight(), &[lead]).await.map_err(unavailable)?;
-    if seen.contains(&lead) { Ok(()) } else { Err(unknown_lead()) }
+    Ok(seen.contains(&lead))
+}
+
+/// Checks that a lead exists, for who is known to see it if it does.
+///
+/// # Errors
+/// [`Code::LeadNotFound`]; where the store fails.
+pub async fn check_exists(api: &Api, lead: LeadId) -> Result<(), Problem> {
+    let there = api.store.existing(&[lead]).await.map_err(unavailable)?;
+    if there.contains(&lead) { Ok(()) } else { Err(unknown_lead()) }
 }
 
 /// Checks that no lead that somebody does not see has one of these handles: what is added to a lead says that it is
@@ -49,7 +66,7 @@ pub async fn check_handles(api: &Api, principal: &Principal, handles: &[Identity
     }
     for handle in handles {
         if let Some(lead) = api.store.find(handle).await.map_err(unavailable)?
-            && check(api, principal, lead).await.is_err()
+            && !sees(api, principal, lead).await?
         {
             let detail = format!("A lead that is not yours has this {}.", handle.kind().as_str());
             return Err(Problem::new(Code::LeadTaken, detail));
@@ -79,6 +96,7 @@ pub fn unknown_lead() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use leadscore_domain::Clock as _;
     use leadscore_store::{Assignment, Principal, Role, Scope};
     use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@
 //! Invariant: an event goes to the lead that the address names. The sender's own ids count within that lead, so that
 //! nobody learns from one of them what others have sent.
 
+use axum::http::StatusCode;
 use leadscore_domain::{
     EventBody, EventEnvelope, Invalid, LeadId, PendingEvent, RawIdentity, Timestamp, event::LeadRef,
 };
@@ -48,6 +49,13 @@ pub struct RecordedEvent {
     recorded: bool,
 }
 
+impl RecordedEvent {
+    /// Created, or there before.
+    pub const fn status(&self) -> StatusCode {
+        if self.recorded { StatusCode::CREATED } else { StatusCode::OK }
+    }
+}
+
 impl LeadEvent {
     /// Checks it. Without an id of the sender's own, that of the `Idempotency-Key` is taken, or a new one.
     ///
@@ -55,10 +63,11 @@ impl LeadEvent {
     /// [`Code::InvalidField`].
     pub fn check(self, api: &Api, key: Option<&Key>) -> Result<PendingEvent, Problem> {
         let Self { lead, identities, occurred_at, source_event_id, body } = self;
-        let own = source_event_id.as_ref().map_or(0, String::len);
-        if own > OWN_ID_MAX_BYTES {
-            let remedy = format!("send at most {OWN_ID_MAX_BYTES} bytes");
-            return Err(Invalid::new("source_event_id", "is too long", remedy).into());
+        if let Some(own) = &source_event_id
+            && (own.trim().is_empty() || own.len() > OWN_ID_MAX_BYTES)
+        {
+            let remedy = format!("send 1 to {OWN_ID_MAX_BYTES} bytes");
+            return Err(Invalid::new("source_event_id", "is empty or too long", remedy).into());
         }
         let id = match (source_event_id, key) {
             (Some(own), _) => format!("{lead} {own}"),

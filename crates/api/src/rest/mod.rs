@@ -12,6 +12,7 @@ pub mod cancel_job;
 pub mod create_api_key;
 pub mod create_job;
 pub mod create_lead;
+pub mod create_outcome;
 pub mod create_team;
 pub mod create_user;
 pub mod delete_team;
@@ -20,11 +21,14 @@ pub mod healthz;
 pub mod job;
 pub mod lead_event;
 pub mod list_api_keys;
+pub mod list_events;
 pub mod list_jobs;
+pub mod list_outcomes;
 pub mod list_scores;
 pub mod list_teams;
 pub mod list_users;
 pub mod log_in;
+pub mod merge_leads;
 pub mod metrics;
 pub mod models;
 pub mod post_events;
@@ -62,11 +66,15 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 30] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 34] = [
     ("create_lead", create_lead::PROBLEMS),
     ("search_leads", search_leads::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
     ("update_lead", update_lead::PROBLEMS),
+    ("merge_leads", merge_leads::PROBLEMS),
+    ("create_outcome", create_outcome::PROBLEMS),
+    ("list_outcomes", list_outcomes::PROBLEMS),
+    ("list_events", list_events::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
     ("list_scores", list_scores::PROBLEMS),
     ("show_explanation", show_explanation::PROBLEMS),
@@ -110,6 +118,9 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::default()
         .routes(routes!(create_lead::create_lead, search_leads::search_leads))
         .routes(routes!(show_lead::show_lead, update_lead::update_lead))
+        .routes(routes!(merge_leads::merge_leads))
+        .routes(routes!(create_outcome::create_outcome, list_outcomes::list_outcomes))
+        .routes(routes!(list_events::list_events))
         .routes(routes!(show_score::show_score))
         .routes(routes!(list_scores::list_scores))
         .routes(routes!(show_explanation::show_explanation))
