@@ -13,7 +13,7 @@ use utoipa::openapi::{
 };
 
 /// For each operation that takes a token, by its id in the OpenAPI document: the least role, and the scope.
-const TABLE: [(&str, Role, Scope); 30] = [
+const TABLE: [(&str, Role, Scope); 31] = [
     ("create_lead", Role::Agent, Scope::LeadsWrite),
     ("search_leads", Role::Agent, Scope::LeadsRead),
     ("show_lead", Role::Agent, Scope::LeadsRead),
@@ -44,6 +44,7 @@ const TABLE: [(&str, Role, Scope); 30] = [
     ("rename_team", Role::Admin, Scope::Admin),
     ("delete_team", Role::Admin, Scope::Admin),
     ("assign_lead", Role::Manager, Scope::LeadsWrite),
+    ("show_queue", Role::Agent, Scope::ScoresRead),
 ];
 
 /// Part of the address of every operation on one lead.

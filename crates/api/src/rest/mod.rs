@@ -40,6 +40,7 @@ pub mod search_leads;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
+pub mod show_queue;
 pub mod show_score;
 pub mod team;
 pub mod update_lead;
@@ -66,7 +67,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 34] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 35] = [
     ("create_lead", create_lead::PROBLEMS),
     ("search_leads", search_leads::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
@@ -97,6 +98,7 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 34] = [
     ("rename_team", rename_team::PROBLEMS),
     ("delete_team", delete_team::PROBLEMS),
     ("assign_lead", assign_lead::PROBLEMS),
+    ("show_queue", show_queue::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -137,6 +139,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(create_team::create_team, list_teams::list_teams))
         .routes(routes!(rename_team::rename_team, delete_team::delete_team))
         .routes(routes!(assign_lead::assign_lead))
+        .routes(routes!(show_queue::show_queue))
 }
 
 /// Endpoints that need none.
