@@ -35,6 +35,7 @@ const BEARER: &str = "bearer";
         (name = "leads", description = "Who they are"),
         (name = "events", description = "What happens to them"),
         (name = "scores", description = "How likely they convert, and what to do"),
+        (name = "models", description = "What scores, and how well"),
         (name = "jobs", description = "Long work in the background"),
         (name = "access", description = "Log-in, and keys for programs"),
         (name = "health", description = "Whether the server works")
@@ -195,12 +196,13 @@ mod tests {
         app.derive(|id| Some(score(id))).await;
         let job = app.state.store.create_job("score_all", serde_json::json!({}), 1).await.unwrap().id;
         let (_, key) = app.state.store.create_api_key("website", Scope::LeadsRead.into(), None).await.unwrap();
+        let version = app.model();
         let mut ran = 0;
         for (path, item) in app.document()["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 let path = path.replace("{lead_id}", &lead.to_string()).replace("{job_id}", &job.to_string());
-                let path = path.replace("{key_id}", &key.id.to_string());
+                let path = path.replace("{key_id}", &key.id.to_string()).replace("{version}", &version);
                 let body = &operation["requestBody"]["content"]["application/json"]["example"];
                 let mut body = body.to_string().replace(EXAMPLE_LEAD, &lead.to_string());
                 let mut path = path;

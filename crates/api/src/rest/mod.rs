@@ -23,14 +23,18 @@ pub mod lead_event;
 pub mod list_api_keys;
 pub mod list_events;
 pub mod list_jobs;
+pub mod list_models;
 pub mod list_outcomes;
+pub mod list_predictions;
 pub mod list_scores;
 pub mod list_teams;
 pub mod list_users;
 pub mod log_in;
 pub mod merge_leads;
 pub mod metrics;
+pub mod model;
 pub mod models;
+pub mod performance;
 pub mod post_events;
 pub mod readyz;
 pub mod rename_team;
@@ -40,6 +44,8 @@ pub mod search_leads;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
+pub mod show_model;
+pub mod show_model_performance;
 pub mod show_queue;
 pub mod show_score;
 pub mod team;
@@ -67,7 +73,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 35] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 39] = [
     ("create_lead", create_lead::PROBLEMS),
     ("search_leads", search_leads::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
@@ -99,6 +105,10 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 35] = [
     ("delete_team", delete_team::PROBLEMS),
     ("assign_lead", assign_lead::PROBLEMS),
     ("show_queue", show_queue::PROBLEMS),
+    ("list_models", list_models::PROBLEMS),
+    ("show_model", show_model::PROBLEMS),
+    ("show_model_performance", show_model_performance::PROBLEMS),
+    ("list_predictions", list_predictions::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -139,6 +149,10 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(create_team::create_team, list_teams::list_teams))
         .routes(routes!(rename_team::rename_team, delete_team::delete_team))
         .routes(routes!(assign_lead::assign_lead))
+        .routes(routes!(list_models::list_models))
+        .routes(routes!(show_model::show_model))
+        .routes(routes!(show_model_performance::show_model_performance))
+        .routes(routes!(list_predictions::list_predictions))
         .routes(routes!(show_queue::show_queue))
 }
 
