@@ -36,6 +36,7 @@ const BEARER: &str = "bearer";
         (name = "events", description = "What happens to them"),
         (name = "scores", description = "How likely they convert, and what to do"),
         (name = "models", description = "What scores, and how well"),
+        (name = "market", description = "Supply and demand of homes"),
         (name = "jobs", description = "Long work in the background"),
         (name = "access", description = "Log-in, and keys for programs"),
         (name = "health", description = "Whether the server works")

@@ -189,7 +189,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 35);
+        assert_eq!(guarded, 37);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use utoipa::openapi::{
 };
 
 /// For each operation that takes a token, by its id in the OpenAPI document: the least role, and the scope.
-const TABLE: [(&str, Role, Scope); 35] = [
+const TABLE: [(&str, Role, Scope); 37] = [
     ("create_lead", Role::Agent, Scope::LeadsWrite),
     ("search_leads", Role::Agent, Scope::LeadsRead),
     ("show_lead", Role::Agent, Scope::LeadsRead),
@@ -44,6 +44,8 @@ const TABLE: [(&str, Role, Scope); 35] = [
     ("rename_team", Role::Admin, Scope::Admin),
     ("delete_team", Role::Admin, Scope::Admin),
     ("assign_lead", Role::Manager, Scope::LeadsWrite),
+    ("list_market", Role::Agent, Scope::MarketRead),
+    ("put_market", Role::Admin, Scope::MarketWrite),
     ("list_models", Role::Manager, Scope::ModelsRead),
     ("show_model", Role::Manager, Scope::ModelsRead),
     ("show_model_performance", Role::Manager, Scope::ModelsRead),

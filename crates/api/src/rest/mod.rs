@@ -23,6 +23,7 @@ pub mod lead_event;
 pub mod list_api_keys;
 pub mod list_events;
 pub mod list_jobs;
+pub mod list_market;
 pub mod list_models;
 pub mod list_outcomes;
 pub mod list_predictions;
@@ -36,6 +37,7 @@ pub mod model;
 pub mod models;
 pub mod performance;
 pub mod post_events;
+pub mod put_market;
 pub mod readyz;
 pub mod rename_team;
 pub mod resume_job;
@@ -73,7 +75,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 39] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 41] = [
     ("create_lead", create_lead::PROBLEMS),
     ("search_leads", search_leads::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
@@ -109,6 +111,8 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 39] = [
     ("show_model", show_model::PROBLEMS),
     ("show_model_performance", show_model_performance::PROBLEMS),
     ("list_predictions", list_predictions::PROBLEMS),
+    ("list_market", list_market::PROBLEMS),
+    ("put_market", put_market::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -149,6 +153,7 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(create_team::create_team, list_teams::list_teams))
         .routes(routes!(rename_team::rename_team, delete_team::delete_team))
         .routes(routes!(assign_lead::assign_lead))
+        .routes(routes!(list_market::list_market, put_market::put_market))
         .routes(routes!(list_models::list_models))
         .routes(routes!(show_model::show_model))
         .routes(routes!(show_model_performance::show_model_performance))
