@@ -189,7 +189,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 37);
+        assert_eq!(guarded, 41);
     }
 
     #[tokio::test]

@@ -88,7 +88,8 @@ pub struct Interval {
 }
 
 impl PastScore {
-    fn new(score: &Score, principal: &Principal) -> Self {
+    /// As somebody is shown it.
+    pub fn new(score: &Score, principal: &Principal) -> Self {
         Self {
             score: score.score,
             grade: score.grade,

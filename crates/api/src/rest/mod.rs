@@ -10,6 +10,7 @@ pub mod batch_score;
 pub mod batch_stream;
 pub mod cancel_job;
 pub mod create_api_key;
+pub mod create_consent;
 pub mod create_job;
 pub mod create_lead;
 pub mod create_outcome;
@@ -17,10 +18,13 @@ pub mod create_team;
 pub mod create_user;
 pub mod delete_team;
 pub mod delete_user;
+pub mod erase_lead;
+pub mod export_lead;
 pub mod healthz;
 pub mod job;
 pub mod lead_event;
 pub mod list_api_keys;
+pub mod list_consents;
 pub mod list_events;
 pub mod list_jobs;
 pub mod list_market;
@@ -75,7 +79,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 41] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 45] = [
     ("create_lead", create_lead::PROBLEMS),
     ("search_leads", search_leads::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
@@ -113,6 +117,10 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 41] = [
     ("list_predictions", list_predictions::PROBLEMS),
     ("list_market", list_market::PROBLEMS),
     ("put_market", put_market::PROBLEMS),
+    ("list_consents", list_consents::PROBLEMS),
+    ("create_consent", create_consent::PROBLEMS),
+    ("export_lead", export_lead::PROBLEMS),
+    ("erase_lead", erase_lead::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("healthz", &[]),
     ("readyz", readyz::PROBLEMS),
@@ -133,7 +141,7 @@ pub(crate) const BODY_PROBLEMS: [Code; 6] = [
 pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::default()
         .routes(routes!(create_lead::create_lead, search_leads::search_leads))
-        .routes(routes!(show_lead::show_lead, update_lead::update_lead))
+        .routes(routes!(show_lead::show_lead, update_lead::update_lead, erase_lead::erase_lead))
         .routes(routes!(merge_leads::merge_leads))
         .routes(routes!(create_outcome::create_outcome, list_outcomes::list_outcomes))
         .routes(routes!(list_events::list_events))
@@ -153,6 +161,8 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(create_team::create_team, list_teams::list_teams))
         .routes(routes!(rename_team::rename_team, delete_team::delete_team))
         .routes(routes!(assign_lead::assign_lead))
+        .routes(routes!(create_consent::create_consent, list_consents::list_consents))
+        .routes(routes!(export_lead::export_lead))
         .routes(routes!(list_market::list_market, put_market::put_market))
         .routes(routes!(list_models::list_models))
         .routes(routes!(show_model::show_model))

@@ -77,6 +77,12 @@ pub struct Lead {
 }
 
 impl Lead {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> LeadId {
+        LeadId(self.lead_id)
+    }
+
     fn new(record: LeadRecord, state: &LeadState, merged_from: Option<LeadId>, principal: &Principal) -> Self {
         let LeadRecord { id, created_at, name, identities, assignment, merged_into: _ } = record;
         let (agent_id, team_id) = assignment.ids();
@@ -195,7 +201,8 @@ pub async fn show_lead(
 
 /// A lead as somebody is shown it.
 pub struct Shown {
-    lead: Lead,
+    /// The lead.
+    pub lead: Lead,
     /// What this is known by: of what is shown, and of how many events there are, since what is derived comes after them.
     pub tag: HeaderValue,
 }
