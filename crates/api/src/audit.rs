@@ -15,7 +15,6 @@ use leadscore_store::{
     Authority, Principal,
     audit::{Act, Actor, ActorKind, AuditLog, Object, REASON_MAX_BYTES},
 };
-use uuid::Uuid;
 
 use crate::{
     auth::permissions::{Access, Audit},
@@ -26,6 +25,8 @@ use crate::{
     state::Api,
 };
 
+/// Longest version of a model that is kept.
+const OBJECT_MAX_BYTES: usize = 64;
 /// Why it is done, in the sender's words.
 const REASON: HeaderName = HeaderName::from_static("x-audit-reason");
 
@@ -39,16 +40,17 @@ impl FromIterator<Object> for Touched {
     }
 }
 
-/// A kind of thing that an address names, by the name of the parameter.
-pub fn object_of(parameter: &str) -> Option<fn(Uuid) -> Object> {
+/// A kind of thing that an address names, by the name of the parameter; `None` of an address where it is no id.
+pub fn object_of(parameter: &str) -> Option<fn(&str) -> Option<Object>> {
     match parameter {
-        "lead_id" => Some(|id| Object::Lead(leadscore_domain::LeadId(id))),
-        "job_id" => Some(Object::Job),
-        "key_id" => Some(Object::ApiKey),
-        "user_id" => Some(Object::User),
-        "team_id" => Some(Object::Team),
-        "webhook_id" => Some(Object::Webhook),
-        "message_id" => Some(Object::WebhookMessage),
+        "lead_id" => Some(|text| Some(Object::Lead(text.parse().ok()?))),
+        "job_id" => Some(|text| Some(Object::Job(text.parse().ok()?))),
+        "key_id" => Some(|text| Some(Object::ApiKey(text.parse().ok()?))),
+        "user_id" => Some(|text| Some(Object::User(text.parse().ok()?))),
+        "team_id" => Some(|text| Some(Object::Team(text.parse().ok()?))),
+        "webhook_id" => Some(|text| Some(Object::Webhook(text.parse().ok()?))),
+        "message_id" => Some(|text| Some(Object::WebhookMessage(text.parse().ok()?))),
+        "version" => Some(|text| Some(Object::Model(text[..text.floor_char_boundary(OBJECT_MAX_BYTES)].to_owned()))),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Conditional requests (RFC 9110, section 13): who already has what would be answered is told so.
 //!
-//! Deliberately absent: conditions on writing.
+//! Who writes can say what they know, and nothing is written where that is no longer so.
 
 use std::convert::Infallible;
 
@@ -26,6 +26,26 @@ impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self(parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect()))
+    }
+}
+
+/// What the sender of a change knows: the `If-Match` fields.
+pub struct IfMatch(Vec<HeaderValue>);
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get_all(header::IF_MATCH).iter().cloned().collect()))
+    }
+}
+
+impl IfMatch {
+    /// Whether the change may be made to what is known by `tag`: nothing was said, `*`, or the tag is in a list. A weak
+    /// tag never says that something is the same (RFC 9110, section 13.1.1).
+    pub fn holds(&self, tag: &HeaderValue) -> bool {
+        let known = |one: &[u8]| [b"*", tag.as_bytes()].contains(&one.trim_ascii());
+        self.0.is_empty() || self.0.iter().any(|field| field.as_bytes().split(|byte| *byte == b',').any(known))
     }
 }
 

@@ -40,6 +40,7 @@ struct Kept {
 }
 
 /// A key that a request was sent under, made one sender's at one endpoint.
+#[derive(Clone)]
 pub struct Key(String);
 
 impl Key {

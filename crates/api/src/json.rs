@@ -78,6 +78,14 @@ pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Resu
     Option::deserialize(value).map(Some)
 }
 
+/// For a field that may be left out but not be `null`: with `#[serde(default)]`.
+///
+/// # Errors
+/// Where the value is `null` or of another type.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
 /// Reads `bytes` as one JSON value.
 ///
 /// # Errors

@@ -250,7 +250,7 @@ mod tests {
             assert_eq!(app.get(path).await.code(), "not-found", "{path}");
         }
         for (method, path, allow) in [
-            (Method::DELETE, "/api/v1/leads", "POST"),
+            (Method::DELETE, "/api/v1/leads", "POST,GET,HEAD"),
             (Method::GET, "/api/v1/leads/batch-score", "POST"),
             (Method::PUT, "/api/v1/leads/x/score", "GET,HEAD"),
             (Method::POST, "/healthz", "GET,HEAD"),

@@ -76,6 +76,8 @@ pub enum Code {
     ScorePending,
     /// The same request is being answered.
     RequestRunning,
+    /// What is to be changed is not as the sender knows it.
+    PreconditionFailed,
     /// The body is too long.
     BodyTooLarge,
     /// The address is too long.
@@ -110,7 +112,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -141,6 +143,7 @@ impl Code {
         Self::LeadTaken,
         Self::AlreadyExists,
         Self::LastAdmin,
+        Self::PreconditionFailed,
         Self::BodyTooLarge,
         Self::UriTooLong,
         Self::HeadersTooLarge,
@@ -192,6 +195,7 @@ impl Code {
             Self::BodyTimeout => "body-timeout",
             Self::ScorePending => "score-pending",
             Self::RequestRunning => "request-running",
+            Self::PreconditionFailed => "precondition-failed",
             Self::BodyTooLarge => "body-too-large",
             Self::UriTooLong => "uri-too-long",
             Self::HeadersTooLarge => "headers-too-large",
@@ -240,6 +244,7 @@ impl Code {
             | Self::LeadTaken
             | Self::AlreadyExists
             | Self::LastAdmin => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -288,6 +293,7 @@ impl Code {
             Self::BodyTimeout => "The body came too slowly",
             Self::ScorePending => "The lead is not scored yet",
             Self::RequestRunning => "The same request is being answered",
+            Self::PreconditionFailed => "It has changed since you read it",
             Self::BodyTooLarge => "The body is too large",
             Self::UriTooLong => "The address is too long",
             Self::HeadersTooLarge => "The header fields are too large",
@@ -349,6 +355,7 @@ impl Code {
             Self::RequestRunning => {
                 "Send it again after the seconds in `Retry-After`: the answer will be the first one's."
             }
+            Self::PreconditionFailed => "Read it again, and send the change with the `ETag` of that answer.",
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",
             Self::BodyTooLarge => "Send less at once: split a list into several requests.",
             Self::UriTooLong => "Send less in the address: leave out parameters that are not needed.",

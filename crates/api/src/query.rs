@@ -7,6 +7,11 @@ use axum::{
     http::{Uri, request::Parts},
 };
 
+use serde::de::{
+    DeserializeOwned, IntoDeserializer as _,
+    value::{Error, StrDeserializer},
+};
+
 use crate::problem::{Code, Problem};
 
 /// Longest name of a parameter that is repeated to the sender, in characters.
@@ -60,6 +65,20 @@ impl Parameters {
             .map_err(|problem| problem.field(name).remedy(remedy))
     }
 
+    /// How many entries a page shall have: `limit`, from 1 to `most`; `usual` where it is not there.
+    ///
+    /// # Errors
+    /// [`Code::InvalidQueryParameter`].
+    pub fn limit(&mut self, usual: usize, most: usize) -> Result<usize, Problem> {
+        let limit = self.take("limit", "send a whole number")?.unwrap_or(usual);
+        if (1..=most).contains(&limit) {
+            return Ok(limit);
+        }
+        Err(Problem::new(Code::InvalidQueryParameter, "The parameter is out of range.")
+            .field("limit")
+            .remedy(format!("send a number from 1 to {most}")))
+    }
+
     /// Refuses every parameter that was not taken.
     ///
     /// # Errors
@@ -70,6 +89,19 @@ impl Parameters {
             Some((name, _)) => Err(Problem::new(Code::UnknownQueryParameter, "The endpoint takes no such parameter.")
                 .field(name.chars().take(NAME_MAX_CHARS).collect::<String>())),
         }
+    }
+}
+
+/// A plain enum, as JSON names it.
+#[derive(Debug)]
+pub struct Word<T>(pub T);
+
+impl<T: DeserializeOwned> FromStr for Word<T> {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let word: StrDeserializer<'_, Error> = text.into_deserializer();
+        T::deserialize(word).map(Self).map_err(|_| ())
     }
 }
 

@@ -126,6 +126,44 @@ pub struct StageChanged {
     stage: Stage,
 }
 
+/// What was known of an area's market for one month, from the day it was published.
+#[derive(Deserialize, ToSchema)]
+pub struct MarketSnapshot {
+    /// Name of the area as searches name it; compared without case.
+    #[schema(min_length = 1, max_length = 256, example = "Austin, TX")]
+    area: String,
+    /// First instant of the month described.
+    #[schema(format = DateTime)]
+    period_start: String,
+    /// From when on this was known; nothing earlier may see it.
+    #[schema(format = DateTime)]
+    published_at: String,
+    /// Median price, in units of the brokerage's currency.
+    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    median_price: Option<f64>,
+    /// Homes for sale at the month's end.
+    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    active_listings: Option<f64>,
+    /// Homes newly listed in the month.
+    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    new_listings: Option<f64>,
+    /// Homes sold in the month.
+    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    homes_sold: Option<f64>,
+    /// Median days on market.
+    #[schema(nullable = false, minimum = 0, maximum = 10_000)]
+    days_on_market: Option<f64>,
+    /// Months that the supply would last.
+    #[schema(nullable = false, minimum = 0, maximum = 10_000)]
+    months_of_supply: Option<f64>,
+    /// Share of listings with a reduced price.
+    #[schema(nullable = false, minimum = 0, maximum = 1)]
+    price_reduced_share: Option<f64>,
+    /// Sale price over list price.
+    #[schema(nullable = false, minimum = 0, maximum = 10)]
+    sale_to_list: Option<f64>,
+}
+
 /// One thing that a program may do; `admin` is everything.
 #[derive(Deserialize, ToSchema)]
 pub enum Scope {
@@ -139,6 +177,12 @@ pub enum Scope {
     EventsWrite,
     #[serde(rename = "scores:read")]
     ScoresRead,
+    #[serde(rename = "models:read")]
+    ModelsRead,
+    #[serde(rename = "market:read")]
+    MarketRead,
+    #[serde(rename = "market:write")]
+    MarketWrite,
     #[serde(rename = "jobs:write")]
     JobsWrite,
     #[serde(rename = "admin")]
@@ -483,7 +527,7 @@ pub struct LeadMerged {
 #[cfg(test)]
 mod tests {
     use leadscore_domain::{
-        Consent, EventEnvelope, EventKind, RawIdentity,
+        Consent, EventEnvelope, EventKind, MarketSnapshot, RawIdentity,
         event::{BodySeed, LeadRef, Stage, Turn},
     };
     use serde::de::{DeserializeOwned, DeserializeSeed};
@@ -550,6 +594,7 @@ mod tests {
         assert_eq!(document.properties("Identity"), fields_of::<RawIdentity>());
         assert_eq!(document.properties("LeadRef"), fields_of::<LeadRef>());
         assert_eq!(document.properties("Consent"), fields_of::<Consent>());
+        assert_eq!(document.properties("MarketSnapshot"), fields_of::<MarketSnapshot>());
         let mut envelope = fields_of::<EventEnvelope>();
         envelope.retain(|field| field != "type" && field != "data");
         let text = document.schema("Event").to_string();

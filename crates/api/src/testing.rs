@@ -21,8 +21,8 @@ use leadscore_engine::{
     scorecard::Scorecard,
 };
 use leadscore_store::{
-    Derived, EndpointSettings, IdempotencyRecords, NewUser, Principal, Rate, RateLimiter, Registry, Role, Scope,
-    Scopes, ScoreCache, Store, StoreOptions, Tickets,
+    Decile, Derived, EndpointSettings, IdempotencyRecords, NewUser, PeriodPerformance, Principal, Rate, RateLimiter,
+    Registry, Role, Scope, Scopes, ScoreCache, Store, StoreOptions, Tickets,
     audit::{AuditLog, AuditOptions},
 };
 use serde_json::{Value, json};
@@ -45,6 +45,8 @@ use crate::{
 pub const NOBODY: &str = "0198c2c4-0000-7000-8000-000000000000";
 /// The lead id of the examples.
 pub const EXAMPLE_LEAD: &str = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e";
+/// The lead id of the examples that a lead absorbs.
+pub const EXAMPLE_ABSORBED: &str = "0198c2c4-7d21-7c34-8e56-3a2b1c0d9e8f";
 /// The user id of the examples.
 pub const EXAMPLE_USER: &str = "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a";
 /// The refresh token of the examples.
@@ -322,6 +324,18 @@ impl TestApp {
         assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
     }
 
+    /// A new version of the model, as far as it is shown; it cannot score.
+    pub fn model(&self) -> String {
+        let manifest = json!({
+            "created_at": "2026-03-01T09:00:00Z",
+            "data": {"examples": 1_000, "leads": 100, "won_leads": 40},
+            "metrics": {"n": 200, "auc": 0.8, "ece": 0.01}
+        });
+        let files = [("manifest.json", manifest), ("card.json", json!({"intended_use": "ranking leads"}))];
+        let files = files.map(|(name, json)| (name.to_owned(), json.to_string().into_bytes()));
+        self.state.registry.put(&files.into_iter().collect()).unwrap()
+    }
+
     /// Ends the task that scores, as a crash would.
     pub fn stop_scorer(&mut self) {
         (self.scorer, _) = watch::channel(Arc::clone(&self.state.scorer.borrow()));
@@ -372,6 +386,25 @@ impl Reply {
 pub fn scorecard(version: &str) -> Scorer {
     let model = Arc::new(Model::Scorecard(Scorecard));
     Scorer::new(model, version.to_owned(), Arc::new(Market::empty()), ScoringPolicy::default())
+}
+
+/// How a week's predictions fared that began on this day of January 2026.
+pub fn week(model_version: &str, day: u8) -> PeriodPerformance {
+    PeriodPerformance {
+        model_version: model_version.to_owned(),
+        period_start: format!("2026-01-{day:02}T00:00:00Z").parse().unwrap(),
+        n: 100,
+        positives: 0,
+        accuracy: 1.0,
+        precision: 0.0,
+        recall: 0.0,
+        f1: 0.0,
+        log_loss: None,
+        auc: None,
+        ece: Some(0.01),
+        test_date: "2026-02-20T03:00:00Z".parse().unwrap(),
+        calibration: vec![Decile { decile: 1, n: 10, probability: 0.02, share: 0.01 }],
+    }
 }
 
 /// A score as the story shows it.

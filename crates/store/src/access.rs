@@ -49,6 +49,15 @@ pub enum Scope {
     /// Reads scores and explanations.
     #[serde(rename = "scores:read")]
     ScoresRead,
+    /// Reads models, and how their predictions fared.
+    #[serde(rename = "models:read")]
+    ModelsRead,
+    /// Reads market data.
+    #[serde(rename = "market:read")]
+    MarketRead,
+    /// Keeps market data.
+    #[serde(rename = "market:write")]
+    MarketWrite,
     /// Starts, watches and stops jobs.
     #[serde(rename = "jobs:write")]
     JobsWrite,
@@ -59,12 +68,15 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::LeadsRead,
         Self::LeadsWrite,
         Self::LeadsPersonal,
         Self::EventsWrite,
         Self::ScoresRead,
+        Self::ModelsRead,
+        Self::MarketRead,
+        Self::MarketWrite,
         Self::JobsWrite,
         Self::Admin,
     ];
@@ -78,6 +90,9 @@ impl Scope {
             Self::LeadsPersonal => "leads:personal",
             Self::EventsWrite => "events:write",
             Self::ScoresRead => "scores:read",
+            Self::ModelsRead => "models:read",
+            Self::MarketRead => "market:read",
+            Self::MarketWrite => "market:write",
             Self::JobsWrite => "jobs:write",
             Self::Admin => "admin",
         }

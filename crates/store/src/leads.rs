@@ -201,7 +201,7 @@ async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, Store
         .await
 }
 
-fn open_text(key: &DataKey, binding: &[u8], sealed: &[u8], id: LeadId) -> Result<String, StoreError> {
+pub(crate) fn open_text(key: &DataKey, binding: &[u8], sealed: &[u8], id: LeadId) -> Result<String, StoreError> {
     let plain = key.open(binding, sealed).and_then(|bytes| String::from_utf8(bytes).ok());
     plain.ok_or_else(|| StoreError::Corrupt(format!("a sealed value of lead {id}")))
 }

@@ -4,9 +4,12 @@ use leadscore_domain::{MarketSnapshot, Timestamp};
 
 use crate::{
     Checkpoint, Store, StoreError,
-    db::{After, Lane, insert, query},
+    db::{After, Lane, Row, insert, query},
     imports,
 };
+
+/// Most snapshots of one page.
+const PAGE_MAX: usize = 1_000;
 
 impl Store {
     /// Keeps snapshots; one of the same area (compared without case), month and publication replaces what was there.
@@ -43,6 +46,40 @@ impl Store {
         .await
     }
 
+    /// Snapshots of an area (compared without case), the latest month first and of a month the latest publication, up to
+    /// `limit` (at most 1,000).
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn market_of(&self, area: &str, limit: usize) -> Result<Vec<MarketSnapshot>, StoreError> {
+        let rows = query(
+            "SELECT snapshot FROM market_snapshots WHERE area = $1 ORDER BY period_start DESC, published_at DESC LIMIT $2",
+        )
+        .bind(area.trim().to_lowercase())
+        .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
+        .fetch_all(&mut self.reader().await?)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The latest snapshot of each area, in the order of the areas' names in lower case after `after`, up to `limit`
+    /// (at most 1,000).
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn latest_market(&self, after: &str, limit: usize) -> Result<Vec<MarketSnapshot>, StoreError> {
+        let rows = query(
+            "SELECT snapshot FROM (SELECT area, snapshot, ROW_NUMBER() OVER (PARTITION BY area \
+             ORDER BY period_start DESC, published_at DESC) AS place FROM market_snapshots WHERE area > $1) m \
+             WHERE place = 1 ORDER BY area LIMIT $2",
+        )
+        .bind(after)
+        .bind(i64::try_from(limit.min(PAGE_MAX)).unwrap_or(i64::MAX))
+        .fetch_all(&mut self.reader().await?)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
     /// Every snapshot, in the order of area, month and publication.
     ///
     /// # Errors
@@ -51,13 +88,13 @@ impl Store {
         let rows = query("SELECT snapshot FROM market_snapshots ORDER BY area, period_start, published_at")
             .fetch_all(&mut self.reader().await?)
             .await?;
-        rows.iter()
-            .map(|row| {
-                let json: &str = row.get(0)?;
-                serde_json::from_str(json).map_err(|_| StoreError::Corrupt("a market snapshot".to_owned()))
-            })
-            .collect()
+        rows.iter().map(read).collect()
     }
+}
+
+fn read(row: &Row) -> Result<MarketSnapshot, StoreError> {
+    let json: &str = row.get(0)?;
+    serde_json::from_str(json).map_err(|_| StoreError::Corrupt("a market snapshot".to_owned()))
 }
 
 /// Area in lower case, month, publication, JSON.

@@ -154,6 +154,21 @@ impl Registry {
         Ok(files)
     }
 
+    /// One file of a version; `None` where it has no such file.
+    ///
+    /// # Errors
+    /// As [`Self::files`].
+    pub fn file(&self, version: &str, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
+        check_name(name)?;
+        let path = self.version_folder(version)?.join(name);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_at(path)(error)),
+            Ok(file) if file.len() > BUNDLE_MAX_BYTES => Err(too_large(name)),
+            Ok(_) => fs::read(&path).map(Some).map_err(io_at(path)),
+        }
+    }
+
     /// Every version, the oldest first.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use leadscore_domain::LeadId;
+use leadscore_domain::{Identity, LeadId};
 use leadscore_store::{Principal, Sight};
 
 use crate::{
@@ -20,8 +20,45 @@ use crate::{
 /// # Errors
 /// [`Code::LeadNotFound`]; where the store fails.
 pub async fn check(api: &Api, principal: &Principal, lead: LeadId) -> Result<(), Problem> {
+    if sees(api, principal, lead).await? { Ok(()) } else { Err(unknown_lead()) }
+}
+
+/// Whether somebody sees a lead.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn sees(api: &Api, principal: &Principal, lead: LeadId) -> Result<bool, Problem> {
     let seen = api.store.visible(principal.sight(), &[lead]).await.map_err(unavailable)?;
-    if seen.contains(&lead) { Ok(()) } else { Err(unknown_lead()) }
+    Ok(seen.contains(&lead))
+}
+
+/// Checks that a lead exists, for who is known to see it if it does.
+///
+/// # Errors
+/// [`Code::LeadNotFound`]; where the store fails.
+pub async fn check_exists(api: &Api, lead: LeadId) -> Result<(), Problem> {
+    let there = api.store.existing(&[lead]).await.map_err(unavailable)?;
+    if there.contains(&lead) { Ok(()) } else { Err(unknown_lead()) }
+}
+
+/// Checks that no lead that somebody does not see has one of these handles: what is added to a lead says that it is
+/// there, and changes its score.
+///
+/// # Errors
+/// [`Code::LeadTaken`]; where the store fails.
+pub async fn check_handles(api: &Api, principal: &Principal, handles: &[Identity]) -> Result<(), Problem> {
+    if principal.sight() == Sight::All {
+        return Ok(());
+    }
+    for handle in handles {
+        if let Some(lead) = api.store.find(handle).await.map_err(unavailable)?
+            && !sees(api, principal, lead).await?
+        {
+            let detail = format!("A lead that is not yours has this {}.", handle.kind().as_str());
+            return Err(Problem::new(Code::LeadTaken, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Those of `leads` that somebody sees; `None` for all, without a look.

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{
-    Attributes, Consent, EventBody, EventEnvelope, Identity, Invalid, RawIdentity, Timestamp,
+    Attributes, Consent, EventBody, EventEnvelope, Invalid, RawIdentity, Timestamp,
     attribute::deserialize_attributes,
     event::{LeadCreated, LeadRef},
 };
@@ -27,7 +27,7 @@ use crate::{
     idempotency,
     json::{JsonBytes, parse},
     problem::{Code, Problem},
-    rest::unavailable,
+    rest::{lead_event::SOURCE, unavailable},
     schema,
     state::Api,
 };
@@ -35,9 +35,6 @@ use crate::{
 /// What this endpoint can answer beside success.
 pub const PROBLEMS: &[Code] =
     &[Code::InvalidIdempotencyKey, Code::IdempotencyKeyReused, Code::RequestRunning, Code::LeadTaken];
-
-/// The source of leads that name none.
-const SOURCE: &str = "api";
 
 /// A lead, as far as it is known.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -134,7 +131,7 @@ impl NewLead {
 }
 
 /// The request is flatter than the event that is made of it: names the field as the sender knows it.
-fn as_sent(mut invalid: Invalid) -> Invalid {
+pub(super) fn as_sent(mut invalid: Invalid) -> Invalid {
     if invalid.field == "lead" {
         return Invalid::new("identities", "is empty", "send at least one handle of the lead");
     }
@@ -198,9 +195,7 @@ async fn take(api: &Api, principal: &Principal, bytes: &[u8], id: Option<String>
     let fresh_id = || id.unwrap_or_else(|| api.ids.next());
     let pending = lead.into_envelope(fresh_id, now).validate(now, api.region).map_err(as_sent)?;
     let all = principal.sight() == Sight::All;
-    if !all {
-        check_handles(api, principal, &pending.identities).await?;
-    }
+    sight::check_handles(api, principal, &pending.identities).await?;
     let appended = api.store.append(vec![pending], None).await?.pop();
     let (lead_id, created) = match appended.expect("the store answers for each event") {
         Appended::Applied { lead_id, created, .. } => (lead_id, created),
@@ -217,20 +212,6 @@ async fn take(api: &Api, principal: &Principal, bytes: &[u8], id: Option<String>
     }
     let address = HeaderValue::try_from(format!("/api/v1/leads/{lead_id}")).expect("a UUID is a header value");
     Ok((StatusCode::CREATED, [(header::LOCATION, address)], answer).into_response())
-}
-
-/// Checks that no lead that the sender does not see has one of these handles: what is added to a lead says that it is
-/// there, and changes its score.
-async fn check_handles(api: &Api, principal: &Principal, handles: &[Identity]) -> Result<(), Error> {
-    for handle in handles {
-        if let Some(lead) = api.store.find(handle).await?
-            && sight::check(api, principal, lead).await.is_err()
-        {
-            let detail = format!("A lead that is not yours has this {}.", handle.kind().as_str());
-            return Err(Problem::new(Code::LeadTaken, detail).into());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

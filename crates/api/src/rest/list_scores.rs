@@ -88,7 +88,8 @@ pub struct Interval {
 }
 
 impl PastScore {
-    fn new(score: &Score, principal: &Principal) -> Self {
+    /// As somebody is shown it.
+    pub fn new(score: &Score, principal: &Principal) -> Self {
         Self {
             score: score.score,
             grade: score.grade,
@@ -168,15 +169,10 @@ pub async fn list_scores(
     LeadPath(asked): LeadPath,
     mut query: Parameters,
 ) -> Result<Json<ScoreHistory>, Problem> {
-    let limit = query.take("limit", "send a number from 1 to 500")?.unwrap_or(LIMIT);
+    let limit = query.limit(LIMIT, LIMIT_MAX)?;
     let as_of = query.take("as_of", "send an instant as RFC 3339, such as 2026-03-01T10:30:00Z")?;
     let cursor = query.take("cursor", "send `next` of the page before as it was")?;
     query.end()?;
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::new(Code::InvalidQueryParameter, "The parameter is out of range.")
-            .field("limit")
-            .remedy("send a number from 1 to 500"));
-    }
     // Whatever position a score of the instant itself has, it held then.
     let before = match (as_of, cursor) {
         (Some(as_of), Some(Cursor(at, _))) if as_of < at => Some((as_of, i64::MAX)),

@@ -11,8 +11,10 @@ pub mod batch_score;
 pub mod batch_stream;
 pub mod cancel_job;
 pub mod create_api_key;
+pub mod create_consent;
 pub mod create_job;
 pub mod create_lead;
+pub mod create_outcome;
 pub mod create_team;
 pub mod create_ticket;
 pub mod create_user;
@@ -20,13 +22,22 @@ pub mod create_webhook;
 pub mod delete_team;
 pub mod delete_user;
 pub mod delete_webhook;
+pub mod erase_lead;
 pub mod export_audit;
+pub mod export_lead;
 pub mod healthz;
 pub mod job;
 pub mod jwks;
+pub mod lead_event;
 pub mod list_api_keys;
 pub mod list_audit;
+pub mod list_consents;
+pub mod list_events;
 pub mod list_jobs;
+pub mod list_market;
+pub mod list_models;
+pub mod list_outcomes;
+pub mod list_predictions;
 pub mod list_scores;
 pub mod list_teams;
 pub mod list_users;
@@ -35,9 +46,13 @@ pub mod list_webhooks;
 pub mod log_in;
 pub mod log_out;
 pub mod me;
+pub mod merge_leads;
 pub mod metrics;
+pub mod model;
 pub mod models;
+pub mod performance;
 pub mod post_events;
+pub mod put_market;
 pub mod readyz;
 pub mod refresh_session;
 pub mod rename_team;
@@ -46,14 +61,19 @@ pub mod replay_webhook_message;
 pub mod resume_job;
 pub mod revoke_api_key;
 pub mod rotate_webhook_secret;
+pub mod search_leads;
 pub mod session;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
+pub mod show_model;
+pub mod show_model_performance;
+pub mod show_queue;
 pub mod show_score;
 pub mod show_webhook;
 pub mod team;
 pub mod test_webhook;
+pub mod update_lead;
 pub mod update_user;
 pub mod update_webhook;
 pub mod user;
@@ -80,9 +100,15 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 46] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 63] = [
     ("create_lead", create_lead::PROBLEMS),
+    ("search_leads", search_leads::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
+    ("update_lead", update_lead::PROBLEMS),
+    ("merge_leads", merge_leads::PROBLEMS),
+    ("create_outcome", create_outcome::PROBLEMS),
+    ("list_outcomes", list_outcomes::PROBLEMS),
+    ("list_events", list_events::PROBLEMS),
     ("show_score", show_score::PROBLEMS),
     ("list_scores", list_scores::PROBLEMS),
     ("show_explanation", show_explanation::PROBLEMS),
@@ -121,6 +147,17 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 46] = [
     ("replay_webhook_message", replay_webhook_message::PROBLEMS),
     ("create_ticket", create_ticket::PROBLEMS),
     ("stream_scores", stream::PROBLEMS),
+    ("show_queue", show_queue::PROBLEMS),
+    ("list_models", list_models::PROBLEMS),
+    ("show_model", show_model::PROBLEMS),
+    ("show_model_performance", show_model_performance::PROBLEMS),
+    ("list_predictions", list_predictions::PROBLEMS),
+    ("list_market", list_market::PROBLEMS),
+    ("put_market", put_market::PROBLEMS),
+    ("list_consents", list_consents::PROBLEMS),
+    ("create_consent", create_consent::PROBLEMS),
+    ("export_lead", export_lead::PROBLEMS),
+    ("erase_lead", erase_lead::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("refresh_session", refresh_session::PROBLEMS),
     ("jwks", jwks::PROBLEMS),
@@ -142,8 +179,11 @@ pub(crate) const BODY_PROBLEMS: [Code; 6] = [
 /// Endpoints that need a token.
 pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::default()
-        .routes(routes!(create_lead::create_lead))
-        .routes(routes!(show_lead::show_lead))
+        .routes(routes!(create_lead::create_lead, search_leads::search_leads))
+        .routes(routes!(show_lead::show_lead, update_lead::update_lead, erase_lead::erase_lead))
+        .routes(routes!(merge_leads::merge_leads))
+        .routes(routes!(create_outcome::create_outcome, list_outcomes::list_outcomes))
+        .routes(routes!(list_events::list_events))
         .routes(routes!(show_score::show_score))
         .routes(routes!(list_scores::list_scores))
         .routes(routes!(show_explanation::show_explanation))
@@ -173,6 +213,14 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(replay_webhook_message::replay_webhook_message))
         .routes(routes!(create_ticket::create_ticket))
         .routes(routes!(stream::stream_scores))
+        .routes(routes!(create_consent::create_consent, list_consents::list_consents))
+        .routes(routes!(export_lead::export_lead))
+        .routes(routes!(list_market::list_market, put_market::put_market))
+        .routes(routes!(list_models::list_models))
+        .routes(routes!(show_model::show_model))
+        .routes(routes!(show_model_performance::show_model_performance))
+        .routes(routes!(list_predictions::list_predictions))
+        .routes(routes!(show_queue::show_queue))
 }
 
 /// Endpoints that need none.

@@ -5,18 +5,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{AttributeValue, EventKind, Identity, LeadId, Timestamp, event::Stage};
 use leadscore_engine::features::{LeadState, StateError};
 use leadscore_store::{LeadRecord, Principal, StoreError};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     auth::{bearer::Sender, sight::unknown_lead},
+    conditional::IfNoneMatch,
     problem::{Code, Problem},
     rest::{LeadPath, unavailable},
     schema,
@@ -75,6 +77,12 @@ pub struct Lead {
 }
 
 impl Lead {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> LeadId {
+        LeadId(self.lead_id)
+    }
+
     fn new(record: LeadRecord, state: &LeadState, merged_from: Option<LeadId>, principal: &Principal) -> Self {
         let LeadRecord { id, created_at, name, identities, assignment, merged_into: _ } = record;
         let (agent_id, team_id) = assignment.ids();
@@ -140,12 +148,21 @@ impl IntoResponse for Error {
     get,
     path = "/api/v1/leads/{lead_id}",
     tag = "leads",
-    params(("lead_id" = Uuid, Path, description = "The lead", example = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e")),
+    params(
+        ("lead_id" = Uuid, Path, description = "The lead", example = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"),
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of the answer that you have")
+    ),
     responses((
+        status = 304,
+        description = "You have the lead as it is"
+    ), (
         status = 200,
         description = "The lead",
         body = Lead,
-        headers(("Content-Location" = String, description = "Where the lead was merged: the address of the one it belongs to")),
+        headers(
+            ("ETag" = String, description = "Changes with the lead, and with every event of its history"),
+            ("Content-Location" = String, description = "Where the lead was merged: the address of the one it belongs to")
+        ),
         example = json!({
             "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
             "created_at": "2026-03-01T10:30:00Z",
@@ -167,21 +184,51 @@ pub async fn show_lead(
     State(api): State<Arc<Api>>,
     Sender(principal): Sender,
     LeadPath(asked): LeadPath,
+    known: IfNoneMatch,
 ) -> Result<Response, Error> {
+    let Shown { lead, tag } = shown(&api, &principal, asked).await?;
+    let is_known = known.has(&tag);
+    let mut headers = HeaderMap::from_iter([(header::ETAG, tag)]);
+    if lead.merged_from.is_some() {
+        let address = HeaderValue::try_from(format!("/api/v1/leads/{}", lead.lead_id));
+        headers.insert(header::CONTENT_LOCATION, address.expect("a UUID is a header value"));
+    }
+    if is_known {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    Ok((headers, Json(lead)).into_response())
+}
+
+/// A lead as somebody is shown it.
+pub struct Shown {
+    /// The lead.
+    pub lead: Lead,
+    /// What this is known by: of what is shown, and of how many events there are, since what is derived comes after them.
+    pub tag: HeaderValue,
+}
+
+/// A lead, or the one that it was merged into, as somebody is shown it.
+///
+/// # Errors
+/// Where there is none.
+pub async fn shown(api: &Api, principal: &Principal, asked: LeadId) -> Result<Shown, Error> {
     let mut record = api.store.lead(asked).await?.ok_or(Error::Unknown)?;
-    let mut headers = HeaderMap::new();
     let mut merged_from = None;
     if let Some(survivor) = record.merged_into {
         record = api.store.lead(survivor).await?.ok_or(Error::Unknown)?;
         merged_from = Some(asked);
-        let address = HeaderValue::try_from(format!("/api/v1/leads/{survivor}"));
-        headers.insert(header::CONTENT_LOCATION, address.expect("a UUID is a header value"));
     }
+    let events = api.store.event_count(record.id).await?;
     let state = match api.store.states(&[record.id]).await?.remove(&record.id) {
         Some(stored) => LeadState::from_bytes(&stored.bytes)?,
         None => LeadState::default(),
     };
-    Ok((headers, Json(Lead::new(record, &state, merged_from, &principal))).into_response())
+    let lead = Lead::new(record, &state, merged_from, principal);
+    let json = serde_json::to_vec(&lead).expect("a lead is plain data with string keys");
+    let hash = Sha256::new().chain_update(events.to_be_bytes()).chain_update(json).finalize();
+    let digits: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag = HeaderValue::try_from(format!("\"{digits}\"")).expect("digits and quotes are a header value");
+    Ok(Shown { lead, tag })
 }
 
 #[cfg(test)]

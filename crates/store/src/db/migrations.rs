@@ -16,6 +16,7 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0009_signing_and_sessions.sql"),
     include_str!("sqlite/0010_audit.sql"),
     include_str!("sqlite/0011_webhooks.sql"),
+    include_str!("sqlite/0012_leads_created_at.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),
@@ -28,6 +29,7 @@ const POSTGRES: &[&str] = &[
     include_str!("postgres/0008_signing_and_sessions.sql"),
     include_str!("postgres/0009_audit.sql"),
     include_str!("postgres/0010_webhooks.sql"),
+    include_str!("postgres/0011_leads_created_at.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

@@ -36,7 +36,7 @@ pub(crate) use self::{
     bulk::{Bind, Inserts, insert, keys, select_each, select_in, select_lists, update},
     migrations::version as schema_version,
     postgres::{acquire, wake::wake},
-    query::{Conn, Query, query},
+    query::{Conn, Pieces, Query, query},
     transaction::{begin, end},
     value::{Kind, Row},
     writer::After,

@@ -76,6 +76,40 @@ pub(super) fn built_with(sql: String, arrays: PgArguments) -> Query<'static> {
     Query { sql: Cow::Owned(sql), values: Values::Arrays(arrays) }
 }
 
+/// A statement that is put together of pieces of our own; values are always bound.
+pub(crate) struct Pieces<'q> {
+    sql: String,
+    values: Vec<Value<'q>>,
+}
+
+impl<'q> Pieces<'q> {
+    /// One that begins so.
+    pub(crate) fn new(piece: &'static str) -> Self {
+        Self { sql: piece.to_owned(), values: Vec::new() }
+    }
+
+    /// Goes on with a piece that has no values.
+    pub(crate) fn add(&mut self, piece: &'static str) -> &mut Self {
+        self.sql.push(' ');
+        self.sql.push_str(piece);
+        self
+    }
+
+    /// Goes on with a piece that has one value, wherever it says `?`.
+    pub(crate) fn add_with(&mut self, piece: &'static str, value: impl ToValue<'q>) -> &mut Self {
+        self.values.push(value.to_value());
+        let place = format!("${}", self.values.len());
+        self.sql.push(' ');
+        self.sql.push_str(&piece.replace('?', &place));
+        self
+    }
+
+    /// The statement.
+    pub(crate) fn query(self) -> Query<'q> {
+        built(self.sql, self.values)
+    }
+}
+
 impl<'q> Query<'q> {
     /// Adds the value of the next place.
     #[must_use]

@@ -14,7 +14,7 @@ mod sealed;
 use leadscore_domain::{Event, EventId, Invalid, LeadId};
 use tokio::sync::watch;
 
-pub(crate) use self::intake::Intake;
+pub(crate) use self::{intake::Intake, read::record};
 pub use self::{
     kafka::{Announcement, Batch, KafkaOptions},
     reader::LogReader,

@@ -151,7 +151,7 @@ fn in_order(mut records: Vec<(Timestamp, LogRecord)>) -> Vec<LogRecord> {
 }
 
 /// Columns: partition, position, id, lead_id, source, kind, occurred_at, received_at, data, data_key.
-pub(super) fn record(row: &Row, keyring: &Keyring) -> Result<LogRecord, StoreError> {
+pub(crate) fn record(row: &Row, keyring: &Keyring) -> Result<LogRecord, StoreError> {
     let event_id: EventId = row.get(2)?;
     let lead_id = row.get(3)?;
     let event = match row.get::<Option<&[u8]>>(9)? {

@@ -14,6 +14,7 @@ mod concurrency;
 mod dead;
 mod erasure;
 mod features;
+mod history;
 mod jobs;
 mod joins;
 mod kafka;
@@ -25,6 +26,7 @@ mod plans;
 mod redis;
 mod registry;
 mod retention;
+mod search;
 mod sessions;
 mod support;
 mod webhooks;
@@ -136,6 +138,11 @@ contracts! {
     outcomes::a_period_is_kept_once_with_its_calibration,
     retention::old_months_go_and_latest_scores_stay,
     retention::events_that_were_read_go_and_stay_duplicates,
+    history::a_history_is_that_of_everybody_who_was_absorbed,
+    history::the_latest_of_each_area_is_found,
+    search::pages_follow_each_order_to_its_end,
+    search::each_filter_finds_what_it_names,
+    search::nobody_finds_what_they_do_not_see,
     concurrency::two_handles_on_one_folder_keep_positions_dense_and_leads_single,
     concurrency::a_failing_write_does_not_spoil_those_that_share_its_transaction,
     concurrency::closing_writes_what_waits,

@@ -45,6 +45,13 @@ const QUERIES: &[(&str, &str)] = &[
         "DELETE FROM lead_features WHERE lead_id = '00000000-0000-0000-0000-000000000001'",
         "lead_features_2026_03_lead_id_created_at",
     ),
+    ("SELECT 1 FROM leads WHERE merged_into IS NULL ORDER BY created_at DESC, id DESC LIMIT 5", "leads_created_at"),
+    (
+        "SELECT 1 FROM leads WHERE id IN (SELECT id FROM leads WHERE agent_id IN (SELECT id FROM users WHERE team_id = \
+         '00000000-0000-0000-0000-000000000001' OR id = '00000000-0000-0000-0000-000000000001') \
+         UNION ALL SELECT id FROM leads WHERE team_id = '00000000-0000-0000-0000-000000000001')",
+        "leads_team_id",
+    ),
     ("SELECT 1 FROM dead_letters ORDER BY recorded_at DESC, id DESC LIMIT 5", "dead_letters_recorded_at"),
     ("SELECT 1 FROM dead_letters WHERE lead_id = '00000000-0000-0000-0000-000000000001'", "dead_letters_lead_id"),
     ("SELECT 1 FROM model_performance WHERE model_version = 'v1' ORDER BY test_date DESC", "idx_model_performance"),

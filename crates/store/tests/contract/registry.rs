@@ -48,6 +48,10 @@ fn versions_count_up_and_never_change() {
         assert_eq!(registry.put(&bundle(&i.to_string())).unwrap(), format!("v{i}"));
     }
     assert_eq!(registry.files("v10").unwrap(), bundle("10"));
+    assert_eq!(registry.file("v10", "manifest.json").unwrap().as_deref(), Some(&b"10"[..]));
+    assert_eq!(registry.file("v10", "card.json").unwrap(), None);
+    assert!(matches!(registry.file("v10", "../v1/model.bin"), Err(RegistryError::Refused(_))));
+    assert!(matches!(registry.file("v12", "model.bin"), Err(RegistryError::UnknownVersion(_))));
     let list = open(folder.path()).list().unwrap();
     assert_eq!((list.len(), list[9].as_str(), list[10].as_str()), (11, "v10", "v11"), "in the order of numbers");
 }
