@@ -7,9 +7,11 @@ use uuid::Uuid;
 use crate::support::{Backend, append_one, arrival, at, crm, derived, email, merged, of, score};
 
 /// A lead a second, with the score; none for the last one.
-async fn leads(store: &Store, called: &str, values: &[Option<u8>]) -> Vec<LeadId> {
+async fn leads(backend: &impl Backend, store: &Store, called: &str, values: &[Option<u8>]) -> Vec<LeadId> {
     let mut leads = Vec::new();
     for (i, value) in values.iter().enumerate() {
+        // Ids begin with their instant: among equals the earlier lead has the lesser one.
+        backend.clock().advance_micros(1_000_000);
         let name = format!("{called} {i}");
         let event = arrival(&name, &[crm(&name)], i64::try_from(i).unwrap(), &format!("Name {i}"));
         let lead = append_one(store, event).await;
@@ -46,7 +48,7 @@ async fn walk(store: &Store, order: LeadOrder) -> Vec<LeadId> {
 
 pub async fn pages_follow_each_order_to_its_end(backend: &impl Backend) {
     let store = backend.open().await;
-    let all = leads(&store, "lead", &[Some(50), Some(90), None, Some(50), Some(7)]).await;
+    let all = leads(backend, &store, "lead", &[Some(50), Some(90), None, Some(50), Some(7)]).await;
     let picked = |places: &[usize]| places.iter().map(|place| all[*place]).collect::<Vec<_>>();
     for (key, ascending) in [
         (LeadKey::Score, [2, 4, 0, 3, 1]),
@@ -63,7 +65,7 @@ pub async fn pages_follow_each_order_to_its_end(backend: &impl Backend) {
     let first = store.search_leads(Sight::All, &LeadFilter::default(), order, None, (2, true)).await.unwrap();
     assert_eq!(first.iter().map(|lead| lead.id).collect::<Vec<_>>(), picked(&[1, 3]));
     assert_eq!(first[0].name.as_deref(), Some("Name 1"));
-    leads(&store, "late", &[Some(95)]).await;
+    leads(backend, &store, "late", &[Some(95)]).await;
     let after = Some(first[1].place(order));
     let second = store.search_leads(Sight::All, &LeadFilter::default(), order, after, (2, false)).await.unwrap();
     assert_eq!(second.iter().map(|lead| lead.id).collect::<Vec<_>>(), picked(&[0, 4]));
@@ -73,7 +75,7 @@ pub async fn pages_follow_each_order_to_its_end(backend: &impl Backend) {
 
 pub async fn each_filter_finds_what_it_names(backend: &impl Backend) {
     let store = backend.open().await;
-    let all = leads(&store, "lead", &[Some(50), Some(90), None]).await;
+    let all = leads(backend, &store, "lead", &[Some(50), Some(90), None]).await;
     let agent = user(&store, "ann@example.com", None).await;
     let team = store.add_team("North").await.unwrap().unwrap().id;
     store.assign_lead(all[0], Assignment::Agent(agent)).await.unwrap();
@@ -104,7 +106,7 @@ async fn user(store: &Store, email: &str, team_id: Option<Uuid>) -> Uuid {
 
 pub async fn nobody_finds_what_they_do_not_see(backend: &impl Backend) {
     let store = backend.open().await;
-    let all = leads(&store, "lead", &[Some(1), Some(2), Some(3), Some(4), Some(5), Some(6)]).await;
+    let all = leads(backend, &store, "lead", &[Some(1), Some(2), Some(3), Some(4), Some(5), Some(6)]).await;
     let (north, south) =
         (store.add_team("North").await.unwrap().unwrap().id, store.add_team("South").await.unwrap().unwrap().id);
     let (ann, bob) =
