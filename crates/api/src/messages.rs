@@ -11,6 +11,8 @@ use utoipa::{
         Content, HttpMethod, PathItem, Paths, PathsBuilder, Ref, RefOr, Required, Response,
         path::{OperationBuilder, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
+        schema::{Object, Type},
+        security::SecurityRequirement,
     },
 };
 
@@ -42,6 +44,7 @@ fn item(kind: MessageType) -> PathItem {
     let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
     let header = |name, description| {
         let described = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
+        let described = described.schema(Some(Object::with_type(Type::String)));
         described.required(Required::True).description(Some(description)).build()
     };
     let operation = OperationBuilder::new()
@@ -56,6 +59,8 @@ fn item(kind: MessageType) -> PathItem {
                                                 after a rotation two, with a space between them",
         ))
         .request_body(Some(body.build()))
+        // The signature, not a token, says who sends it.
+        .securities(Some(std::iter::empty::<SecurityRequirement>()))
         .response("2XX", Response::new("The receiver has it"));
     PathItem::new(HttpMethod::Post, operation)
 }

@@ -375,6 +375,7 @@ mod tests {
         assert_eq!(ids(&first), [json!(leads[2]), json!(leads[0])]);
         assert_eq!(first["leads"][0]["waiting_since"], json!("2026-03-01T10:00:00Z"));
         app.clock.advance_micros(20 * HOUR_US);
+        app.token = app.log_in(&agent).await;
         let second = app.get(&format!("{PATH}?limit=2&cursor={}", first["next"].as_str().unwrap())).await.json();
         assert_eq!((ids(&second), &second["as_of"]), (vec![json!(leads[4])], &first["as_of"]));
         assert_eq!((&second["leads"][0]["waiting_since"], second.get("next")), (&Value::Null, None));
