@@ -44,7 +44,7 @@ max_connections = 200
 shared_buffers = 128MB
 CONF
   "${drop[@]}" "$bin/postgres" --single -D "$dir/new" postgres >>"$dir/log" 2>&1 \
-    <<<"CREATE ROLE leadscore LOGIN CREATEDB PASSWORD '$(cat "$dir/password")'"
+    <<<"CREATE ROLE leadscore LOGIN CREATEDB CREATEROLE PASSWORD '$(cat "$dir/password")'"
   mv "$dir/new" "$dir/data"
 }
 

@@ -69,6 +69,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search the audit log
+         * @description Who read or changed what, the newest first, page by page. A page looks through a bounded stretch of the log: go on
+         *     while there is a `next`, also where a page has no entries. With `lead_id` also what was done to leads that were merged
+         *     with it.
+         */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export the audit log
+         * @description Every entry on a line of its own, in order, and a last line with `total_entries`: without that it is not complete.
+         */
+        get: operations["export_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -183,7 +225,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Search leads
+         * @description The leads that you see and that pass all filters. Who comes in between two pages moves none of the others; a lead
+         *     whose score changes meanwhile may be shown twice or not at all where the order is by score. In it, leads without a
+         *     score come behind those with the lowest.
+         */
+        get: operations["search_leads"];
         put?: never;
         /**
          * Create a lead
@@ -239,10 +287,22 @@ export interface paths {
         get: operations["show_lead"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Erase a lead
+         * @description Its key is destroyed, and with it all that was ever sealed under it; handles, scores and what they were calculated
+         *     from are deleted; events keep their kind and their times, and say nothing. It cannot be undone. An event that names
+         *     one of the handles later is that of a new lead. The answer is the receipt: keep it as the proof.
+         */
+        delete: operations["erase_lead"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change a lead
+         * @description The change is an event of the lead's history, and shows within milliseconds. With `If-Match` it is made only where
+         *     the lead still is as `GET /api/v1/leads/{lead_id}` showed it to you; of two changes that arrive in the same
+         *     instant both may pass. Where a handle belongs to a lead that you do not see, nothing is changed and the answer is 409.
+         */
+        patch: operations["update_lead"];
         trace?: never;
     };
     "/api/v1/leads/{lead_id}/assignment": {
@@ -258,6 +318,52 @@ export interface paths {
          * @description To an agent, to a team, or, with neither, to nobody. A manager assigns the team's leads within the team.
          */
         put: operations["assign_lead"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/{lead_id}/consents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consents of a lead
+         * @description Every statement about every purpose, granted or withdrawn, with its basis and evidence. Of each purpose the latest
+         *     one holds.
+         */
+        get: operations["list_consents"];
+        put?: never;
+        /**
+         * Record a consent or a withdrawal
+         * @description Of each purpose the latest statement holds. Within moments of a withdrawal for `profiling` the lead has no score any
+         *     more; earlier ones are no longer shown, and models do not learn from the lead.
+         */
+        post: operations["create_consent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/{lead_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * History of a lead
+         * @description What happened to it, and to those who were merged into it: the latest first, page by page.
+         */
+        get: operations["list_events"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -281,6 +387,72 @@ export interface paths {
         get: operations["show_explanation"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/{lead_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export a lead
+         * @description The whole of what is kept of a person, for a request for access: identities, events with their data, scores.
+         */
+        get: operations["export_lead"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/{lead_id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge two leads
+         * @description The older one survives, with the handles and the history of both; it is whose the survivor was, or else whose the
+         *     other was. This cannot be undone. Two that are one already stay as they are.
+         */
+        post: operations["merge_leads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/{lead_id}/outcomes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Outcomes of a lead
+         * @description The latest first, page by page: the outcomes among `GET /api/v1/leads/{lead_id}/events`.
+         */
+        get: operations["list_outcomes"];
+        put?: never;
+        /**
+         * Record an outcome
+         * @description Won, lost, or never reached: what models learn from. Another one may follow; a lead that was ever won within the 30
+         *     days of a prediction counts as won.
+         */
+        post: operations["create_outcome"];
         delete?: never;
         options?: never;
         head?: never;
@@ -371,6 +543,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/market": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Market data
+         * @description The latest snapshot of each area, in the order of their names; or, with `area`, those of this area, the latest month
+         *     first.
+         */
+        get: operations["list_market"];
+        /**
+         * Keep market data
+         * @description All of the snapshots or none. One of the same area (in any case), month and publication takes the place of what was
+         *     there. The scorer reads the market again within half a minute; leads are scored by it from then on.
+         */
+        put: operations["put_market"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -380,6 +578,134 @@ export interface paths {
         };
         /** Say who I am */
         get: operations["me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List models
+         * @description Every version that was trained, and which one scores. While none does, scores come from the points scorecard.
+         */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a model
+         * @description Its card and its figures, as `docs/BUNDLE.md` describes them.
+         */
+        get: operations["show_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{version}/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance of a model
+         * @description Its tests before it scored, and how its predictions fared week by week. A week is measured once the 30 days are over
+         *     for all of its predictions.
+         */
+        get: operations["show_model_performance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/predictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Predictions and their outcomes
+         * @description Of each week, each lead's first prediction counts, against a win within 30 days of it; a week is measured once these
+         *     are over for all of its predictions. Each with its calibration by tenths.
+         */
+        get: operations["list_predictions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Queue of an agent
+         * @description The agent's leads in the order in which to turn to them. It goes by `priority`: the calibrated probability of
+         *     conversion, halved for each 7 days without contact either way; for a lead that we turned to last and that has not
+         *     reacted, times 1 − ½^(days since then), so that it comes back over the next days. Of an agent with more than 1,000
+         *     leads those with the highest scores are in the queue. Leads that were won or lost, that asked not to be contacted and
+         *     have not turned to you since, and leads without a score are not.
+         */
+        get: operations["show_queue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scores/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live scores as events
+         * @description A snapshot, then an event for each new score, until you leave or your token ends. The `data` of an event is a
+         *     message of `/ws/v1/scores`; a comment comes where there is no news for a while. Send the `id` of the last event that
+         *     you have as `Last-Event-ID`: leads that did not change since are left out of the snapshot.
+         */
+        get: operations["stream_scores"];
         put?: never;
         post?: never;
         delete?: never;
@@ -425,6 +751,27 @@ export interface paths {
         head?: never;
         /** Rename a team */
         patch: operations["rename_team"];
+        trace?: never;
+    };
+    "/api/v1/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a ticket
+         * @description It opens one WebSocket at `/ws/v1/scores` in the name of whoever made it, where the token itself shall not be in the
+         *     hands of the program that opens it. The connection ends when the token does.
+         */
+        post: operations["create_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/token/refresh": {
@@ -491,6 +838,157 @@ export interface paths {
         patch: operations["update_user"];
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List webhooks */
+        get: operations["list_webhooks"];
+        put?: never;
+        /**
+         * Make a webhook
+         * @description From now on the endpoint is told, by signed requests as Standard Webhooks describes them. The answer holds the secret
+         *     that signs, which cannot be shown again.
+         */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a webhook
+         * @description Also why it is told nothing, where it was disabled.
+         */
+        get: operations["show_webhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a webhook
+         * @description Its messages go with it; what is being sent at this moment may still arrive.
+         */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook
+         * @description Also enables one that was disabled.
+         */
+        patch: operations["update_webhook"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Deliveries of a webhook
+         * @description What it was told, what is still to be told, and what was given up, the newest first, page by page.
+         */
+        get: operations["list_webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/deliveries/{message_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay a message
+         * @description It is sent again under its own id, with all attempts anew, whether it was delivered or not.
+         */
+        post: operations["replay_webhook_message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay what failed
+         * @description Every message since that instant which was given up is sent again, the oldest first.
+         */
+        post: operations["replay_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate the secret of a webhook
+         * @description For 24 hours messages carry two signatures, by the new secret and by the one before, so that the receiver has time.
+         */
+        post: operations["rotate_webhook_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test a webhook
+         * @description A message of the type `test` is sent soon; `deliveries` says how that went. A disabled endpoint gets it when it is
+         *     enabled.
+         */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -554,7 +1052,93 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    "lead.silent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Nothing has happened to a lead for days */
+        post: operations["message_lead_silent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "model.promoted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Another model scores from now on */
+        post: operations["message_model_promoted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "score.grade_changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A lead's grade is another one than before */
+        post: operations["message_score_grade_changed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "score.threshold_crossed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A lead's score crossed the endpoint's threshold */
+        post: operations["message_score_threshold_crossed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Somebody tries the endpoint out */
+        post: operations["message_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
         /**
@@ -562,6 +1146,20 @@ export interface components {
          * @enum {string}
          */
         Action: "call" | "follow_up" | "repair_call" | "send_listings" | "offer_showing" | "send_valuation" | "financing_help";
+        /** @description Who acted. */
+        Actor: {
+            /**
+             * Format: uuid
+             * @description Id of the user or key.
+             */
+            id: string | null;
+            /**
+             * @description `user`, `api_key`, `cli` or `nobody`.
+             * @example user
+             */
+            kind: string;
+            role: components["schemas"]["Role"] | null;
+        };
         /** @description Something that the agent did. */
         AgentAction: {
             action: components["schemas"]["AgentActionKind"];
@@ -634,6 +1232,13 @@ export interface components {
             /** Format: date-time */
             time: string;
         } | null;
+        /** @description A page of the audit log. */
+        AuditPage: {
+            /** @description The newest first; may be fewer than asked for, or none, though there is a `next`. */
+            entries: components["schemas"]["Entry"][];
+            /** @description The `cursor` of the next page; missing on the last one. */
+            next?: string;
+        };
         /** @description A lead without a score. */
         BatchError: {
             /**
@@ -732,7 +1337,7 @@ export interface components {
              * Format: password
              * @description Another password; it ends the user's sessions.
              */
-            password?: string;
+            password?: string | null;
             /** @description Another role; it holds within two seconds. */
             role?: components["schemas"]["Role"];
             /**
@@ -764,6 +1369,16 @@ export interface components {
          * @enum {string}
          */
         ConsentState: "granted" | "withdrawn";
+        /** @description What a person allowed. */
+        Consents: {
+            /** @description The latest statement first; at most those of the latest 1,000 events that make any. */
+            consents: components["schemas"]["Statement"][];
+            /**
+             * Format: uuid
+             * @description Whose. Where the lead was merged into another, that one.
+             */
+            lead_id: string;
+        };
         /** @description A stretch of lawful hours and how likely the lead answers a call in it. */
         ContactWindow: {
             /**
@@ -812,15 +1427,37 @@ export interface components {
             };
         };
         /**
+         * @description Which crossings of a threshold count.
+         * @enum {string}
+         */
+        CrossingDirection: "rising" | "falling" | "both";
+        /**
          * @description Buy or rent.
          * @enum {string}
          */
         Deal: "buy" | "rent";
+        /** @description A page of an endpoint's messages. */
+        Deliveries: {
+            /** @description The newest first. */
+            deliveries: components["schemas"]["WebhookDelivery"][];
+            /** @description The `cursor` of the next page; missing on the last one. */
+            next?: string;
+        };
+        /**
+         * @description Where a message stands: it waits to be sent, it was delivered, or it was given up.
+         * @enum {string}
+         */
+        DeliveryState: "pending" | "delivered" | "failed";
         /**
          * @description From the lead, or to it.
          * @enum {string}
          */
         Direction: "inbound" | "outbound";
+        /**
+         * @description Why a webhook is told nothing: a person decided it, it answered 410, or nothing was delivered for too long.
+         * @enum {string}
+         */
+        DisabledReason: "by_admin" | "gone" | "failing";
         /** @description An e-mail, and what became of it. */
         Email: {
             action: components["schemas"]["EmailAction"];
@@ -831,6 +1468,60 @@ export interface components {
          * @enum {string}
          */
         EmailAction: "sent" | "delivered" | "opened" | "clicked" | "forwarded" | "replied" | "bounced" | "unsubscribed";
+        /** @description What somebody saw or changed. */
+        Entry: {
+            /** @description By whom. */
+            actor: components["schemas"]["Actor"];
+            /** @description From where. */
+            address: string | null;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            at: string;
+            /**
+             * Format: int32
+             * @description How often within a moment; time and request are those of the first.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Its number in the log, from 1.
+             */
+            number: number;
+            /** @description Whose or which. */
+            object: Record<string, never> | null;
+            /**
+             * @description What: the id of an operation of this document, `log_in`, or the words of a command.
+             * @example show_score
+             */
+            operation: string;
+            /** @description Why, as `X-Audit-Reason` said. That of a lead is gone when the lead is erased. */
+            reason: string | null;
+            /** @description The id of the request. */
+            request_id: string | null;
+            /**
+             * Format: int32
+             * @description How it ended, as an HTTP status; 0 where it was recorded before it was done, 499 where the sender went away.
+             * @example 200
+             */
+            status: number;
+        };
+        /** @description What was destroyed. */
+        Erasure: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            erased_at: string;
+            /**
+             * Format: int64
+             * @description Events of which nothing can be read any more.
+             */
+            events: number;
+            /** @description The leads: the one that was named, and those that were one with it. */
+            leads: string[];
+        };
         /** @description What happened to a lead, as a source sends it. The same `source` and `source_event_id` are the same event. */
         Event: components["schemas"]["EventBody"] & {
             /** @description Whom it is about: the lead's id, handles, or both; the handles then join the lead. */
@@ -907,6 +1598,18 @@ export interface components {
             /** @enum {string} */
             type: "lead_merged";
         };
+        /** @description A page of a lead's history. */
+        EventPage: {
+            /** @description The latest first. */
+            events: components["schemas"]["EventRow"][];
+            /**
+             * Format: uuid
+             * @description Whose. Where the lead was merged into another, that one.
+             */
+            lead_id: string;
+            /** @description The `cursor` of the next page; missing on the last one. */
+            next?: string;
+        };
         /** @description What became of one event. */
         EventResult: {
             /** @description Why it was refused. */
@@ -933,6 +1636,36 @@ export interface components {
              */
             withheld?: string;
         };
+        /** @description An event of a lead's history. */
+        EventRow: {
+            /**
+             * @description What happened, in the form of its kind: see `EventBody`. `null` where it is damaged; left out for keys without the
+             *     scope `leads:personal`.
+             */
+            data?: Record<string, never> | null;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            event_id: string;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurred_at: string;
+            /**
+             * Format: date-time
+             * @description When it was received.
+             */
+            received_at: string;
+            /** @description Which system sent it. */
+            source: string;
+            /**
+             * @description What kind it is.
+             * @example voice_call
+             */
+            type: string;
+        };
         /**
          * @description What became of an event.
          * @enum {string}
@@ -949,6 +1682,24 @@ export interface components {
             id: string;
             /** @enum {string} */
             kind: "experiment";
+        };
+        /** @description Everything that is kept of a lead. */
+        Export: {
+            /** @description Whether this is all: `false` where there are more than 100,000 events or scores. */
+            complete: boolean;
+            /** @description Everything that happened, the latest first, in the form of `POST /api/v1/events`. */
+            events: components["schemas"]["EventRow"][];
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            exported_at: string;
+            /** @description What is known of the lead. */
+            lead: components["schemas"]["Lead"];
+            /** @description How a score comes about. */
+            logic: string;
+            /** @description Every score that the lead had, the latest first. */
+            scores: components["schemas"]["PastScore"][];
         };
         /**
          * @description Band of the score: A from 90, B from 70, C from 40, D below.
@@ -1146,6 +1897,21 @@ export interface components {
             /** @description IANA time zone. */
             time_zone: string | null;
         };
+        /** @description What changes; what is left out stays. */
+        LeadChange: {
+            /** @description Custom attributes by name; `null` clears one. */
+            attributes?: {
+                [key: string]: components["schemas"]["AttributeValue"];
+            };
+            /** @description Where the lead came from, such as `referral`. */
+            channel?: string;
+            /** @description Further handles of the lead. Where one belongs to another lead that you see, the two are merged. */
+            identities?: components["schemas"]["Identity"][];
+            /** @description The person's name; kept encrypted, never a feature. */
+            name?: string;
+            /** @description IANA time zone, such as `America/Chicago`. */
+            time_zone?: string;
+        };
         /** @description The lead came into being, with what is known of it. */
         LeadCreated: {
             attributes?: {
@@ -1222,6 +1988,13 @@ export interface components {
              */
             absorbed: string;
         };
+        /** @description A page of leads. */
+        LeadPage: {
+            /** @description In the order that was asked for. */
+            leads: components["schemas"]["LeadRow"][];
+            /** @description The `cursor` of the next page; missing on the last one. */
+            next?: string;
+        };
         /** @description Whom an event is about. */
         LeadRef: {
             /** @description Handles of the lead. */
@@ -1231,6 +2004,47 @@ export interface components {
              * @description The id that the server gave.
              */
             lead_id?: string;
+        };
+        /** @description A lead in a list. */
+        LeadRow: {
+            /**
+             * Format: uuid
+             * @description The agent whose lead it is.
+             */
+            agent_id: string | null;
+            /**
+             * Format: date-time
+             * @description When the score was calculated.
+             */
+            calculated_at: string | null;
+            /**
+             * Format: double
+             * @description Calibrated probability of conversion within 30 days, 4 decimals.
+             */
+            conversion_probability: number | null;
+            /**
+             * Format: date-time
+             * @description When its first event was received.
+             */
+            created_at: string;
+            grade: components["schemas"]["Grade"] | null;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            lead_id: string;
+            /** @description The person's name, `null` where it is unknown; left out for keys without the scope `leads:personal`. */
+            name?: string | null;
+            /**
+             * Format: int32
+             * @description The latest score; `null` where there is none yet, or none may be.
+             */
+            score: number | null;
+            /**
+             * Format: uuid
+             * @description The team that has still to choose an agent.
+             */
+            team_id: string | null;
         };
         /** @description A lead's score. */
         LeadScore: {
@@ -1282,6 +2096,85 @@ export interface components {
              */
             key: string;
         };
+        /** @description A ticket that was made. */
+        MadeTicket: {
+            /**
+             * Format: int64
+             * @description Seconds within which it can be used.
+             * @example 30
+             */
+            expires_in_s: number;
+            /**
+             * @description The ticket; it is shown only here.
+             * @example lst_3f6c…
+             */
+            ticket: string;
+        };
+        /** @description A page of market data. */
+        Market: {
+            /** @description The `cursor` of the next page; missing on the last one, and where one area was asked for. */
+            next?: string;
+            /** @description The snapshots. */
+            snapshots: components["schemas"]["MarketSnapshot"][];
+        };
+        /** @description What was known of an area's market for one month, from the day it was published. */
+        MarketSnapshot: {
+            /**
+             * Format: double
+             * @description Homes for sale at the month's end.
+             */
+            active_listings?: number;
+            /**
+             * @description Name of the area as searches name it; compared without case.
+             * @example Austin, TX
+             */
+            area: string;
+            /**
+             * Format: double
+             * @description Median days on market.
+             */
+            days_on_market?: number;
+            /**
+             * Format: double
+             * @description Homes sold in the month.
+             */
+            homes_sold?: number;
+            /**
+             * Format: double
+             * @description Median price, in units of the brokerage's currency.
+             */
+            median_price?: number;
+            /**
+             * Format: double
+             * @description Months that the supply would last.
+             */
+            months_of_supply?: number;
+            /**
+             * Format: double
+             * @description Homes newly listed in the month.
+             */
+            new_listings?: number;
+            /**
+             * Format: date-time
+             * @description First instant of the month described.
+             */
+            period_start: string;
+            /**
+             * Format: double
+             * @description Share of listings with a reduced price.
+             */
+            price_reduced_share?: number;
+            /**
+             * Format: date-time
+             * @description From when on this was known; nothing earlier may see it.
+             */
+            published_at: string;
+            /**
+             * Format: double
+             * @description Sale price over list price.
+             */
+            sale_to_list?: number;
+        };
         /** @description Who asks. */
         Me: {
             /** @description The API key's name; null for a user. */
@@ -1312,6 +2205,27 @@ export interface components {
          * @enum {string}
          */
         Medium: "sms" | "chat" | "messenger" | "portal";
+        /** @description The other lead. */
+        Merge: {
+            /**
+             * Format: uuid
+             * @description The lead that is the same person.
+             */
+            absorbed: string;
+        };
+        /** @description What the two are now. */
+        MergedLead: {
+            /**
+             * Format: uuid
+             * @description The lead whose history belongs to that one now.
+             */
+            absorbed: string;
+            /**
+             * Format: uuid
+             * @description The lead that they are now: the older of the two.
+             */
+            lead_id: string;
+        };
         /** @description A text message, either way. */
         Message: {
             direction: components["schemas"]["Direction"];
@@ -1320,6 +2234,61 @@ export interface components {
             sentiment?: number;
             /** @description What was written; kept encrypted. */
             text?: string;
+        };
+        /**
+         * @description What a message says has happened.
+         * @enum {string}
+         */
+        MessageType: "score.threshold_crossed" | "score.grade_changed" | "lead.silent" | "model.promoted" | "test";
+        /** @description The models. */
+        ModelList: {
+            /** @description Every version, the newest first. */
+            models: components["schemas"]["ModelVersion"][];
+        };
+        /** @description A test of a model on data that it had not seen, before it scored. */
+        ModelTest: {
+            /**
+             * Format: double
+             * @description Share of right decisions.
+             */
+            accuracy: number;
+            /**
+             * Format: double
+             * @description Harmonic mean of precision and recall.
+             */
+            f1: number;
+            /**
+             * Format: double
+             * @description Share of predicted conversions that came.
+             */
+            precision: number;
+            /**
+             * Format: double
+             * @description Share of conversions that were predicted.
+             */
+            recall: number;
+            /**
+             * Format: date-time
+             * @description When the test was made.
+             */
+            test_date: string;
+        };
+        /** @description A version of the model. */
+        ModelVersion: {
+            /** @description Whether it scores now. */
+            champion: boolean;
+            /**
+             * Format: date-time
+             * @description When it last began to score; `null` where it never did.
+             */
+            promoted_at: string | null;
+            /** @description Why it did. */
+            reason: string | null;
+            /**
+             * @description Its name.
+             * @example v3
+             */
+            version: string;
         };
         /** @description A key to be made. */
         NewApiKey: {
@@ -1333,12 +2302,30 @@ export interface components {
             /** @description What it may do. */
             scopes: components["schemas"]["Scope"][];
         };
+        /** @description A statement about a purpose. */
+        NewConsent: {
+            /** @description The legal basis (GDPR Art. 6(1)) that is claimed. */
+            basis: components["schemas"]["LegalBasis"];
+            /** @description Where the proof is: the text shown and the form or recording. */
+            evidence: string;
+            /**
+             * Format: date-time
+             * @description When it was said; now, where it is left out.
+             */
+            occurred_at?: string;
+            /** @description What the data is used for. */
+            purpose: components["schemas"]["Purpose"];
+            /** @description An id of the sender's own: the same id is the same statement, however often it is sent. */
+            source_event_id?: string;
+            /** @description Whether that is allowed. */
+            state: components["schemas"]["ConsentState"];
+        };
         /** @description A job to be done. */
         NewJob: {
             /** @description What it does. */
             kind: components["schemas"]["Kind"];
             /** @description The model that scores, to be sure of it. */
-            model_version?: string;
+            model_version?: string | null;
         };
         /** @description A lead, as far as it is known. */
         NewLead: {
@@ -1347,19 +2334,43 @@ export interface components {
                 [key: string]: components["schemas"]["AttributeValue"];
             };
             /** @description Where the lead came from, such as `referral`. */
-            channel?: string;
+            channel?: string | null;
             /** @description Consents given with the lead. Without one for `profiling` there is no score. */
             consents?: components["schemas"]["Consent"][];
             /** @description Handles by which the lead is recognised. Where one belongs to a lead already, this becomes that lead. */
             identities: components["schemas"]["Identity"][];
             /** @description The person's name; kept encrypted, never a feature. */
-            name?: string;
+            name?: string | null;
             /** @description Which system sends it; `api` where it is left out. */
-            source?: string;
+            source?: string | null;
             /** @description The source's own id of this message. The same id is the same message: a repeated request changes nothing. */
-            source_event_id?: string;
+            source_event_id?: string | null;
             /** @description IANA time zone, such as `America/Chicago`. */
-            time_zone?: string;
+            time_zone?: string | null;
+        };
+        /** @description Snapshots to be kept. */
+        NewMarket: {
+            /** @description The snapshots. */
+            snapshots: components["schemas"]["MarketSnapshot"][];
+        };
+        /** @description How it ended. */
+        NewOutcome: {
+            /**
+             * Format: date-time
+             * @description When it ended; now, where it is left out.
+             */
+            occurred_at?: string;
+            /** @description Why, in a word. */
+            reason?: string;
+            /** @description How. */
+            result: components["schemas"]["OutcomeResult"];
+            /** @description An id of the sender's own: the same id is the same outcome, however often it is sent. */
+            source_event_id?: string;
+            /**
+             * Format: int64
+             * @description Worth of the deal to the brokerage, in whole units of its currency.
+             */
+            value?: number;
         };
         /** @description Somebody who shall be able to log in. */
         NewUser: {
@@ -1382,6 +2393,26 @@ export interface components {
              * @description Their team.
              */
             team_id?: string | null;
+        };
+        /** @description An endpoint to be made. */
+        NewWebhook: {
+            /** @description What it is for. */
+            description?: string;
+            direction?: components["schemas"]["CrossingDirection"] | null;
+            /** @description What it is told; not `test`, which needs no subscription. */
+            event_types: components["schemas"]["MessageType"][];
+            /**
+             * Format: int32
+             * @description Days without an event after which a lead is silent; the server's number where it is left out.
+             */
+            silent_days?: number | null;
+            /**
+             * Format: int32
+             * @description The score whose crossing it is told of; with `score.threshold_crossed`, and only with it.
+             */
+            threshold?: number | null;
+            /** @description Where it listens: https, a public address. */
+            url: string;
         };
         /** @description One action of the agent and what the model makes of it. */
         NextStep: {
@@ -1479,6 +2510,18 @@ export interface components {
              */
             score: number;
         };
+        /** @description How a model did. */
+        Performance: {
+            /**
+             * @description The model.
+             * @example v3
+             */
+            model_version: string;
+            /** @description Tests on data that it had not seen, the newest first. */
+            tests: components["schemas"]["ModelTest"][];
+            /** @description Weeks of its predictions, the latest first. */
+            weeks: components["schemas"]["Week"][];
+        };
         /** @description A play of the playbook with its words. */
         Play: {
             /** @description Which one. */
@@ -1504,6 +2547,11 @@ export interface components {
             optimal_contact_time: string | null;
             /** @description What to do. */
             recommended_approach: components["schemas"]["Approach"];
+        };
+        /** @description Predictions that met their outcomes. */
+        Predictions: {
+            /** @description Weeks of each model's predictions, the latest first; at most 1,000. */
+            weeks: components["schemas"]["Week"][];
         };
         /** @description The members of a problem (RFC 9457). */
         Problem: {
@@ -1576,6 +2624,71 @@ export interface components {
          * @enum {string}
          */
         QualityClass: "cold" | "warm" | "hot";
+        /** @description A page of an agent's queue. */
+        Queue: {
+            /**
+             * Format: uuid
+             * @description Whose; `null` for that of everybody.
+             */
+            agent_id: string | null;
+            /**
+             * Format: date-time
+             * @description The instant for which it is in order; the same on every page.
+             */
+            as_of: string;
+            /** @description The first one first. */
+            leads: components["schemas"]["QueuedLead"][];
+            /** @description The `cursor` of the next page; missing on the last one. */
+            next?: string;
+        };
+        /** @description A lead that waits. */
+        QueuedLead: {
+            /**
+             * Format: double
+             * @description Calibrated probability of conversion within 30 days, 4 decimals.
+             */
+            conversion_probability: number;
+            /** @description The score in four bands. */
+            grade: components["schemas"]["Grade"];
+            /**
+             * Format: uuid
+             * @description Which.
+             */
+            lead_id: string;
+            /** @description The person's name, `null` where it is unknown; left out for keys without the scope `leads:personal`. */
+            name?: string | null;
+            /**
+             * Format: date-time
+             * @description Start of the next lawful hour in which the lead most likely answers; `null` where there is none.
+             */
+            optimal_contact_time: string | null;
+            /**
+             * Format: double
+             * @description What the order goes by, 4 decimals.
+             */
+            priority: number;
+            /** @description What to do. */
+            recommended_approach: components["schemas"]["Approach"];
+            /**
+             * Format: int32
+             * @description The latest score.
+             */
+            score: number;
+            stage: components["schemas"]["Stage"] | null;
+            /**
+             * Format: date-time
+             * @description Since when the lead waits for an answer; `null` where the last word was ours.
+             */
+            waiting_since: string | null;
+        };
+        /** @description A message that will be sent. */
+        QueuedMessage: {
+            /**
+             * Format: uuid
+             * @description The `webhook-id` that it carries.
+             */
+            message_id: string;
+        };
         /** @description The server works. */
         Ready: {
             /**
@@ -1641,6 +2754,21 @@ export interface components {
             /** @description Whether a score that was asked for was not there in time; missing where none was asked for. */
             score_pending?: boolean;
         };
+        /** @description What became of it. */
+        RecordedEvent: {
+            /**
+             * Format: uuid
+             * @description The event that was appended to its history.
+             */
+            event_id: string;
+            /**
+             * Format: uuid
+             * @description The lead. Where it was merged into another, that one.
+             */
+            lead_id: string;
+            /** @description Whether it is new; `false` where the same message was there before. */
+            recorded: boolean;
+        };
         /** @description What is to be exchanged. */
         Refresh: {
             /**
@@ -1648,6 +2776,22 @@ export interface components {
              * @description The refresh token of the last answer.
              */
             refresh_token: string;
+        };
+        /** @description What is to be sent again. */
+        Replay: {
+            /**
+             * Format: date-time
+             * @description Messages from before stay as they are.
+             */
+            since: string;
+        };
+        /** @description What will be sent again. */
+        Replayed: {
+            /**
+             * Format: int64
+             * @description Messages, at most 10,000; ask again for the rest.
+             */
+            replayed: number;
         };
         /**
          * @description How to keep a lead: a play for those that may fall silent.
@@ -1663,7 +2807,7 @@ export interface components {
          * @description One thing that a program may do; `admin` is everything.
          * @enum {string}
          */
-        Scope: "leads:read" | "leads:write" | "leads:personal" | "events:write" | "scores:read" | "jobs:write" | "admin";
+        Scope: "leads:read" | "leads:write" | "leads:personal" | "events:write" | "scores:read" | "models:read" | "market:read" | "market:write" | "jobs:write" | "admin";
         /** @description A page of a lead's scores. */
         ScoreHistory: {
             /**
@@ -1716,6 +2860,20 @@ export interface components {
          * @enum {string}
          */
         ShowingAction: "requested" | "scheduled" | "held" | "cancelled" | "no_show";
+        /** @description A version of the model. */
+        ShownModel: components["schemas"]["ModelVersion"] & {
+            /** @description Its card: intended use, limits, members, tests, slices, features; `null` where it has none. */
+            card: Record<string, never> | null;
+            /**
+             * Format: date-time
+             * @description When it was trained.
+             */
+            created_at: string | null;
+            /** @description What it was trained on: examples, leads, and their times. */
+            data: Record<string, never> | null;
+            /** @description Figures on examples that its members were not fitted on. */
+            metrics: Record<string, never> | null;
+        };
         /**
          * @description Who spoke.
          * @enum {string}
@@ -1745,6 +2903,31 @@ export interface components {
             /** @description The stage now: the CRM's, unless what happened since says more. */
             now: components["schemas"]["Stage"];
         };
+        /** @description A statement about a purpose. */
+        Statement: {
+            /** @description The legal basis that is claimed. */
+            basis: components["schemas"]["LegalBasis"];
+            /**
+             * Format: uuid
+             * @description The event that it stands in.
+             */
+            event_id: string;
+            /** @description Where the proof is; left out for keys without the scope `leads:personal`. */
+            evidence?: string;
+            /** @description Whether it holds: no later one was made about the purpose. */
+            holds: boolean;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            occurred_at: string;
+            /** @description What the data is used for. */
+            purpose: components["schemas"]["Purpose"];
+            /** @description Which system sent it. */
+            source: string;
+            /** @description Whether that is allowed. */
+            state: components["schemas"]["ConsentState"];
+        };
         /** @description People who work together under a manager. */
         Team: {
             /**
@@ -1769,6 +2952,29 @@ export interface components {
         Teams: {
             /** @description By name. */
             teams: components["schemas"]["Team"][];
+        };
+        /** @description A tenth of the leads of a week. */
+        Tenth: {
+            /**
+             * Format: int32
+             * @description 1 to 10, the least probable first.
+             */
+            decile: number;
+            /**
+             * Format: int64
+             * @description Leads.
+             */
+            n: number;
+            /**
+             * Format: double
+             * @description Mean of their probabilities.
+             */
+            probability: number;
+            /**
+             * Format: double
+             * @description Share of them that converted.
+             */
+            share: number;
         };
         /** @description One turn of a call. */
         Turn: {
@@ -1844,6 +3050,218 @@ export interface components {
             duration_ms: number;
             /** Format: int32 */
             page_count: number;
+        };
+        /** @description An endpoint, without its secret. */
+        Webhook: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /** @description What it is for. */
+            description: string;
+            direction: components["schemas"]["CrossingDirection"] | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            disabled_at: string | null;
+            disabled_reason: components["schemas"]["DisabledReason"] | null;
+            /** @description Whether it is told anything. */
+            enabled: boolean;
+            /** @description What it is told. */
+            event_types: components["schemas"]["MessageType"][];
+            /**
+             * Format: date-time
+             * @description The first failure after the last success; `null` while all is well.
+             */
+            failing_since: string | null;
+            /**
+             * Format: uuid
+             * @description By which it is named.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Until when the secret before the present one signs too.
+             */
+            previous_secret_until: string | null;
+            /**
+             * Format: int32
+             * @description Days without an event after which a lead is silent; `null` for the server's number.
+             */
+            silent_days: number | null;
+            /**
+             * Format: int32
+             * @description The score whose crossing it is told of.
+             */
+            threshold: number | null;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated_at: string;
+            /** @description Where it listens. */
+            url: string;
+        };
+        /** @description What is changed; what is left out stays. */
+        WebhookChange: {
+            /** @description What it is for. */
+            description?: string;
+            direction?: components["schemas"]["CrossingDirection"] | null;
+            /** @description Whether it is told anything. What waits for an endpoint that is disabled has failed, and can be replayed. */
+            enabled?: boolean;
+            /** @description What it is told. */
+            event_types?: components["schemas"]["MessageType"][];
+            /**
+             * Format: int32
+             * @description Days without an event after which a lead is silent; `null` for the server's number.
+             */
+            silent_days?: number | null;
+            /**
+             * Format: int32
+             * @description The score whose crossing it is told of.
+             */
+            threshold?: number | null;
+            /** @description Where it listens: https, a public address. */
+            url?: string;
+        };
+        /** @description A message and how far it came. */
+        WebhookDelivery: {
+            /**
+             * Format: int32
+             * @description How often it was sent since it was written, or replayed.
+             */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last sent.
+             */
+            last_attempt_at: string | null;
+            /** @description Why it was not delivered then, in a word. */
+            last_error: string | null;
+            /**
+             * Format: int32
+             * @description The status that the receiver answered last.
+             */
+            last_status: number | null;
+            /**
+             * Format: uuid
+             * @description Of whom.
+             */
+            lead_id: string | null;
+            /**
+             * Format: uuid
+             * @description The `webhook-id` that it carries.
+             */
+            message_id: string;
+            /**
+             * Format: date-time
+             * @description When it is sent next; `null` unless it is pending.
+             */
+            next_attempt_at: string | null;
+            /** @description Where it stands. */
+            state: components["schemas"]["DeliveryState"];
+            /** @description What it tells. */
+            type: components["schemas"]["MessageType"];
+        };
+        /** @description What a webhook is told. The members of `data` depend on `type`; new ones may come. */
+        WebhookMessage: {
+            /** @description About whom or what. */
+            data: Record<string, never>;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description What has happened. */
+            type: components["schemas"]["MessageType"];
+        };
+        /** @description An endpoint and its secret. */
+        WebhookWithSecret: components["schemas"]["Webhook"] & {
+            /**
+             * @description What messages are signed with; it is shown only here.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+             */
+            secret: string;
+        };
+        /** @description The endpoints of other systems. */
+        Webhooks: {
+            /** @description The newest first. */
+            webhooks: components["schemas"]["Webhook"][];
+        };
+        /**
+         * @description How a model's predictions of a week fared against what came within 30 days. Figures that are not defined, for want of
+         *     examples of both kinds, are `null`.
+         */
+        Week: {
+            /**
+             * Format: double
+             * @description Share of right answers at 0.5.
+             */
+            accuracy: number;
+            /**
+             * Format: double
+             * @description Area under the ROC curve.
+             */
+            auc: number | null;
+            /** @description Tenths of the leads by probability, the least probable first. */
+            calibration: components["schemas"]["Tenth"][];
+            /**
+             * Format: double
+             * @description Expected calibration error.
+             */
+            ece: number | null;
+            /**
+             * Format: double
+             * @description Harmonic mean of precision and recall.
+             */
+            f1: number;
+            /**
+             * Format: double
+             * @description Mean negative log-likelihood in nats.
+             */
+            log_loss: number | null;
+            /**
+             * @description The model.
+             * @example v3
+             */
+            model_version: string;
+            /**
+             * Format: int64
+             * @description Leads with a prediction: the first of the week counts.
+             */
+            n: number;
+            /**
+             * Format: date-time
+             * @description Monday, 00:00 UTC.
+             */
+            period_start: string;
+            /**
+             * Format: int64
+             * @description Those that converted within 30 days of it.
+             */
+            positives: number;
+            /**
+             * Format: double
+             * @description Share of converted among those from 0.5.
+             */
+            precision: number;
+            /**
+             * Format: double
+             * @description Share of the converted that stood at 0.5 or above.
+             */
+            recall: number;
+            /**
+             * Format: date-time
+             * @description When it was measured.
+             */
+            test_date: string;
         };
     };
     responses: never;
@@ -2250,6 +3668,242 @@ export interface operations {
             };
             /** @description `api-key-not-found` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description About this lead */
+                lead_id?: string;
+                /** @description By this user or API key */
+                actor_id?: string;
+                /** @description Of this operation, such as `show_score` */
+                operation?: string;
+                /** @description At this instant or later (RFC 3339) */
+                from?: string;
+                /** @description Before this instant (RFC 3339) */
+                until?: string;
+                /** @description Entries of the page, 1 to 1000; 100 unless you say otherwise */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "entries": [
+                     *         {
+                     *           "actor": {
+                     *             "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *             "kind": "user",
+                     *             "role": "agent"
+                     *           },
+                     *           "address": "192.0.2.7",
+                     *           "at": "2026-03-01T10:30:00Z",
+                     *           "count": 1,
+                     *           "number": 1207,
+                     *           "object": {
+                     *             "id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *             "kind": "lead"
+                     *           },
+                     *           "operation": "show_score",
+                     *           "reason": "call back at 3 pm",
+                     *           "request_id": "64c2b1-1f-7",
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "next": "311.16"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: {
+                /** @description About this lead */
+                lead_id?: string;
+                /** @description By this user or API key */
+                actor_id?: string;
+                /** @description Of this operation, such as `show_score` */
+                operation?: string;
+                /** @description At this instant or later (RFC 3339) */
+                from?: string;
+                /** @description Before this instant (RFC 3339) */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3158,6 +4812,141 @@ export interface operations {
             };
         };
     };
+    search_leads: {
+        parameters: {
+            query?: {
+                /** @description Only leads of this agent */
+                agent_id?: string;
+                /** @description Only leads of this team that have no agent yet */
+                team_id?: string;
+                /** @description `true`: only leads of nobody */
+                unassigned?: boolean;
+                /** @description Only the lead that has this handle: its kind, a colon and its value, such as `email:ann@example.com` */
+                identity?: string;
+                /** @description Only leads of this grade */
+                grade?: components["schemas"]["Grade"];
+                /** @description Only leads with this score or a higher one */
+                score_from?: number;
+                /** @description Only leads with this score or a lower one */
+                score_to?: number;
+                /** @description Only leads created at this instant (RFC 3339) or later */
+                created_from?: string;
+                /** @description Only leads created before this instant */
+                created_to?: string;
+                /** @description `score`, `created_at` or `calculated_at`, with `-` before it for the highest or latest first; `-created_at` unless you say otherwise */
+                sort?: string;
+                /** @description Leads of the page, 1 to 200; 50 unless you say otherwise */
+                limit?: number;
+                /** @description `next` of the page before, with the same `sort` and filters */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "leads": [
+                     *         {
+                     *           "agent_id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *           "calculated_at": "2026-03-01T10:30:00Z",
+                     *           "conversion_probability": 0.73,
+                     *           "created_at": "2026-03-01T10:30:00Z",
+                     *           "grade": "B",
+                     *           "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *           "name": "Ann Example",
+                     *           "score": 87,
+                     *           "team_id": null
+                     *         }
+                     *       ],
+                     *       "next": "-created_at.1772361000000000.0198c2c45b1e7f3a9d7e2f6a1c0b4d5e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["LeadPage"];
+                };
+            };
+            /** @description `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     create_lead: {
         parameters: {
             query?: never;
@@ -3528,7 +5317,10 @@ export interface operations {
     show_lead: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `ETag` of the answer that you have */
+                "If-None-Match"?: string | null;
+            };
             path: {
                 /**
                  * @description The lead
@@ -3545,6 +5337,8 @@ export interface operations {
                 headers: {
                     /** @description Where the lead was merged: the address of the one it belongs to */
                     "Content-Location"?: string;
+                    /** @description Changes with the lead, and with every event of its history */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3577,6 +5371,129 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Lead"];
+                };
+            };
+            /** @description You have the lead as it is */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid-lead-id`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    erase_lead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is erased */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "erased_at": "2026-03-01T10:30:00Z",
+                     *       "events": 42,
+                     *       "leads": [
+                     *         "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Erasure"];
                 };
             };
             /** @description `invalid-lead-id`, `unknown-query-parameter` */
@@ -3617,6 +5534,198 @@ export interface operations {
             };
             /** @description `uri-too-long` */
             414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_lead: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `ETag` of the lead as you know it */
+                "If-Match"?: string | null;
+                /** @description A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "attributes": {
+                 *         "budget": 475000,
+                 *         "pre_approved": null
+                 *       },
+                 *       "identities": [
+                 *         {
+                 *           "kind": "phone",
+                 *           "value": "+1 512 555 0199"
+                 *         }
+                 *       ],
+                 *       "name": "Ann Example"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LeadChange"];
+            };
+        };
+        responses: {
+            /** @description It is in the lead's history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "recorded": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEvent"];
+                };
+            };
+            /** @description `invalid-idempotency-key`, `invalid-lead-id`, `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-taken`, `request-running` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition-failed` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency-key-reused`, `invalid-field` */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3767,6 +5876,463 @@ export interface operations {
             };
             /** @description `invalid-field` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_consents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The statements */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "consents": [
+                     *         {
+                     *           "basis": "consent",
+                     *           "event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *           "evidence": "web form 2026-03-01, text version 4",
+                     *           "holds": true,
+                     *           "occurred_at": "2026-03-01T10:30:00Z",
+                     *           "purpose": "profiling",
+                     *           "source": "website",
+                     *           "state": "granted"
+                     *         }
+                     *       ],
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Consents"];
+                };
+            };
+            /** @description `invalid-lead-id`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_consent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "basis": "consent",
+                 *       "evidence": "said so in the call of 2026-03-01",
+                 *       "purpose": "call_by_person",
+                 *       "state": "withdrawn"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewConsent"];
+            };
+        };
+        responses: {
+            /** @description It was there before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "recorded": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEvent"];
+                };
+            };
+            /** @description It is in the lead's history */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "recorded": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEvent"];
+                };
+            };
+            /** @description `invalid-idempotency-key`, `invalid-lead-id`, `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-running` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency-key-reused`, `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_events: {
+        parameters: {
+            query?: {
+                /** @description Only events of this kind, such as `voice_call` */
+                type?: string;
+                /** @description Events of the page, 1 to 500; 50 unless you say otherwise */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "events": [
+                     *         {
+                     *           "data": {
+                     *             "attributes": {
+                     *               "budget": 450000
+                     *             },
+                     *             "channel": "referral",
+                     *             "consents": [
+                     *               {
+                     *                 "basis": "consent",
+                     *                 "evidence": "form 4",
+                     *                 "purpose": "profiling",
+                     *                 "state": "granted"
+                     *               }
+                     *             ]
+                     *           },
+                     *           "event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *           "occurred_at": "2026-03-01T10:30:00Z",
+                     *           "received_at": "2026-03-01T10:30:00.2Z",
+                     *           "source": "api",
+                     *           "type": "lead_created"
+                     *         }
+                     *       ],
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "next": "1772361000000000.7c9e6679742550de944be07fc1f90ae7"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description `invalid-lead-id`, `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3976,6 +6542,675 @@ export interface operations {
             };
             /** @description `uri-too-long` */
             414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_lead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it */
+            200: {
+                headers: {
+                    /** @description A name for the file */
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "complete": true,
+                     *       "events": [
+                     *         {
+                     *           "data": {
+                     *             "channel": "referral"
+                     *           },
+                     *           "event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *           "occurred_at": "2026-03-01T10:30:00Z",
+                     *           "received_at": "2026-03-01T10:30:00.2Z",
+                     *           "source": "api",
+                     *           "type": "lead_created"
+                     *         }
+                     *       ],
+                     *       "exported_at": "2026-03-01T10:30:00Z",
+                     *       "lead": {
+                     *         "agent_id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "attributes": {
+                     *           "budget": 450000,
+                     *           "pre_approved": true
+                     *         },
+                     *         "channel": "referral",
+                     *         "created_at": "2026-03-01T10:30:00Z",
+                     *         "event_counts": {
+                     *           "lead_created": 1
+                     *         },
+                     *         "first_event_at": "2026-03-01T10:30:00Z",
+                     *         "identities": [
+                     *           {
+                     *             "kind": "email",
+                     *             "value": "ann@example.com"
+                     *           }
+                     *         ],
+                     *         "last_event_at": "2026-03-01T17:30:00Z",
+                     *         "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *         "name": "Ann Example",
+                     *         "stage": "qualified",
+                     *         "team_id": null,
+                     *         "time_zone": "America/Chicago"
+                     *       },
+                     *       "logic": "A statistical model estimates …",
+                     *       "scores": [
+                     *         {
+                     *           "breakdown": {
+                     *             "behavioral": 82,
+                     *             "engagement": 91,
+                     *             "market_fit": 88,
+                     *             "timing": 85
+                     *           },
+                     *           "calculated_at": "2026-03-01T10:30:00Z",
+                     *           "confidence": 0.92,
+                     *           "grade": "B",
+                     *           "interval": {
+                     *             "lower": 0.69,
+                     *             "upper": 0.77
+                     *           },
+                     *           "log_position": 1,
+                     *           "model_version": "v3",
+                     *           "prediction": {
+                     *             "conversion_probability": 0.73,
+                     *             "optimal_contact_time": "2026-03-02T15:00:00Z",
+                     *             "recommended_approach": "premium_property_focus"
+                     *           },
+                     *           "score": 87
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description `invalid-lead-id`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    merge_leads: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "absorbed": "0198c2c4-7d21-7c34-8e56-3a2b1c0d9e8f"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Merge"];
+            };
+        };
+        responses: {
+            /** @description They are one */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "absorbed": "0198c2c4-7d21-7c34-8e56-3a2b1c0d9e8f",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MergedLead"];
+                };
+            };
+            /** @description `invalid-idempotency-key`, `invalid-lead-id`, `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-running` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency-key-reused`, `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_outcomes: {
+        parameters: {
+            query?: {
+                /** @description Outcomes of the page, 1 to 500; 50 unless you say otherwise */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "events": [
+                     *         {
+                     *           "data": {
+                     *             "reason": "offer accepted",
+                     *             "result": "won",
+                     *             "value": 12500
+                     *           },
+                     *           "event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *           "occurred_at": "2026-03-21T10:30:00Z",
+                     *           "received_at": "2026-03-21T10:30:00.2Z",
+                     *           "source": "api",
+                     *           "type": "outcome"
+                     *         }
+                     *       ],
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "next": "1774089000000000.7c9e6679742550de944be07fc1f90ae7"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description `invalid-lead-id`, `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_outcome: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "offer accepted",
+                 *       "result": "won",
+                 *       "value": 12500
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewOutcome"];
+            };
+        };
+        responses: {
+            /** @description It was there before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "recorded": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEvent"];
+                };
+            };
+            /** @description It is in the lead's history */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "recorded": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEvent"];
+                };
+            };
+            /** @description `invalid-idempotency-key`, `invalid-lead-id`, `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-running` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency-key-reused`, `invalid-field` */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4560,6 +7795,264 @@ export interface operations {
             };
         };
     };
+    list_market: {
+        parameters: {
+            query?: {
+                /** @description Only this area, in any case, such as `Austin, TX` */
+                area?: string;
+                /** @description Snapshots of the page, 1 to 500; 100 unless you say otherwise */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "next": "austin, tx",
+                     *       "snapshots": [
+                     *         {
+                     *           "active_listings": 4100,
+                     *           "area": "Austin, TX",
+                     *           "days_on_market": 48,
+                     *           "median_price": 512000,
+                     *           "period_start": "2026-02-01T00:00:00Z",
+                     *           "published_at": "2026-02-20T00:00:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Market"];
+                };
+            };
+            /** @description `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_market: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "snapshots": [
+                 *         {
+                 *           "active_listings": 4100,
+                 *           "area": "Austin, TX",
+                 *           "days_on_market": 48,
+                 *           "median_price": 512000,
+                 *           "period_start": "2026-02-01T00:00:00Z",
+                 *           "published_at": "2026-02-20T00:00:00Z"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewMarket"];
+            };
+        };
+        responses: {
+            /** @description They are kept */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     me: {
         parameters: {
             query?: never;
@@ -4628,6 +8121,754 @@ export interface operations {
                 };
             };
             /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "models": [
+                     *         {
+                     *           "champion": true,
+                     *           "promoted_at": "2026-03-01T10:30:00Z",
+                     *           "reason": "better on the spring leads",
+                     *           "version": "v1"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The version
+                 * @example v1
+                 */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "card": {
+                     *         "intended_use": "ranking leads"
+                     *       },
+                     *       "champion": true,
+                     *       "created_at": "2026-03-01T10:00:00Z",
+                     *       "data": {
+                     *         "examples": 12000,
+                     *         "leads": 3000,
+                     *         "won_leads": 240
+                     *       },
+                     *       "metrics": {
+                     *         "auc": 0.83,
+                     *         "ece": 0.012,
+                     *         "n": 2400
+                     *       },
+                     *       "promoted_at": "2026-03-01T10:30:00Z",
+                     *       "reason": "better on the spring leads",
+                     *       "version": "v1"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ShownModel"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `model-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_model_performance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The version
+                 * @example v1
+                 */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "model_version": "v1",
+                     *       "tests": [
+                     *         {
+                     *           "accuracy": 0.94,
+                     *           "f1": 0.7,
+                     *           "precision": 0.81,
+                     *           "recall": 0.62,
+                     *           "test_date": "2026-03-01T10:00:00Z"
+                     *         }
+                     *       ],
+                     *       "weeks": [
+                     *         {
+                     *           "accuracy": 0.93,
+                     *           "auc": 0.86,
+                     *           "calibration": [
+                     *             {
+                     *               "decile": 1,
+                     *               "n": 120,
+                     *               "probability": 0.004,
+                     *               "share": 0.008
+                     *             }
+                     *           ],
+                     *           "ece": 0.014,
+                     *           "f1": 0.68,
+                     *           "log_loss": 0.19,
+                     *           "model_version": "v1",
+                     *           "n": 1200,
+                     *           "period_start": "2026-01-05T00:00:00Z",
+                     *           "positives": 84,
+                     *           "precision": 0.78,
+                     *           "recall": 0.6,
+                     *           "test_date": "2026-02-12T03:00:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Performance"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `model-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_predictions: {
+        parameters: {
+            query?: {
+                /** @description Only this model's */
+                model_version?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The weeks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "weeks": [
+                     *         {
+                     *           "accuracy": 0.93,
+                     *           "auc": 0.86,
+                     *           "calibration": [
+                     *             {
+                     *               "decile": 1,
+                     *               "n": 120,
+                     *               "probability": 0.004,
+                     *               "share": 0.008
+                     *             }
+                     *           ],
+                     *           "ece": 0.014,
+                     *           "f1": 0.68,
+                     *           "log_loss": 0.19,
+                     *           "model_version": "v1",
+                     *           "n": 1200,
+                     *           "period_start": "2026-01-05T00:00:00Z",
+                     *           "positives": 84,
+                     *           "precision": 0.78,
+                     *           "recall": 0.6,
+                     *           "test_date": "2026-02-12T03:00:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Predictions"];
+                };
+            };
+            /** @description `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_queue: {
+        parameters: {
+            query?: {
+                /** @description Whose queue; your own unless you say otherwise, for a key that of everybody. You find the leads in it that you see */
+                agent_id?: string;
+                /** @description Leads of the page, 1 to 200; 20 unless you say otherwise */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "agent_id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *       "as_of": "2026-03-01T10:45:00Z",
+                     *       "leads": [
+                     *         {
+                     *           "conversion_probability": 0.73,
+                     *           "grade": "B",
+                     *           "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *           "name": "Ann Example",
+                     *           "optimal_contact_time": "2026-03-02T15:00:00Z",
+                     *           "priority": 0.7292,
+                     *           "recommended_approach": "premium_property_focus",
+                     *           "score": 87,
+                     *           "stage": "qualified",
+                     *           "waiting_since": "2026-03-01T10:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "1772361900000000.4604764061478813696.0198c2c45b1e7f3a9d7e2f6a1c0b4d5e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Queue"];
+                };
+            };
+            /** @description `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_scores: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Leads; repeat it for several
+                 * @example [
+                 *       "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                 *     ]
+                 */
+                lead_id?: string[];
+                /** @description Instead: the agent whose leads, an id or `me` */
+                agent?: string;
+            };
+            header?: {
+                /** @description `id` of the last event that you have */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 1772361000000000
+                     *     data: {"type":"snapshot",…}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `user-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-connections`, `too-many-requests` */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5134,6 +9375,104 @@ export interface operations {
             };
             /** @description `invalid-field` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_ticket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The ticket */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "expires_in_s": 30,
+                     *       "ticket": "lst_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MadeTicket"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5860,6 +10199,1317 @@ export interface operations {
             };
         };
     };
+    list_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoints */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "webhooks": [
+                     *         {
+                     *           "created_at": "2026-03-01T10:00:00Z",
+                     *           "description": "hot leads for the dialler",
+                     *           "direction": "rising",
+                     *           "disabled_at": null,
+                     *           "disabled_reason": null,
+                     *           "enabled": true,
+                     *           "event_types": [
+                     *             "score.threshold_crossed",
+                     *             "lead.silent"
+                     *           ],
+                     *           "failing_since": null,
+                     *           "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *           "previous_secret_until": null,
+                     *           "silent_days": null,
+                     *           "threshold": 80,
+                     *           "updated_at": "2026-03-01T10:00:00Z",
+                     *           "url": "https://hooks.example.com/leadscore"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Webhooks"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "description": "hot leads for the dialler",
+                 *       "direction": "rising",
+                 *       "event_types": [
+                 *         "score.threshold_crossed",
+                 *         "lead.silent"
+                 *       ],
+                 *       "threshold": 80,
+                 *       "url": "https://hooks.example.com/leadscore"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewWebhook"];
+            };
+        };
+        responses: {
+            /** @description The endpoint and its secret */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:00:00Z",
+                     *       "description": "hot leads for the dialler",
+                     *       "direction": "rising",
+                     *       "disabled_at": null,
+                     *       "disabled_reason": null,
+                     *       "enabled": true,
+                     *       "event_types": [
+                     *         "score.threshold_crossed",
+                     *         "lead.silent"
+                     *       ],
+                     *       "failing_since": null,
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "previous_secret_until": null,
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+                     *       "silent_days": null,
+                     *       "threshold": 80,
+                     *       "updated_at": "2026-03-01T10:00:00Z",
+                     *       "url": "https://hooks.example.com/leadscore"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            /** @description `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:00:00Z",
+                     *       "description": "hot leads for the dialler",
+                     *       "direction": "rising",
+                     *       "disabled_at": null,
+                     *       "disabled_reason": null,
+                     *       "enabled": true,
+                     *       "event_types": [
+                     *         "score.threshold_crossed",
+                     *         "lead.silent"
+                     *       ],
+                     *       "failing_since": null,
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "previous_secret_until": null,
+                     *       "silent_days": null,
+                     *       "threshold": 80,
+                     *       "updated_at": "2026-03-01T10:00:00Z",
+                     *       "url": "https://hooks.example.com/leadscore"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `webhook-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `webhook-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "description": "hot leads",
+                 *       "silent_days": 14
+                 *     }
+                 */
+                "application/json": components["schemas"]["WebhookChange"];
+            };
+        };
+        responses: {
+            /** @description The endpoint as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:00:00Z",
+                     *       "description": "hot leads for the dialler",
+                     *       "direction": "rising",
+                     *       "disabled_at": null,
+                     *       "disabled_reason": null,
+                     *       "enabled": true,
+                     *       "event_types": [
+                     *         "score.threshold_crossed",
+                     *         "lead.silent"
+                     *       ],
+                     *       "failing_since": null,
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "previous_secret_until": null,
+                     *       "silent_days": 14,
+                     *       "threshold": 80,
+                     *       "updated_at": "2026-03-01T10:00:00Z",
+                     *       "url": "https://hooks.example.com/leadscore"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `webhook-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Deliveries of the page, 1 to 500; 50 unless you say otherwise */
+                limit?: number;
+                /** @description Only those that stand there */
+                state?: components["schemas"]["DeliveryState"];
+                /** @description `next` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deliveries": [
+                     *         {
+                     *           "attempts": 2,
+                     *           "created_at": "2026-03-01T10:00:00Z",
+                     *           "last_attempt_at": "2026-03-01T10:00:07Z",
+                     *           "last_error": "refused",
+                     *           "last_status": 500,
+                     *           "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *           "message_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c3",
+                     *           "next_attempt_at": "2026-03-01T10:05:07Z",
+                     *           "state": "pending",
+                     *           "type": "score.threshold_crossed"
+                     *         }
+                     *       ],
+                     *       "next": "1772359200000000.0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c3"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            /** @description `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `webhook-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replay_webhook_message: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                webhook_id: string;
+                /** @description The `webhook-id` of the message */
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It will be sent */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "message_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c3"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedMessage"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `webhook-message-not-found`, `webhook-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replay_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "since": "2026-03-01T00:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Replay"];
+            };
+        };
+        responses: {
+            /** @description They will be sent */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "replayed": 12
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            /** @description `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `webhook-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_webhook_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint and its new secret, which is shown only here */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:00:00Z",
+                     *       "description": "hot leads for the dialler",
+                     *       "direction": "rising",
+                     *       "disabled_at": null,
+                     *       "disabled_reason": null,
+                     *       "enabled": true,
+                     *       "event_types": [
+                     *         "score.threshold_crossed",
+                     *         "lead.silent"
+                     *       ],
+                     *       "failing_since": null,
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "previous_secret_until": "2026-03-02T10:00:00Z",
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+                     *       "silent_days": null,
+                     *       "threshold": 80,
+                     *       "updated_at": "2026-03-01T10:00:00Z",
+                     *       "url": "https://hooks.example.com/leadscore"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `webhook-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It will be sent */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "message_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c3"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedMessage"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `webhook-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     healthz: {
         parameters: {
             query?: never;
@@ -6069,6 +11719,226 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
+            };
+        };
+    };
+    message_lead_silent: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message: the same each time it is sent */
+                "webhook-id": string;
+                /** @description When this request was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the HMAC-SHA-256 of `id.timestamp.body` in base64; after a rotation two, with a space between them */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "data": {
+                 *         "grade": "B",
+                 *         "last_event_at": "2026-02-22T10:30:00Z",
+                 *         "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                 *         "log_position": 41822,
+                 *         "model_version": "v3",
+                 *         "probability": 0.7301,
+                 *         "score": 87,
+                 *         "silent_days": 7
+                 *       },
+                 *       "timestamp": "2026-03-01T10:30:00Z",
+                 *       "type": "lead.silent"
+                 *     }
+                 */
+                "application/json": components["schemas"]["WebhookMessage"];
+            };
+        };
+        responses: {
+            /** @description The receiver has it */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    message_model_promoted: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message: the same each time it is sent */
+                "webhook-id": string;
+                /** @description When this request was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the HMAC-SHA-256 of `id.timestamp.body` in base64; after a rotation two, with a space between them */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "data": {
+                 *         "model_version": "v3",
+                 *         "previous_model_version": "v2"
+                 *       },
+                 *       "timestamp": "2026-03-01T10:30:00Z",
+                 *       "type": "model.promoted"
+                 *     }
+                 */
+                "application/json": components["schemas"]["WebhookMessage"];
+            };
+        };
+        responses: {
+            /** @description The receiver has it */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    message_score_grade_changed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message: the same each time it is sent */
+                "webhook-id": string;
+                /** @description When this request was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the HMAC-SHA-256 of `id.timestamp.body` in base64; after a rotation two, with a space between them */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "data": {
+                 *         "grade": "B",
+                 *         "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                 *         "log_position": 41822,
+                 *         "model_version": "v3",
+                 *         "previous": {
+                 *           "grade": "C",
+                 *           "probability": 0.3117,
+                 *           "score": 62
+                 *         },
+                 *         "probability": 0.7301,
+                 *         "score": 87
+                 *       },
+                 *       "timestamp": "2026-03-01T10:30:00Z",
+                 *       "type": "score.grade_changed"
+                 *     }
+                 */
+                "application/json": components["schemas"]["WebhookMessage"];
+            };
+        };
+        responses: {
+            /** @description The receiver has it */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    message_score_threshold_crossed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message: the same each time it is sent */
+                "webhook-id": string;
+                /** @description When this request was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the HMAC-SHA-256 of `id.timestamp.body` in base64; after a rotation two, with a space between them */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "data": {
+                 *         "direction": "rising",
+                 *         "grade": "B",
+                 *         "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                 *         "log_position": 41822,
+                 *         "model_version": "v3",
+                 *         "previous": {
+                 *           "grade": "C",
+                 *           "probability": 0.3117,
+                 *           "score": 62
+                 *         },
+                 *         "probability": 0.7301,
+                 *         "score": 87,
+                 *         "threshold": 80
+                 *       },
+                 *       "timestamp": "2026-03-01T10:30:00Z",
+                 *       "type": "score.threshold_crossed"
+                 *     }
+                 */
+                "application/json": components["schemas"]["WebhookMessage"];
+            };
+        };
+        responses: {
+            /** @description The receiver has it */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    message_test: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message: the same each time it is sent */
+                "webhook-id": string;
+                /** @description When this request was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the HMAC-SHA-256 of `id.timestamp.body` in base64; after a rotation two, with a space between them */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "data": {
+                 *         "endpoint_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2"
+                 *       },
+                 *       "timestamp": "2026-03-01T10:30:00Z",
+                 *       "type": "test"
+                 *     }
+                 */
+                "application/json": components["schemas"]["WebhookMessage"];
+            };
+        };
+        responses: {
+            /** @description The receiver has it */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

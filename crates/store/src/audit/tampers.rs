@@ -157,7 +157,7 @@ impl Log {
                 }
             }
         }
-        if dice.below(4) == 0 {
+        if self.blocks.len() > 1 && dice.below(4) == 0 {
             self.blocks.swap(0, 1);
         }
     }

@@ -297,7 +297,9 @@ pub async fn a_checkpoint_that_a_crash_left_out_is_written(backend: &impl Backen
 async fn a_role_that_may_only_add_writes_the_log_and_cannot_change_it() {
     let database = Postgres::new().await;
     let role = format!("app_{}", Uuid::new_v4().simple());
-    let made = format!("CREATE ROLE {role} LOGIN PASSWORD 'app'; GRANT CREATE ON SCHEMA public TO {role}");
+    let made = format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'app'; GRANT {role} TO CURRENT_USER; GRANT CREATE ON SCHEMA public TO {role}"
+    );
     database.run(&made).await.unwrap();
     let url = database.url_of(&role, "app");
     let postgres = PostgresOptions { connections_max: 4, migrate: true, ..PostgresOptions::new(url.clone()) };
