@@ -30,10 +30,13 @@ pub(super) struct Body {
 
 /// Where a block was last tried to be put: where the answer got lost it may stand there.
 #[derive(Default, Clone)]
-pub(super) struct Attempt(Arc<Mutex<Option<(i64, Vec<u8>)>>>);
+pub(super) struct Attempt(Arc<Mutex<Option<Place>>>);
+
+/// A block's number and hash.
+type Place = (i64, Vec<u8>);
 
 impl Attempt {
-    fn get(&self) -> Option<(i64, Vec<u8>)> {
+    fn get(&self) -> Option<Place> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -82,7 +82,7 @@ impl Lease {
             return Some(Grant { taken: true, left: self.behind + self.held });
         }
         let Refusal { asked: least, until } = self.refused?;
-        (least <= asked && now < until).then(|| Grant { taken: false, left: self.behind + self.held })
+        (least <= asked && now < until).then_some(Grant { taken: false, left: self.behind + self.held })
     }
 
     /// What the bucket must give so that there is enough.
