@@ -4,11 +4,11 @@
 //! answered once the entry is on the disk, and recorded also where its sender goes away before. How an operation is
 //! recorded, the table of permissions says.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue},
+    extract::{FromRequestParts, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, request::Parts},
     response::{IntoResponse, Response},
 };
 use leadscore_store::{
@@ -65,7 +65,7 @@ pub fn actor(principal: &Principal) -> Actor {
 }
 
 /// What is known of an act before it is done.
-pub fn begin(api: &Api, actor: Actor, operation: &'static str, request: RequestParts<'_>) -> Act {
+fn begin(api: &Api, actor: Actor, operation: &'static str, request: RequestParts<'_>) -> Act {
     Act {
         at: api.clock.now(),
         actor,
@@ -78,11 +78,23 @@ pub fn begin(api: &Api, actor: Actor, operation: &'static str, request: RequestP
     }
 }
 
+/// An act of which is known only what a request tells: for handlers that record what they do themselves.
+pub struct Begun(pub Act);
+
+impl FromRequestParts<Arc<Api>> for Begun {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
+        let request = RequestParts { headers: &parts.headers, extensions: &parts.extensions };
+        Ok(Self(begin(api, Actor::NOBODY, "", request)))
+    }
+}
+
 /// What is read of a request.
 #[derive(Clone, Copy)]
-pub struct RequestParts<'r> {
-    pub headers: &'r HeaderMap,
-    pub extensions: &'r axum::http::Extensions,
+struct RequestParts<'r> {
+    headers: &'r HeaderMap,
+    extensions: &'r axum::http::Extensions,
 }
 
 fn reason(headers: &HeaderMap) -> Option<String> {

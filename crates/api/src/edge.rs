@@ -66,13 +66,17 @@ pub(crate) fn cross_origin(origins: &[HeaderValue]) -> Option<CorsLayer> {
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
         header::CONTENT_ENCODING,
+        header::IF_MATCH,
         header::IF_NONE_MATCH,
         HeaderName::from_static("idempotency-key"),
         HeaderName::from_static("x-request-id"),
         HeaderName::from_static("traceparent"),
+        HeaderName::from_static("x-audit-reason"),
     ];
     let shown = [
+        header::CONTENT_LOCATION,
         header::ETAG,
+        header::LOCATION,
         header::RETRY_AFTER,
         HeaderName::from_static("x-request-id"),
         HeaderName::from_static("ratelimit"),

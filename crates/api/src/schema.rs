@@ -621,6 +621,8 @@ mod tests {
             ("ConsentState", words_of::<consent::ConsentState>()),
             ("LegalBasis", words_of::<consent::LegalBasis>()),
             ("OutcomeResult", words_of::<event::OutcomeResult>()),
+            ("Scope", words_of::<leadscore_store::Scope>()),
+            ("Role", words_of::<leadscore_store::Role>()),
             ("DisabledReason", words_of::<leadscore_store::DisabledReason>()),
             ("DeliveryState", words_of::<leadscore_store::DeliveryState>()),
         ] {

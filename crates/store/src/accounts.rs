@@ -24,8 +24,6 @@ use crate::{
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
 /// Longest name of an API key.
 const KEY_NAME_MAX_BYTES: usize = 128;
-/// What stands where tokens had a role before they had scopes.
-const NO_ROLE: &str = "";
 /// How tokens begin, so that scanners for leaked secrets find them.
 const TOKEN_PREFIX: &str = "lsk_";
 
@@ -140,13 +138,12 @@ impl Store {
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 query(
-                    "INSERT INTO tokens (id, token_hash, name, role, created_at, expires_at, scopes) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    "INSERT INTO tokens (id, token_hash, name, created_at, expires_at, scopes) \
+                     VALUES ($1, $2, $3, $4, $5, $6)",
                 )
                 .bind(record.id)
                 .bind(hash)
                 .bind(record.name)
-                .bind(NO_ROLE)
                 .bind(record.created_at)
                 .bind(record.expires_at)
                 .bind(record.scopes.to_string())

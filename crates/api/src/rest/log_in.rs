@@ -2,20 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json as Answer,
-    extract::{FromRequestParts, State},
-    http::{StatusCode, request::Parts},
-};
-use leadscore_store::{
-    Principal, StoreError,
-    audit::{Act, Actor, Object},
-};
+use axum::{Json as Answer, extract::State, http::StatusCode};
+use leadscore_store::{Principal, StoreError, audit::Object};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    audit::{self, RequestParts},
+    audit::{self, Begun},
     client::ClientAddress,
     json::Json,
     problem::{Code, Problem},
@@ -42,18 +35,6 @@ pub struct Credentials {
     /// The user's password.
     #[schema(format = Password, max_length = 256)]
     password: String,
-}
-
-/// An attempt, as the audit log is to know of it.
-pub struct Attempt(Act);
-
-impl FromRequestParts<Arc<Api>> for Attempt {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Self::Rejection> {
-        let request = RequestParts { headers: &parts.headers, extensions: &parts.extensions };
-        Ok(Self(audit::begin(api, Actor::NOBODY, "log_in", request)))
-    }
 }
 
 /// Why there is no token.
@@ -116,10 +97,11 @@ impl From<Error> for Problem {
 pub async fn log_in(
     State(api): State<Arc<Api>>,
     address: ClientAddress,
-    Attempt(mut act): Attempt,
+    Begun(mut act): Begun,
     Json(credentials): Json<Credentials>,
 ) -> Result<Answer<Session>, Problem> {
     api.audit.check().map_err(unavailable)?;
+    act.operation = "log_in".into();
     act.object = Some(Object::Account(api.store.account_pseudonym(&credentials.email)));
     let done = attempt(&api, address, credentials).await;
     let recorded = match &done {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{EventBody, LeadId, event::LeadMerged};
-use leadscore_store::{LeadRecord, Principal};
+use leadscore_store::{LeadRecord, Principal, audit::Object};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    audit::Touched,
     auth::{
         bearer::{Caller, Sender},
         sight::{self, unknown_lead},
@@ -99,7 +100,7 @@ async fn merge(
     lead: LeadId,
     bytes: &[u8],
     key: Option<&Key>,
-) -> Result<Answer<MergedLead>, Problem> {
+) -> Result<(Extension<Touched>, Answer<MergedLead>), Problem> {
     let lead = present(api, lead).await?.ok_or_else(unknown_lead)?;
     let other = LeadId(parse::<Merge>(bytes)?.absorbed);
     let seen = sight::sees(api, principal, other).await?;
@@ -115,7 +116,8 @@ async fn merge(
             LeadEvent { lead: survivor, identities: Vec::new(), occurred_at: None, source_event_id: None, body };
         append(api, event.check(api, key)?).await?;
     }
-    Ok(Answer(MergedLead { lead_id: survivor.0, absorbed: absorbed.0 }))
+    let touched = Touched::from_iter([Object::Lead(survivor), Object::Lead(absorbed)]);
+    Ok((Extension(touched), Answer(MergedLead { lead_id: survivor.0, absorbed: absorbed.0 })))
 }
 
 /// A lead, or the one that it was merged into.

@@ -21,6 +21,7 @@ use futures_util::{
 use leadscore_domain::{Timestamp, time::SECOND_US};
 use leadscore_store::{
     Principal,
+    audit::Act,
     telemetry::{Delivery, Transport, count_closed},
 };
 use tokio::time::timeout;
@@ -35,6 +36,7 @@ use super::{
     session::{Seen, Session},
 };
 use crate::{
+    audit::Begun,
     auth::bearer::confirm,
     json::parse,
     problem::{Code, Problem},
@@ -42,6 +44,8 @@ use crate::{
     state::Api,
 };
 
+/// What the audit log calls the leads of a subscription.
+const OPERATION: &str = "subscribe_scores";
 /// Longest message of a client: a thousand leads and their versions.
 const MESSAGE_MAX_BYTES: usize = 128 * 1024;
 /// What is read at once; every connection holds so much.
@@ -68,6 +72,7 @@ pub async fn open(
     State(api): State<Arc<Api>>,
     address: Uri,
     headers: HeaderMap,
+    Begun(mut act): Begun,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     // A token in an address would be in every log on the way.
@@ -77,6 +82,7 @@ pub async fn open(
     }
     let Ok(upgrade) = upgrade else { return Ok(no_socket()) };
     let Some(seat) = api.sockets.seats().take(Transport::WebSocket) else { return Err(full()) };
+    act.operation = OPERATION.into();
     let tracked = api.sockets.tracked();
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -86,7 +92,7 @@ pub async fn open(
         .max_message_size(MESSAGE_MAX_BYTES);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _tracked = tracked;
-        serve(api, socket, seat).await;
+        serve(api, act, socket, seat).await;
     }))
 }
 
@@ -103,12 +109,12 @@ pub fn full() -> Problem {
         .retry_after_s(RETRY_AFTER_FULL_S)
 }
 
-async fn serve(api: Arc<Api>, socket: WebSocket, seat: Seat) {
+async fn serve(api: Arc<Api>, act: Act, socket: WebSocket, seat: Seat) {
     let (mut sink, frames) = socket.split();
     let mut client = Client { allowance: Allowance::new(api.clock.now()), api: Arc::clone(&api), frames };
     let stopping = api.sockets.stopping().clone();
     let ending = tokio::select! {
-        ending = talk(&mut client, &mut sink, seat) => ending,
+        ending = talk(&mut client, act, &mut sink, seat) => ending,
         () = stopping.cancelled() => Ending::ShuttingDown,
     };
     count_closed(ending.reason(), 1);
@@ -130,7 +136,7 @@ async fn take_leave(mut sink: Sink, mut frames: SplitStream<WebSocket>, ending: 
 
 type Sink = SplitSink<WebSocket, Message>;
 
-async fn talk(client: &mut Client, sink: &mut Sink, mut seat: Seat) -> Ending {
+async fn talk(client: &mut Client, act: Act, sink: &mut Sink, mut seat: Seat) -> Ending {
     let options = client.api.sockets.options().clone();
     let (token, principal) = match timeout(options.authenticate_within, client.authenticate()).await {
         Err(_) => return Ending::Silent,
@@ -149,7 +155,7 @@ async fn talk(client: &mut Client, sink: &mut Sink, mut seat: Seat) -> Ending {
     if !seat.claim(principal.id) {
         return Ending::TooMany;
     }
-    let mut session = Session::new(Arc::clone(&client.api), client.api.sockets.enter(), token, principal, seat);
+    let mut session = Session::new(Arc::clone(&client.api), act, token, principal, seat);
     let mailbox = Arc::clone(session.mailbox());
     mailbox.answer(welcome(&options));
     tokio::select! {

@@ -11,8 +11,12 @@ use std::{
     sync::Arc,
 };
 
+use axum::http::StatusCode;
 use leadscore_domain::{LeadId, Score, Timestamp, time::SECOND_US};
-use leadscore_store::{Authority, Principal, Role};
+use leadscore_store::{
+    Authority, Principal, Role,
+    audit::{Act, Object},
+};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use uuid::Uuid;
 
@@ -26,6 +30,7 @@ use super::{
     version::Version,
 };
 use crate::{
+    audit,
     auth::{bearer::confirm, permissions::topic, sight},
     problem::{Code, Problem},
     rest::unavailable,
@@ -46,6 +51,8 @@ pub struct Session {
     place: Place,
     token: String,
     principal: Arc<Principal>,
+    /// What the audit log is told of each lead, but for the lead.
+    act: Act,
     subscriptions: HashMap<String, Subscription>,
     duties: Duties,
     _seat: Seat,
@@ -114,7 +121,8 @@ impl Duties {
 
 impl Session {
     /// Of whoever holds the token, in a place of its own.
-    pub fn new(api: Arc<Api>, place: Place, token: String, principal: Arc<Principal>, seat: Seat) -> Self {
+    pub fn new(api: Arc<Api>, act: Act, token: String, principal: Arc<Principal>, seat: Seat) -> Self {
+        let place = api.sockets.enter();
         let options = api.sockets.options();
         let every = |period| {
             let mut interval = interval_at(Instant::now() + period, period);
@@ -126,7 +134,7 @@ impl Session {
             recheck: every(options.recheck_every),
             heartbeat: every(options.heartbeat_every),
         };
-        Self { api, place, token, principal, subscriptions: HashMap::new(), duties, _seat: seat }
+        Self { api, place, token, principal, act, subscriptions: HashMap::new(), duties, _seat: seat }
     }
 
     /// What it is to be told.
@@ -192,6 +200,8 @@ impl Session {
         let visible = sight::among(&self.api, &self.principal, &leads).await?;
         let (leads, hidden): (Vec<LeadId>, Vec<LeadId>) =
             leads.into_iter().partition(|lead| visible.as_ref().is_none_or(|seen| seen.contains(lead)));
+        self.record(&leads, StatusCode::OK).await?;
+        self.record(&hidden, StatusCode::NOT_FOUND).await?;
         // From here on nothing is missed.
         self.place.watch(&leads);
         let standings = match look(&self.api, &leads).await {
@@ -208,6 +218,21 @@ impl Session {
         self.begin(&id, told, seen, complete);
         let leads = once.into_iter().filter(|lead| standings.get(lead).is_some_and(is_there)).collect();
         self.subscriptions.insert(id, Subscription { topic, agent, leads });
+        Ok(())
+    }
+
+    /// Records that these leads were asked for: nothing is told of one before.
+    async fn record(&self, leads: &[LeadId], status: StatusCode) -> Result<(), Problem> {
+        for lead in leads {
+            let act = Act {
+                at: self.api.clock.now(),
+                actor: audit::actor(&self.principal),
+                object: Some(Object::Lead(*lead)),
+                status: status.as_u16(),
+                ..self.act.clone()
+            };
+            self.api.audit.record(act).await.map_err(unavailable)?;
+        }
         Ok(())
     }
 
@@ -357,6 +382,9 @@ impl Session {
             if let Some(seen) = sight::among(&self.api, &self.principal, &leads).await? {
                 leads.retain(|lead| seen.contains(lead));
             }
+            let known = self.subscriptions.get(&id).map(|subscription| &subscription.leads);
+            let fresh = leads.iter().copied().filter(|lead| known.is_some_and(|known| !known.contains(lead)));
+            self.record(&fresh.collect::<Vec<_>>(), StatusCode::OK).await?;
             self.refresh(&id, leads);
         }
         Ok(())

@@ -25,6 +25,7 @@ use super::{
     session::{Seen, Session},
 };
 use crate::{
+    audit::Begun,
     auth::bearer::{Sender, bearer},
     problem::{Code, Problem},
     query::Parameters,
@@ -70,6 +71,7 @@ pub async fn stream_scores(
     State(api): State<Arc<Api>>,
     Sender(principal): Sender,
     headers: HeaderMap,
+    Begun(mut act): Begun,
     mut query: Parameters,
 ) -> Result<Response, Problem> {
     let topic = topic(&mut query)?;
@@ -80,7 +82,8 @@ pub async fn stream_scores(
         return Err(Problem::new(Code::TooManyConnections, "You have as many connections as one may have."));
     }
     let token = bearer(&headers)?.to_owned();
-    let mut session = Session::new(Arc::clone(&api), api.sockets.enter(), token, principal, seat);
+    act.operation = "stream_scores".into();
+    let mut session = Session::new(Arc::clone(&api), act, token, principal, seat);
     session.subscribe(SUBSCRIPTION.to_owned(), topic, &seen).await?;
     let (parts, body) = mpsc::channel(PARTS_MAX);
     api.sockets.tracker().spawn(serve(api.clone(), session, parts));

@@ -113,6 +113,21 @@ async fn each_scope_may_subscribe_as_the_table_says() {
 }
 
 #[tokio::test]
+async fn who_asks_for_which_lead_is_recorded() {
+    let brokerage = Brokerage::open().await;
+    let mut client = brokerage.server.client(&brokerage.session(0).await).await;
+    let (own, hidden) = (brokerage.leads[0], brokerage.leads[3]);
+    client.subscribe("leads", &json!({"leads": [own, hidden]})).await;
+    client.subscribe("agent_queue", &json!({"agent_queue": "me"})).await;
+    let page = brokerage.server.app.get("/api/v1/audit?operation=subscribe_scores").await.json();
+    let of = |lead: LeadId, status: u16| {
+        let acts = page["entries"].as_array().unwrap().iter().filter(|act| act["object"]["id"] == lead.to_string());
+        acts.filter(|act| act["status"] == status && act["actor"]["id"] == brokerage.people[0].id.to_string()).count()
+    };
+    assert!(of(own, 200) >= 1 && of(hidden, 404) == 1 && of(hidden, 200) == 0, "{page:#}");
+}
+
+#[tokio::test]
 async fn a_lead_that_goes_to_somebody_else_is_removed() {
     let brokerage = Brokerage::open().await;
     let (store, lead) = (&brokerage.server.app.state.store, brokerage.leads[0]);

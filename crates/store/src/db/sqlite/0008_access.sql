@@ -20,3 +20,4 @@ UPDATE tokens SET scopes = CASE role
     WHEN 'manager' THEN 'leads:read leads:write leads:personal events:write scores:read jobs:write'
     ELSE 'leads:read leads:write leads:personal events:write scores:read' END
 WHERE user_id IS NULL;
+ALTER TABLE tokens DROP COLUMN role;
