@@ -70,18 +70,10 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// For a field that may be left out, `None`, or be `null`, `Some(None)`: with `#[serde(default)]`.
+/// For a field that may be left out, but be `null` only where `T` is optional itself: with `#[serde(default)]`.
 ///
 /// # Errors
 /// Where the value is of another type.
-pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(value).map(Some)
-}
-
-/// For a field that may be left out but not be `null`: with `#[serde(default)]`.
-///
-/// # Errors
-/// Where the value is `null` or of another type.
 pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
     T::deserialize(value).map(Some)
 }

@@ -32,7 +32,6 @@ pub struct Event {
 #[derive(Deserialize, ToSchema)]
 pub struct LeadRef {
     /// The id that the server gave.
-    #[schema(nullable = false)]
     lead_id: Option<Uuid>,
     /// Handles of the lead.
     #[schema(max_items = 16)]
@@ -99,13 +98,12 @@ pub enum AttributeValue {
 #[derive(Deserialize, ToSchema)]
 pub struct LeadCreated {
     /// The person's name; kept encrypted, never a feature.
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     name: Option<String>,
     /// Where the lead came from, such as `referral`.
-    #[schema(nullable = false, max_length = 64)]
+    #[schema(max_length = 64)]
     channel: Option<String>,
     /// IANA time zone, such as `America/Chicago`.
-    #[schema(nullable = false)]
     time_zone: Option<String>,
     #[serde(default)]
     attributes: BTreeMap<String, AttributeValue>,
@@ -139,28 +137,28 @@ pub struct MarketSnapshot {
     #[schema(format = DateTime)]
     published_at: String,
     /// Median price, in units of the brokerage's currency.
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     median_price: Option<f64>,
     /// Homes for sale at the month's end.
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     active_listings: Option<f64>,
     /// Homes newly listed in the month.
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     new_listings: Option<f64>,
     /// Homes sold in the month.
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     homes_sold: Option<f64>,
     /// Median days on market.
-    #[schema(nullable = false, minimum = 0, maximum = 10_000)]
+    #[schema(minimum = 0, maximum = 10_000)]
     days_on_market: Option<f64>,
     /// Months that the supply would last.
-    #[schema(nullable = false, minimum = 0, maximum = 10_000)]
+    #[schema(minimum = 0, maximum = 10_000)]
     months_of_supply: Option<f64>,
     /// Share of listings with a reduced price.
-    #[schema(nullable = false, minimum = 0, maximum = 1)]
+    #[schema(minimum = 0, maximum = 1)]
     price_reduced_share: Option<f64>,
     /// Sale price over list price.
-    #[schema(nullable = false, minimum = 0, maximum = 10)]
+    #[schema(minimum = 0, maximum = 10)]
     sale_to_list: Option<f64>,
 }
 
@@ -263,7 +261,7 @@ pub struct VoiceCall {
     #[serde(default)]
     turns: Vec<Turn>,
     /// Sentiment of the lead as the platform judged it.
-    #[schema(nullable = false, minimum = -1, maximum = 1)]
+    #[schema(minimum = -1, maximum = 1)]
     sentiment: Option<f32>,
 }
 
@@ -277,9 +275,9 @@ pub struct Turn {
     /// From the start of the call.
     #[schema(maximum = 86_400_000)]
     start_ms: u32,
-    #[schema(nullable = false, maximum = 86_400_000)]
+    #[schema(maximum = 86_400_000)]
     duration_ms: Option<u32>,
-    #[schema(nullable = false, minimum = -1, maximum = 1)]
+    #[schema(minimum = -1, maximum = 1)]
     sentiment: Option<f32>,
 }
 
@@ -311,9 +309,9 @@ pub enum Page {
 #[derive(Deserialize, ToSchema)]
 pub struct PageView {
     page: Page,
-    #[schema(nullable = false, maximum = 86_400_000)]
+    #[schema(maximum = 86_400_000)]
     duration_ms: Option<u32>,
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     listing_key: Option<String>,
 }
 
@@ -335,7 +333,7 @@ pub enum EmailAction {
 #[derive(Deserialize, ToSchema)]
 pub struct Email {
     action: EmailAction,
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     message_id: Option<String>,
 }
 
@@ -363,9 +361,9 @@ pub enum PropertyType {
 #[derive(Deserialize, ToSchema)]
 pub struct PropertySearch {
     deal: Deal,
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     price_min: Option<i64>,
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     price_max: Option<i64>,
     /// Areas, as market data names them.
     #[schema(max_items = 32)]
@@ -374,7 +372,6 @@ pub struct PropertySearch {
     #[schema(max_items = 8)]
     #[serde(default)]
     property_types: Vec<PropertyType>,
-    #[schema(nullable = false)]
     bedrooms_min: Option<u8>,
 }
 
@@ -383,11 +380,10 @@ pub struct PropertySearch {
 pub struct ListingSaved {
     #[schema(min_length = 1, max_length = 256)]
     listing_key: String,
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     price: Option<i64>,
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     area: Option<String>,
-    #[schema(nullable = false)]
     property_type: Option<PropertyType>,
 }
 
@@ -406,12 +402,12 @@ pub enum ShowingAction {
 #[derive(Deserialize, ToSchema)]
 pub struct Showing {
     action: ShowingAction,
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     listing_key: Option<String>,
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     price: Option<i64>,
     /// When it is to take place.
-    #[schema(nullable = false, format = DateTime)]
+    #[schema(format = DateTime)]
     scheduled_for: Option<String>,
 }
 
@@ -431,9 +427,9 @@ pub struct Message {
     direction: Direction,
     medium: Medium,
     /// What was written; kept encrypted.
-    #[schema(nullable = false, max_length = 8_192)]
+    #[schema(max_length = 8_192)]
     text: Option<String>,
-    #[schema(nullable = false, minimum = -1, maximum = 1)]
+    #[schema(minimum = -1, maximum = 1)]
     sentiment: Option<f32>,
 }
 
@@ -454,7 +450,7 @@ pub enum AgentActionKind {
 pub struct AgentAction {
     action: AgentActionKind,
     /// Who, as the CRM names the agent.
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     agent_id: Option<String>,
 }
 
@@ -510,10 +506,10 @@ pub enum OutcomeResult {
 #[derive(Deserialize, ToSchema)]
 pub struct Outcome {
     result: OutcomeResult,
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     reason: Option<String>,
     /// Worth of the deal to the brokerage, in whole units of its currency.
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     value: Option<i64>,
 }
 

@@ -76,6 +76,8 @@ pub enum Command {
     Train(commands::train::Options),
     /// Measure how well a model trained on the past predicts what came after
     Evaluate(commands::evaluate::Options),
+    /// Compare how scores treat groups of people, named by a file that nothing else reads
+    Fairness(commands::fairness::Options),
     /// List, show, promote and roll back models
     #[command(subcommand)]
     Models(commands::models::Command),

@@ -54,11 +54,11 @@ pub struct NewConsent {
     #[schema(min_length = 1, max_length = 8_192)]
     evidence: String,
     /// When it was said; now, where it is left out.
-    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     occurred_at: Option<Timestamp>,
     /// An id of the sender's own: the same id is the same statement, however often it is sent.
-    #[schema(nullable = false, max_length = 200)]
+    #[schema(max_length = 200)]
     #[serde(default)]
     source_event_id: Option<String>,
 }

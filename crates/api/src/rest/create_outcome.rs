@@ -48,19 +48,19 @@ pub struct NewOutcome {
     #[schema(value_type = schema::OutcomeResult)]
     result: OutcomeResult,
     /// Why, in a word.
-    #[schema(nullable = false, max_length = 256)]
+    #[schema(max_length = 256)]
     #[serde(default)]
     reason: Option<String>,
     /// Worth of the deal to the brokerage, in whole units of its currency.
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     #[serde(default)]
     value: Option<i64>,
     /// When it ended; now, where it is left out.
-    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     occurred_at: Option<Timestamp>,
     /// An id of the sender's own: the same id is the same outcome, however often it is sent.
-    #[schema(nullable = false, max_length = 200)]
+    #[schema(max_length = 200)]
     #[serde(default)]
     source_event_id: Option<String>,
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    json::{Json, present},
+    json::{Json, given},
     problem::{Code, Problem},
     rest::{
         unavailable,
@@ -27,19 +27,19 @@ pub const PROBLEMS: &[Code] = &[Code::UserNotFound, Code::LastAdmin];
 #[serde(deny_unknown_fields)]
 pub struct ChangedUser {
     /// Another password; it ends the user's sessions.
-    #[serde(default)]
-    #[schema(min_length = 8, max_length = 256, format = Password)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(min_length = 8, max_length = 256, format = Password, nullable = false)]
     password: Option<String>,
     /// Another name; `null` for none.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     name: Option<Option<String>>,
     /// Another role; it holds within two seconds.
-    #[serde(default)]
-    #[schema(value_type = schema::Role)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<schema::Role>, nullable = false)]
     role: Option<Role>,
     /// Another team; `null` for none.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Uuid>)]
     team_id: Option<Option<Uuid>>,
 }

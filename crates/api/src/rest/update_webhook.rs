@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::{Json as Answer, extract::State};
 use leadscore_domain::webhook::{Direction, MessageType};
 use leadscore_store::EndpointChange;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    json::Json,
+    json::{Json, given},
     problem::{Code, Problem},
     rest::{
         unavailable,
@@ -53,11 +53,6 @@ pub struct WebhookChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     enabled: Option<bool>,
-}
-
-/// What is there is given, also `null`, where that means something.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 /// Change a webhook

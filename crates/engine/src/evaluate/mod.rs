@@ -7,6 +7,7 @@
 pub mod backtest;
 pub(crate) mod caveats;
 mod curves;
+pub mod fairness;
 pub mod metrics;
 mod plots;
 pub mod reliability;

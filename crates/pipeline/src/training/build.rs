@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use leadscore_domain::{Clock, Event, Identity, IdentityKind, LeadId, Timestamp};
 use leadscore_engine::{
+    evaluate::fairness::swapped,
     examples::{ExampleOptions, Snapshot, snapshots},
     explain::ActionRates,
     features::{LeadState, Market},
@@ -13,7 +14,7 @@ use leadscore_engine::{
 use leadscore_store::{Store, StoreError};
 use rayon::prelude::*;
 
-use super::{ProgressFn, TrainingError, TrainingOptions, TrainingProgress, token::TokenKey};
+use super::{ProgressFn, TrainingError, TrainingOptions, TrainingProgress, fairness::SWAP_EVERY, token::TokenKey};
 use crate::scorer::blocking;
 
 /// Leads whose events are in memory at the same time; the next page is read while this one is computed.
@@ -39,6 +40,8 @@ pub struct TrainingData {
     /// Protected characteristics that imports admitted under other names, each with its reason; named in the model's
     /// manifest and in reports.
     pub acknowledgements: Vec<String>,
+    /// Examples of some leads, each with what it would be were the lead another person; only where groups are compared.
+    pub(super) swapped: Vec<(Snapshot, Snapshot)>,
     /// Which lead a token stands for: stays in this process, for reports by CRM id.
     pub(super) leads_by_token: HashMap<u64, LeadId>,
 }
@@ -50,6 +53,7 @@ pub(super) struct Part {
     events: u64,
     /// `None` where the lead may not be profiled.
     pub(super) examples: Option<(Vec<Snapshot>, Option<LeadCalls>, ActionRates)>,
+    swapped: Vec<(Snapshot, Snapshot)>,
 }
 
 /// How parts are computed; shared by all threads.
@@ -58,6 +62,8 @@ pub(super) struct Recipe {
     examples: ExampleOptions,
     policy: ScoringPolicy,
     key: TokenKey,
+    /// Whether some leads are looked at as other persons, too.
+    swaps: bool,
 }
 
 /// Reads all leads and draws their examples.
@@ -143,6 +149,7 @@ impl Recipe {
             },
             policy: options.policy.clone(),
             key: TokenKey::new(options.seed),
+            swaps: options.groups.is_some(),
         })
     }
 
@@ -161,7 +168,17 @@ impl Recipe {
             let drawn = snapshots(token, events, &self.market, &self.examples);
             (drawn, LeadCalls::of(token, &state), ActionRates::of(&state))
         });
-        Part { lead, token, events: events.len() as u64, examples }
+        let swapped = examples.as_ref().map_or_else(Vec::new, |(drawn, ..)| self.swapped(token, events, drawn));
+        Part { lead, token, events: events.len() as u64, examples, swapped }
+    }
+
+    /// The examples beside those of the same lead as another person.
+    fn swapped(&self, token: u64, events: &[Event], drawn: &[Snapshot]) -> Vec<(Snapshot, Snapshot)> {
+        if !self.swaps || !token.is_multiple_of(SWAP_EVERY) {
+            return Vec::new();
+        }
+        let other = snapshots(token, &swapped(events, token / SWAP_EVERY), &self.market, &self.examples);
+        drawn.iter().cloned().zip(other).collect()
     }
 }
 
@@ -175,6 +192,7 @@ impl TrainingData {
                     self.leads_by_token.insert(part.token, part.lead);
                 }
                 self.snapshots.extend(snapshots);
+                self.swapped.extend(part.swapped);
                 self.calls.extend(calls);
                 self.action_rates.merge(&rates);
             }

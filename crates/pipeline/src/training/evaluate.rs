@@ -140,7 +140,7 @@ pub async fn evaluate(
     Ok(Evaluated::Measured(Box::new(Evaluation { version, report, rows })))
 }
 
-async fn load(registry: &Registry) -> Result<Option<(String, Bundle)>, TrainingError> {
+pub(super) async fn load(registry: &Registry) -> Result<Option<(String, Bundle)>, TrainingError> {
     let registry = registry.clone();
     blocking(move || {
         let Some(version) = registry.alias(CHAMPION)? else { return Ok(None) };

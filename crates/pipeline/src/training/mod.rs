@@ -9,6 +9,8 @@ mod build;
 mod champion;
 mod evaluate;
 mod export;
+mod fairness;
+mod groups;
 mod token;
 mod train;
 
@@ -17,6 +19,8 @@ use std::sync::Arc;
 pub use build::{TrainingData, build};
 pub use evaluate::{EvaluateOptions, Evaluated, Evaluation, EvaluationRow, Truth, Written, evaluate};
 pub use export::{ExportError, Exported, export_training_set};
+pub use fairness::{FAIRNESS_FILE, compare_groups};
+pub use groups::{Groups, GroupsError};
 use leadscore_domain::{Timestamp, time::DAY_US};
 use leadscore_engine::{
     evaluate::BacktestError,
@@ -45,6 +49,8 @@ pub struct TrainingOptions {
     pub simulated: bool,
     /// A model that was trained elsewhere, to be weighed as a further member.
     pub imported: Option<Arc<Imported>>,
+    /// Groups of people that a model must treat alike before it scores.
+    pub groups: Option<Arc<Groups>>,
 }
 
 impl Default for TrainingOptions {
@@ -59,6 +65,7 @@ impl Default for TrainingOptions {
             policy: ScoringPolicy::default(),
             simulated: false,
             imported: None,
+            groups: None,
         }
     }
 }

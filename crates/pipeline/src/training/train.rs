@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use leadscore_domain::{Clock, Timestamp};
 use leadscore_engine::{
-    evaluate::{Backtest, BacktestError, Metrics, Report, Split, backtest, report_json},
+    evaluate::{
+        Backtest, BacktestError, Metrics, Report, Split, backtest,
+        fairness::{Fairness, Grouping},
+        report_json,
+    },
     features::FeatureView,
     models::{self, Bundle, TrainError, Trained as Fitted, TrainingSet, card::Card, train::MIN_OUTCOMES},
     predictions::{Parts, TrainingMaterial},
@@ -13,7 +17,8 @@ use leadscore_engine::{
 use leadscore_store::{ModelPerformance, Registry, Store};
 
 use super::{
-    ProgressFn, TrainingData, TrainingError, TrainingOptions, TrainingProgress, build, describe, notes, percent,
+    FAIRNESS_FILE, ProgressFn, TrainingData, TrainingError, TrainingOptions, TrainingProgress, build, describe, notes,
+    percent,
 };
 use crate::scorer::{CHAMPION, blocking};
 
@@ -51,6 +56,8 @@ pub struct Trained {
     pub version: String,
     /// Whether it is the champion now.
     pub promoted: bool,
+    /// How groups compare; `None` where no groups are known.
+    pub fairness: Option<Fairness>,
     /// Figures of the back test; `None` where the earlier leads alone have too few outcomes.
     pub backtest: Option<Backtest>,
     /// Figures that the training itself found on examples that the trees had not seen.
@@ -96,13 +103,17 @@ pub async fn train(
 ) -> Result<TrainingOutcome, TrainingError> {
     let data = build(store, clock, options, progress).await?;
     let now = clock.now();
+    let groupings = match &options.groups {
+        Some(groups) => Some(data.groupings(store, groups).await?),
+        None => None,
+    };
     let (options, told) = (options.clone(), Arc::clone(progress));
     let (data, fitted) = blocking(move || {
-        let fitted = fit(&data, &options, now, &told);
+        let fitted = fit(&data, groupings.as_deref(), &options, now, &told);
         (data, fitted)
     })
     .await;
-    let (bundle, backtest) = match fitted {
+    let fitted = match fitted {
         Ok(fitted) => fitted,
         Err(TrainingError::Train(TrainError::TooFewOutcomes { won, lost })) => {
             let needed = MIN_OUTCOMES;
@@ -111,18 +122,28 @@ pub async fn train(
         Err(error) => return Err(error),
     };
     progress(TrainingProgress { step: "registering", done: 0, total: 1 });
-    let trained = register(store, registry, clock, promote, bundle, backtest, &data).await?;
+    let trained = register(store, registry, clock, promote, fitted, &data).await?;
     progress(TrainingProgress { step: "registering", done: 1, total: 1 });
     Ok(TrainingOutcome::Trained(Box::new(trained)))
 }
 
-/// The back test, where there are outcomes enough for one, and the model.
+/// A model, and what is known of it.
+struct Measured {
+    bundle: Bundle,
+    /// `None` where there are too few outcomes for one.
+    backtest: Option<Backtest>,
+    /// `None` where no groups are known.
+    fairness: Option<Fairness>,
+}
+
+/// The model, with its back test and what this says of groups.
 fn fit(
     data: &TrainingData,
+    groupings: Option<&[Grouping]>,
     options: &TrainingOptions,
     now: Timestamp,
     progress: &ProgressFn,
-) -> Result<(Bundle, Option<Backtest>), TrainingError> {
+) -> Result<Measured, TrainingError> {
     let train_options = options.for_engine(data, now);
     let split = Split::Time { train_share: BACKTEST_TRAIN_SHARE };
     let tested = match backtest(&data.snapshots, None, split, &train_options, &percent(progress)) {
@@ -154,9 +175,14 @@ fn fit(
         let json = serde_json::to_vec_pretty(&report_json(&report)).unwrap_or_default();
         extras.insert(BACKTEST_FILE.to_owned(), json);
     }
+    let rows = tested.as_ref().map_or(&[][..], |tested| &tested.rows);
+    let fairness = groupings.map(|groupings| data.fairness(rows, groupings, &bundle));
+    if let Some(fairness) = &fairness {
+        extras.insert(FAIRNESS_FILE.to_owned(), serde_json::to_vec_pretty(fairness).unwrap_or_default());
+    }
     let bundle = bundle.with_extras(extras)?;
     let card = Card::new(&bundle, tested.as_ref(), &data.snapshots, options.simulated);
-    Ok((bundle.with_extras(card.to_files())?, tested))
+    Ok(Measured { bundle: bundle.with_extras(card.to_files())?, backtest: tested, fairness })
 }
 
 async fn register(
@@ -164,19 +190,21 @@ async fn register(
     registry: &Registry,
     clock: &dyn Clock,
     promote: PromotePolicy,
-    bundle: Bundle,
-    backtest: Option<Backtest>,
+    fitted: Measured,
     data: &TrainingData,
 ) -> Result<Trained, TrainingError> {
+    let Measured { bundle, backtest, fairness } = fitted;
+    let fair = fairness.as_ref().is_none_or(Fairness::passed);
     let (metrics, summary) = (bundle.manifest().metrics, bundle.manifest().data.clone());
     let handle = registry.clone();
     let (version, promoted) = blocking(move || {
         let version = handle.put(&bundle.to_files())?;
-        let promoted = match promote {
+        let wanted = match promote {
             PromotePolicy::Always => true,
             PromotePolicy::Never => false,
             PromotePolicy::IfNone => handle.alias(CHAMPION)?.is_none(),
         };
+        let promoted = wanted && fair;
         if promoted {
             handle.set_alias(CHAMPION, &version, "promoted when it was trained")?;
         }
@@ -197,6 +225,7 @@ async fn register(
     Ok(Trained {
         version,
         promoted,
+        fairness,
         backtest,
         metrics,
         examples: summary.examples,

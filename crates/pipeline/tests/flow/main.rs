@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails ends the test")]
 
 mod dead;
+mod fairness;
 mod jobs;
 mod outcomes;
 mod replay;

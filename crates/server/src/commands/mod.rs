@@ -15,6 +15,7 @@ pub mod demo;
 pub mod doctor;
 pub mod evaluate;
 pub mod export;
+pub mod fairness;
 pub mod import;
 pub mod init;
 pub mod jobs;
@@ -54,6 +55,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(command) => bench::run(command, &context(false)?).await,
         Command::Sentiment(command) => sentiment::run(&command, &context(false)?),
         Command::Doctor(options) => return doctor::run(&options, &global).await,
+        Command::Fairness(options) => return fairness::run(options, &context(false)?).await,
         Command::Audit(command) => return audit::run(command, &context(false)?).await,
         Command::Replay(options) => return replay::run(&options, &context(false)?).await,
         Command::Retention(options) => retention::run(&options, &context(false)?).await,

@@ -15,7 +15,14 @@ use leadscore_store::{AliasChange, Registry, audit::Object};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{commands::performance, context::Context, failure::bad_input, folder::Folder, member, output::Table};
+use crate::{
+    commands::{fairness, performance},
+    context::Context,
+    failure::bad_input,
+    folder::Folder,
+    member,
+    output::Table,
+};
 
 /// What can be asked of it.
 #[derive(Debug, Subcommand)]
@@ -211,6 +218,7 @@ fn plain(value: &Value) -> String {
 }
 
 fn promote(registry: &Registry, options: &Promote, context: &Context) -> anyhow::Result<()> {
+    fairness::check(registry, &options.model, context)?;
     let before = registry.alias(CHAMPION)?;
     registry.set_alias(CHAMPION, &options.model, &options.reason)?;
     let changed = json!({ "champion": options.model, "before": before });

@@ -9,7 +9,7 @@ use leadscore_pipeline::training::{
 use leadscore_simulator::FILE_NAMES;
 use serde_json::{Value, json};
 
-use super::evaluate::figure;
+use super::{evaluate::figure, fairness};
 use crate::{context::Context, folder::Folder, member, output::Table, progress};
 
 /// What can be asked of it.
@@ -65,6 +65,13 @@ pub fn training_options(context: &Context) -> anyhow::Result<TrainingOptions> {
         policy: context.config.scoring.policy()?,
         simulated: context.data.join(FILE_NAMES[2]).exists(),
         imported: member::kept(&context.data)?.map(Arc::new),
+        groups: context
+            .config
+            .training
+            .groups_file()
+            .map(|file| fairness::read(&file, context))
+            .transpose()?
+            .map(Arc::new),
         ..TrainingOptions::default()
     })
 }
@@ -84,11 +91,21 @@ pub fn progress_of(context: &Context) -> (ProgressFn, indicatif::ProgressBar) {
 fn document(outcome: &TrainingOutcome) -> Value {
     match outcome {
         TrainingOutcome::Trained(trained) => {
-            let Trained { version, promoted, backtest, metrics, examples, positives, leads, events, withheld } =
-                &**trained;
+            let Trained {
+                version,
+                promoted,
+                fairness,
+                backtest,
+                metrics,
+                examples,
+                positives,
+                leads,
+                events,
+                withheld,
+            } = &**trained;
             json!({
                 "version": version, "promoted": promoted, "examples": examples, "positives": positives,
-                "leads": leads, "events": events, "withheld": withheld, "metrics": metrics,
+                "leads": leads, "events": events, "withheld": withheld, "metrics": metrics, "fairness": fairness,
                 "backtest": backtest.as_ref().map(|backtest| json!({
                     "model": backtest.model, "logistic": backtest.logistic, "majority": backtest.majority,
                 })),
@@ -105,11 +122,14 @@ fn text(outcome: &TrainingOutcome) -> String {
         TrainingOutcome::Trained(trained) => trained,
         TrainingOutcome::TooFewOutcomes(few) => return few.to_string(),
     };
-    let Trained { version, promoted, backtest, examples, positives, leads, withheld, .. } = &**trained;
+    let Trained { version, promoted, fairness, backtest, examples, positives, leads, withheld, .. } = &**trained;
     let state = if *promoted { "scores from now on" } else { "is kept; `leadscore models promote` lets it score" };
     let mut text = format!("{version} {state}\n{examples} examples of {leads} leads, {positives} converted\n");
     if *withheld > 0 {
         text.push_str(&format!("{withheld} leads were left out: no consent to profiling is known of them\n"));
+    }
+    for failure in fairness.iter().flat_map(|fairness| &fairness.failures) {
+        text.push_str(&format!("it does not treat groups alike: {failure}\n"));
     }
     let Some(backtest) = backtest else {
         return text + "too few outcomes for a back test\n";

@@ -440,6 +440,14 @@ pub struct Training {
     pub seed: u64,
     pub examples_per_lead: usize,
     pub threads: usize,
+    groups_file: String,
+}
+
+impl Training {
+    /// Who belongs to which group, where groups are to be compared.
+    pub fn groups_file(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(&self.groups_file)).filter(|path| !path.as_os_str().is_empty())
+    }
 }
 
 /// What is logged.

@@ -10,6 +10,7 @@ mod bench;
 mod clients;
 mod crash;
 mod demo;
+mod generated;
 mod interop;
 mod journey;
 mod scale_out;
