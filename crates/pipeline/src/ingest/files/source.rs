@@ -81,11 +81,10 @@ fn unpack(path: &Path, head: Vec<u8>, rest: Counted<File>) -> Result<Content, Im
     let mut inner = Vec::new();
     let start = peek_into(&mut unpacked, 8, &mut inner);
     if inner.starts_with(b"PAR1") {
-        start.and_then(|()| spool(inner, unpacked, SPOOLED_MAX_BYTES)).map(Content::Parquet).map_err(|e| ImportError::BrokenOff {
-            path: path.to_owned(),
-            row: 0,
-            problem: plain(&e),
-        })
+        start
+            .and_then(|()| spool(inner, unpacked, SPOOLED_MAX_BYTES))
+            .map(Content::Parquet)
+            .map_err(|e| ImportError::BrokenOff { path: path.to_owned(), row: 0, problem: plain(&e) })
     } else {
         refuse_other_forms(path, &inner)?;
         match start {
