@@ -66,7 +66,9 @@ async fn serve(folder: &TempDir, clock: Arc<dyn Clock>, scorer: watch::Receiver<
     let (token, _) = store.create_api_key("fuzzing", Scope::Admin.into(), None).await.expect("a key");
     let cache = ScoreCache::sole_writer(1_000, 16);
     let sockets = Sockets::start(&cache, Options::default(), &TaskTracker::new(), CancellationToken::new());
-    let audit = AuditOptions::new(folder.path().join("audit/checkpoints.jsonl"));
+    // Changes wait for it.
+    let block_interval = Duration::from_millis(1);
+    let audit = AuditOptions { block_interval, ..AuditOptions::new(folder.path().join("audit/checkpoints.jsonl")) };
     let state = AppState {
         audit: AuditLog::start(store.clone(), audit).await.expect("an audit log"),
         registry: Registry::open(&folder.path().join("models"), Arc::clone(&clock)).expect("a registry"),
