@@ -15,5 +15,5 @@ fuzz_target!(|text: &str| {
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let (header, claims) = text.split_once('\n').unwrap_or((HEADER, text));
     token(&format!("{}.{}.{}", part(header), part(claims), part(claims)), now);
-    token(&format!("{}.{}.{}", part(HEADER), part(claims), URL_SAFE_NO_PAD.encode([0; 64])), now);
+    token(&format!("{}.{}.{}", part(HEADER), part(claims), URL_SAFE_NO_PAD.encode([0_u8; 64])), now);
 });
