@@ -251,6 +251,7 @@ mod tests {
         }
         for (method, path, allow) in [
             (Method::DELETE, "/api/v1/leads", "POST,GET,HEAD"),
+            (Method::TRACE, "/api/v1/leads", "POST,GET,HEAD"),
             (Method::GET, "/api/v1/leads/batch-score", "POST"),
             (Method::PUT, "/api/v1/leads/x/score", "GET,HEAD"),
             (Method::POST, "/healthz", "GET,HEAD"),
