@@ -5,14 +5,19 @@
 
 #![no_main]
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
-use leadscore_domain::{AttributeValue, Timestamp, time::DAY_US};
+use leadscore_domain::{AttributeValue, Event, EventBody, EventId, EventKind, LeadId, Timestamp, time::DAY_US};
 use leadscore_engine::{
     examples::{Observed, Snapshot},
-    features::{FEATURES, FeatureView},
-    models::{Bundle, TrainOptions, TrainingSet, manifest::FileEntry, train},
-    predictions::Course,
+    explain::ActionRates,
+    features::{FEATURES, FeatureView, LeadState, Market},
+    models::{TrainOptions, Trained, TrainingSet, manifest::FileEntry, train},
+    predictions::{Course, Parts, TrainingMaterial},
+    score::{ACTIONS_FILE, Learned, Model, Scorer, ScoringPolicy},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -26,7 +31,28 @@ static BASE: LazyLock<Files> = LazyLock::new(|| {
     let snapshots: Vec<Snapshot> = (0..LEADS).map(snapshot).collect();
     let set = TrainingSet::new(FeatureView::learn(&snapshots), &snapshots);
     let options = TrainOptions { threads: 1, shuffle_alarm: false, ..TrainOptions::default() };
-    train(&set, &options, &|_| {}).expect("enough to learn from").bundle.to_files()
+    let Trained { bundle, held_out } = train(&set, &options, &|_| {}).expect("enough to learn from");
+    let parts = Parts::fit(&TrainingMaterial {
+        snapshots: &snapshots,
+        matrix: &set.matrix,
+        held_out: &held_out,
+        calls: &[],
+        horizon_us: options.horizon_us,
+    });
+    let mut extras = parts.to_files();
+    extras.insert(ACTIONS_FILE.to_owned(), ActionRates::default().to_json());
+    bundle.with_extras(extras).expect("names that are free").to_files()
+});
+
+/// A lead about whom hardly anything is known.
+static LEAD: LazyLock<(LeadId, LeadState, Timestamp)> = LazyLock::new(|| {
+    let at = Timestamp::from_micros(1_772_361_000_000_000).expect("an instant");
+    let id = EventId::derive("fuzz", "1");
+    let body = EventBody::data_from_json(EventKind::Email, br#"{"action":"opened"}"#).expect("an event");
+    let lead_id = LeadId(id.0);
+    let mut state = LeadState::default();
+    state.apply(&Event { id, lead_id, source: "fuzz".to_owned(), occurred_at: at, received_at: at, body });
+    (lead_id, state, at)
 });
 
 /// A lead whose outcome goes by two attributes, and by a rule that looks like chance.
@@ -82,13 +108,18 @@ fuzz_target!(|input: &[u8]| {
     let mut files = BASE.clone();
     change(&mut files, input);
     stamp(&mut files);
-    let Ok(bundle) = Bundle::from_files(&files) else { return };
-    let width = bundle.view().width();
+    let Ok(learned) = Learned::from_files(&files) else { return };
+    let width = learned.bundle.view().width();
     let mut shares = vec![0.0; width];
     for value in [0.0, 1.0, -1e30, f32::NAN] {
         let row = vec![value; width];
-        let _ = bundle.predict(&row);
-        bundle.contributions(&row, &mut shares);
-        let _ = bundle.breakdown(&shares);
+        let _ = learned.bundle.predict(&row);
+        learned.bundle.contributions(&row, &mut shares);
+        let _ = learned.bundle.breakdown(&shares);
     }
+    let policy = ScoringPolicy { profile_without_statement: true, ..ScoringPolicy::default() };
+    let model = Arc::new(Model::Learned(Box::new(learned)));
+    let scorer = Scorer::new(model, "fuzz".to_owned(), Arc::new(Market::empty()), policy);
+    let (lead, state, at) = &*LEAD;
+    assert!(scorer.explain(*lead, state, *at, 1).is_ok(), "a score was withheld");
 });
