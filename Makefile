@@ -51,7 +51,7 @@ chaos: deps ## Prove the guarantees through hundreds of crashes and outages (nee
 	@CHAOS=long cargo test --locked --no-fail-fast -p leadscore-server --test chaos --test chaos_machine -- --nocapture --test-threads=1
 
 .PHONY: lint
-lint: deps ## Format, clippy, licences, unused dependencies, dependency directions
+lint: deps ## Format, clippy, licences, unused dependencies, dependency directions, named tests
 	@scripts/lint.sh
 
 .PHONY: bench
@@ -74,6 +74,14 @@ world: deps ## Measure the model and its intervals against the best that can be 
 .PHONY: coverage
 coverage: deps ## Measure the tests' line coverage against its bar
 	@scripts/coverage.sh
+
+.PHONY: fuzz
+fuzz: deps ## Run the fuzz targets, FUZZ_SECONDS=600 each (TARGETS="token json"; docs/SECURITY.md)
+	@scripts/fuzz $(TARGETS)
+
+.PHONY: sbom
+sbom: deps ## Write what the release is made of, with licences, as CycloneDX in target/sbom
+	@scripts/sbom
 
 .PHONY: docs
 docs: ## Write anew what is generated from the code: the manuals of features, API and command line

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that reads the code without running it: format, clippy, licences, unused dependencies, directions.
+# Everything that reads the code without running it: format, clippy, licences, unused dependencies, directions, and
+# whether the tests that docs/SECURITY.md names exist.
 # Runs all of them and names those that failed at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -39,11 +40,13 @@ unused() {
 }
 
 step "format" cargo fmt --all -- --check
+step "format of the fuzz targets" cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "licences, bans, sources" licences
 step "advisories" advisories
 step "unused dependencies" unused
 step "dependency directions" scripts/check-directions
+step "docs/SECURITY.md" scripts/check-security
 
 if ((${#failed[@]})); then
   printf '\nfailed: %s\n' "$(IFS=,; echo "${failed[*]}")"

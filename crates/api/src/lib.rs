@@ -10,6 +10,9 @@ mod client;
 mod coding;
 mod conditional;
 mod edge;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod idempotency;
 mod json;
 mod messages;

@@ -35,7 +35,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over from the sender.
 const REQUEST_ID_MAX_BYTES: usize = 64;
 /// An answer is no page: nothing is loaded for it, and nobody shows it in a frame.
-const CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+const CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 /// Keeps other sites from loading answers into their own pages.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// Keeps other sites' windows from reaching the pages'.
@@ -175,7 +175,7 @@ pub async fn docs_policy(request: Request, next: Next) -> Response {
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
             "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; \
-             base-uri 'none'; form-action 'none'",
+             object-src 'none'; base-uri 'none'; form-action 'none'",
         ),
     );
     response
@@ -251,6 +251,7 @@ mod tests {
         }
         for (method, path, allow) in [
             (Method::DELETE, "/api/v1/leads", "POST,GET,HEAD"),
+            (Method::TRACE, "/api/v1/leads", "POST,GET,HEAD"),
             (Method::GET, "/api/v1/leads/batch-score", "POST"),
             (Method::PUT, "/api/v1/leads/x/score", "GET,HEAD"),
             (Method::POST, "/healthz", "GET,HEAD"),

@@ -172,7 +172,8 @@ mod tests {
         ] {
             let reply = app.get(path).await;
             assert_eq!(reply.status, StatusCode::OK, "{path}");
-            assert!(reply.header("content-security-policy").contains("default-src 'self'"), "{path}");
+            let policy = reply.header("content-security-policy");
+            assert!(policy.contains("default-src 'self'") && policy.contains("object-src 'none'"), "{path}: {policy}");
             let text = String::from_utf8(reply.body).unwrap();
             assert!(text.contains(holds), "{path}");
             assert!(!path.ends_with('/') || !text.contains("src=\"http"), "{path}");

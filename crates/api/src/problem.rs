@@ -382,7 +382,7 @@ impl Code {
 pub const ERRORS_PATH: &str = "/docs/errors";
 /// Media type of every problem (RFC 9457, section 3).
 pub const MEDIA_TYPE: &str = "application/problem+json";
-/// Longest detail, in characters: a detail may quote what was sent.
+/// Longest detail and field, in characters: they may quote what was sent.
 const DETAIL_MAX_CHARS: usize = 400;
 
 /// A problem on its way to the sender.
@@ -506,7 +506,7 @@ impl Problem {
             status: self.code.status().as_u16(),
             code: self.code.as_str(),
             detail: shortened(&self.detail),
-            field: self.field,
+            field: self.field.as_deref().map(shortened),
             remedy: self.remedy.unwrap_or_else(|| self.code.remedy().to_owned()),
             line,
             column,
@@ -594,7 +594,9 @@ mod tests {
 
     #[test]
     fn a_detail_that_quotes_a_novel_is_cut() {
-        let body = Problem::new(Code::InvalidField, "ä".repeat(10_000)).into_body();
+        let novel = "ä".repeat(10_000);
+        let body = Problem::new(Code::InvalidField, novel.clone()).field(novel).into_body();
         assert_eq!(body.detail.chars().count(), DETAIL_MAX_CHARS + 1);
+        assert_eq!(body.field.map(|field| field.chars().count()), Some(DETAIL_MAX_CHARS + 1));
     }
 }

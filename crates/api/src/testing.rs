@@ -246,6 +246,7 @@ impl TestApp {
         for name in ["x-request-id", "content-security-policy", "cache-control"] {
             assert!(reply.headers.contains_key(name), "{method} {path} answers without {name}");
         }
+        assert!(reply.header("content-security-policy").contains("base-uri 'none'"), "{method} {path}");
         assert_eq!(reply.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         assert_eq!(reply.headers[header::X_FRAME_OPTIONS], "DENY");
         if reply.status.as_u16() >= 400 {

@@ -5,6 +5,9 @@
 //! Deliberately absent: HTTP.
 
 pub mod dead;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ingest;
 pub mod jobs;
 pub mod outcomes;

@@ -20,8 +20,10 @@ use crate::{
     scores::{from_word, word},
 };
 
-/// Shortest and longest password.
-const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
+/// Shortest password, in characters, of which one may take four bytes.
+const PASSWORD_MIN_CHARS: usize = 8;
+/// Longest password.
+const PASSWORD_MAX_BYTES: usize = 256;
 /// Longest name of an API key.
 const KEY_NAME_MAX_BYTES: usize = 128;
 /// How tokens begin, so that scanners for leaked secrets find them.
@@ -46,8 +48,8 @@ impl Store {
     /// Makes a user, or gives an existing one a new password and role and ends their sessions.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for an address that is none or a password under 8 or over 256 bytes; where the
-    /// database fails.
+    /// [`StoreError::Invalid`] for an address that is none or a password under 8 characters or over 256
+    /// bytes; where the database fails.
     pub async fn create_user(&self, email: &str, password: &str, role: Role) -> Result<Principal, StoreError> {
         let email = normalise(email)?;
         check_password(password)?;
@@ -231,10 +233,10 @@ pub(crate) fn normalise(email: &str) -> Result<String, Invalid> {
 
 /// Checks that a password is neither short nor long.
 pub(crate) fn check_password(password: &str) -> Result<(), Invalid> {
-    if PASSWORD_BYTES.contains(&password.len()) {
+    if password.len() <= PASSWORD_MAX_BYTES && password.chars().count() >= PASSWORD_MIN_CHARS {
         return Ok(());
     }
-    let remedy = format!("choose {} to {} bytes", PASSWORD_BYTES.start(), PASSWORD_BYTES.end());
+    let remedy = format!("choose at least {PASSWORD_MIN_CHARS} characters, and at most {PASSWORD_MAX_BYTES} bytes");
     Err(Invalid::new("password", "is too short or too long", remedy))
 }
 

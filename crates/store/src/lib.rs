@@ -19,6 +19,9 @@ mod dead;
 mod error;
 mod fail_point;
 mod features;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod history;
 mod idempotency;

@@ -42,7 +42,7 @@ pub struct User {
 pub struct NewUser {
     /// Address.
     pub email: String,
-    /// First password, 8 to 256 bytes.
+    /// First password, at least 8 characters and at most 256 bytes.
     pub password: String,
     /// Name of at most 128 bytes.
     pub name: Option<String>,
@@ -93,8 +93,8 @@ impl Store {
     /// Makes a user.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for an address that is none, a password under 8 or over 256 bytes, or a name over 128;
-    /// where the database fails.
+    /// [`StoreError::Invalid`] for an address that is none, a password under 8 characters or over 256
+    /// bytes, or a name over 128; where the database fails.
     pub async fn add_user(&self, new: NewUser) -> Result<Result<User, Unwritten>, StoreError> {
         let NewUser { email, password, name, role, team_id } = new;
         let email = normalise(&email)?;

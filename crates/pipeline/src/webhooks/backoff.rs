@@ -41,7 +41,7 @@ pub(super) fn wait_us(message: Uuid, number: u16) -> Option<i64> {
 }
 
 /// How long a receiver asks to be left alone (RFC 9110, section 10.2.3: seconds or a date), within bounds.
-pub(super) fn asked_us(retry_after: &str, now: Timestamp) -> Option<i64> {
+pub(crate) fn asked_us(retry_after: &str, now: Timestamp) -> Option<i64> {
     let text = retry_after.trim();
     let asked = match text.parse::<u32>() {
         Ok(seconds) => i64::from(seconds) * SECOND_US,

@@ -9,6 +9,9 @@ mod body;
 mod chain;
 mod checkpoint;
 mod entry;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod rows;
 mod search;
 #[cfg(test)]

@@ -8,9 +8,12 @@ use crate::support::{Backend, at};
 
 pub async fn passwords_are_checked_and_replaced(backend: &impl Backend) {
     let store = backend.open().await;
-    for (email, password) in
-        [("nobody", "long enough"), ("a@example.com", "short"), ("a@example.com", &"x".repeat(257))]
-    {
+    for (email, password) in [
+        ("nobody", "long enough"),
+        ("a@example.com", "short"),
+        ("a@example.com", "ÄÖÜäöüß"),
+        ("a@example.com", &"x".repeat(257)),
+    ] {
         assert!(matches!(store.create_user(email, password, Role::Admin).await, Err(StoreError::Invalid(_))));
     }
     let user = store.create_user(" Ann@Example.com ", "correct horse", Role::Manager).await.unwrap();

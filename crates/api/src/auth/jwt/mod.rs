@@ -7,6 +7,8 @@
 
 mod claims;
 mod compact;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod key;
 mod signing;
 #[cfg(test)]

@@ -21,6 +21,8 @@ use super::ImportError;
 
 /// Bytes read from the disk at once.
 const BUFFER_BYTES: usize = 1 << 17;
+/// Most bytes of a Parquet file that comes within a gzip: it is laid down unpacked.
+const SPOOLED_MAX_BYTES: u64 = 16 << 30;
 
 /// An opened file.
 pub(super) struct Source {
@@ -79,11 +81,10 @@ fn unpack(path: &Path, head: Vec<u8>, rest: Counted<File>) -> Result<Content, Im
     let mut inner = Vec::new();
     let start = peek_into(&mut unpacked, 8, &mut inner);
     if inner.starts_with(b"PAR1") {
-        start.and_then(|()| spool(inner, unpacked)).map(Content::Parquet).map_err(|e| ImportError::BrokenOff {
-            path: path.to_owned(),
-            row: 0,
-            problem: plain(&e),
-        })
+        start
+            .and_then(|()| spool(inner, unpacked, SPOOLED_MAX_BYTES))
+            .map(Content::Parquet)
+            .map_err(|e| ImportError::BrokenOff { path: path.to_owned(), row: 0, problem: plain(&e) })
     } else {
         refuse_other_forms(path, &inner)?;
         match start {
@@ -94,9 +95,12 @@ fn unpack(path: &Path, head: Vec<u8>, rest: Counted<File>) -> Result<Content, Im
 }
 
 /// A Parquet file is read from its end: an unpacked copy is laid down where the system keeps temporary files.
-fn spool(head: Vec<u8>, rest: impl Read) -> io::Result<File> {
+fn spool(head: Vec<u8>, rest: impl Read, max_bytes: u64) -> io::Result<File> {
     let mut copy = tempfile::tempfile()?;
-    io::copy(&mut io::Cursor::new(head).chain(rest), &mut copy)?;
+    let copied = io::copy(&mut io::Cursor::new(head).chain(rest).take(max_bytes + 1), &mut copy)?;
+    if copied > max_bytes {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large within a gzip: unpack it first"));
+    }
     copy.seek(SeekFrom::Start(0))?;
     Ok(copy)
 }
@@ -198,4 +202,17 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("writing to a string does not fail");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_laid_down_unpacked_is_bounded() {
+        let spooled = |rest: u64| spool(b"PAR1".to_vec(), io::repeat(0).take(rest), 10);
+        assert_eq!(spooled(6).unwrap().metadata().unwrap().len(), 10);
+        assert_eq!(spooled(7).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(spooled(u64::MAX).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
 }

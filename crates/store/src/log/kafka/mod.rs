@@ -7,6 +7,8 @@
 //! twice is dropped by its id. Deliberately absent: Kafka's transactions and its own committed offsets.
 
 mod connect;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod intake;
 mod member;
 pub(crate) mod outbox;
