@@ -28,8 +28,14 @@ use crate::{
 };
 
 /// What this endpoint can answer beside success.
-pub const PROBLEMS: &[Code] =
-    &[Code::InvalidLeadId, Code::LeadNotFound, Code::ProfilingConsentMissing, Code::ScorePending];
+pub const PROBLEMS: &[Code] = &[
+    Code::InvalidLeadId,
+    Code::LeadNotFound,
+    Code::ProfilingConsentMissing,
+    Code::ProcessingRestricted,
+    Code::ProfilingObjected,
+    Code::ScorePending,
+];
 
 /// A lead, explained.
 #[derive(Debug, Serialize, ToSchema)]
@@ -262,7 +268,7 @@ pub async fn show_explanation(
     let scorer = Arc::clone(&api.scorer.borrow());
     match scorer.explain(id, &state, api.clock.now(), stored.log_position) {
         Ok(explained) => Ok(Json(LeadExplanation::new(explained, principal.sees_internals())).into_response()),
-        Err(Withheld::NoProfilingConsent) => Err(Error::Withheld),
+        Err(Withheld::Obstacle(obstacle)) => Err(Error::Withheld(obstacle)),
         Err(Withheld::Empty) => Err(Error::Pending),
     }
 }

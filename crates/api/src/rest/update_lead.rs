@@ -73,7 +73,11 @@ pub struct LeadChange {
 }
 
 impl LeadChange {
-    fn into_event(self, lead: LeadId) -> Result<LeadEvent, Problem> {
+    /// The event that makes it.
+    ///
+    /// # Errors
+    /// [`Code::InvalidField`] where nothing changes.
+    pub fn into_event(self, lead: LeadId) -> Result<LeadEvent, Problem> {
         let Self { name, channel, time_zone, attributes, identities } = self;
         let plain = name.is_none() && channel.is_none() && time_zone.is_none();
         if plain && attributes.is_empty() && identities.is_empty() {

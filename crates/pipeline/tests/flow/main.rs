@@ -5,6 +5,7 @@
 mod dead;
 mod jobs;
 mod outcomes;
+mod privacy;
 mod replay;
 mod scorer;
 mod support;

@@ -54,6 +54,7 @@ pub struct Config {
     pub ingest: Ingest,
     pub import: Import,
     pub audit: Audit,
+    pub privacy: Privacy,
     pub retention: RetentionMonths,
     pub webhooks: Webhooks,
     pub scoring: Scoring,
@@ -312,6 +313,23 @@ impl Audit {
             return Some(("audit.checkpoint_minutes", "must be from 1 to 1440"));
         }
         (!(1..=10_000).contains(&self.timeout_ms)).then_some(("audit.timeout_ms", "must be from 1 to 10000"))
+    }
+}
+
+/// What people's rights over their data take.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privacy {
+    erasure_ledger: String,
+}
+
+impl Privacy {
+    /// The erasure ledger, in the folder `data` unless configured otherwise.
+    pub fn erasure_ledger(&self, data: &Path) -> PathBuf {
+        if self.erasure_ledger.is_empty() {
+            return data.join("privacy/erasures.jsonl");
+        }
+        PathBuf::from(&self.erasure_ledger)
     }
 }
 
