@@ -69,6 +69,7 @@ pub use keyring::MasterKey;
 pub use leads::{Erased, LeadRecord};
 pub use log::{
     APPEND_MAX_EVENTS, Announcement, Appended, Batch, KafkaOptions, LogReader, LogRecord, SealedHistory, Unreadable,
+    visible,
 };
 pub use outcomes::{Decile, PeriodPerformance, Prediction};
 pub use overrides::{NewOverride, OVERRIDES_MAX, ScoreOverride};

@@ -53,7 +53,7 @@ pub const PROBLEMS: &[Code] = &[Code::PrivacyRequestNotFound, Code::PrivacyReque
                 "created_at": "2026-03-01T10:30:00Z",
                 "name": "Ann Example",
                 "identities": [{"kind": "email", "value": "ann@example.com"}],
-                "agent_id": null,
+                "agent_id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
                 "team_id": null
             },
             "logic": "A statistical model estimates …",

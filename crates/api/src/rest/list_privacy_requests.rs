@@ -58,20 +58,32 @@ pub struct PrivacyRequests {
         example = json!({"requests": [{
             "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
             "kind": "erasure",
-            "status": "open",
+            "status": "done",
             "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
             "received_at": "2026-03-01T10:00:00Z",
             "due_at": "2026-04-01T10:00:00Z",
             "overdue": false,
-            "extended_at": null,
+            "extended_at": "2026-03-02T09:00:00Z",
             "opened_by": {"kind": "user", "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a"},
-            "decided_by": null,
-            "texts": {"note": "by letter", "extension_reason": null, "decision": null},
-            "receipt": null,
-            "export_expires_at": null,
-            "lifted_at": null,
+            "decided_by": {"kind": "user", "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a"},
+            "texts": {"note": "by letter", "extension_reason": "records of two merged brokerages", "decision": "as asked"},
+            "receipt": {
+                "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                "kind": "erasure",
+                "outcome": "done",
+                "leads": ["0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"],
+                "received_at": "2026-03-01T10:00:00Z",
+                "finished_at": "2026-03-02T09:00:00Z",
+                "by": {"kind": "user", "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a"},
+                "counts": {"leads": 1, "events": 42, "identities": 2},
+                "replayed": false,
+                "content_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+            },
+            "export_expires_at": "2026-03-09T09:00:00Z",
+            "lifted_at": "2026-03-09T09:00:00Z",
             "created_at": "2026-03-01T10:30:00Z",
-            "finished_at": null
+            "finished_at": "2026-03-02T09:00:00Z"
         }], "next": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2"})
     ))
 )]

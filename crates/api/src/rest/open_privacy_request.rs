@@ -376,6 +376,7 @@ mod tests {
         let app = TestApp::new().await;
         let lead = app.lead("ann").await;
         app.get(&format!("/api/v1/leads/{lead}/export")).await;
+        app.clock.advance_micros(leadscore_domain::time::SECOND_US);
         let erased = app.delete(&format!("/api/v1/leads/{lead}")).await.json();
         let all = app.get(&format!("{PATH}?status=done&lead={lead}")).await.json();
         let all = all["requests"].as_array().unwrap();

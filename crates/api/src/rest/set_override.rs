@@ -93,7 +93,7 @@ pub async fn set_override(
 #[cfg(test)]
 mod tests {
     use axum::http::Method;
-    use leadscore_domain::{Score, time::DAY_US};
+    use leadscore_domain::{Clock, Score, time::DAY_US};
     use leadscore_store::{Assignment, Role, Scope};
     use serde_json::{Value, json};
 

@@ -175,7 +175,7 @@ impl IntoResponse for Error {
                 "reason": "called in person, buys this week",
                 "set_by": {"kind": "user", "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a"},
                 "created_at": "2026-03-01T10:30:00Z",
-                "expires_at": null,
+                "expires_at": "2026-03-08T10:30:00Z",
                 "ended_at": null,
                 "ended_by": null
             }

@@ -3,17 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use leadscore_domain::{
-    Clock, LeadId, Obstacle,
-    event::{EmailAction, OutcomeResult, ShowingAction},
+    Clock, ConsentState, EventBody, EventEnvelope, IdentityKind, LeadId, Obstacle, RawIdentity,
+    event::{Direction, EmailAction, LeadCreated, LeadRef, Medium, Message, OutcomeResult, ShowingAction},
     time::HOUR_US,
 };
 use leadscore_pipeline::{
     ingest::files::{ImportOptions, Kind, import},
     privacy::Clerk,
     topology::clerk,
+    training::{ProgressFn, TrainingOptions, export_training_set},
 };
 use leadscore_store::{
-    Cached, Change, LeadFilter, LeadKey, LeadOrder, NewRequest, PrivacyRequest, RequestKind, RequestStatus, Sight,
+    Cached, Change, LeadFilter, LeadKey, LeadOrder, NewOverride, NewRequest, PrivacyRequest, RequestKind, RequestStatus, Sight,
     Store, Update,
     audit::{Actor, ActorKind},
 };
@@ -21,7 +22,7 @@ use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 use uuid::Uuid;
 
-use crate::support::{Brokerage, email, outcome, published, showing};
+use crate::support::{Brokerage, applied, consent, email, outcome, past_leads, published, showing};
 
 const CLI: Actor = Actor { kind: ActorKind::Cli, id: None, role: None };
 
@@ -168,4 +169,88 @@ async fn an_erasure_goes_on_after_a_crash_and_readers_forget_the_lead() {
     assert_eq!((done.status, done.receipt.unwrap().counts["events"]), (RequestStatus::Done, 2));
     assert!(brokerage.cache.get(lead).is_none(), "nobody is shown a score of before");
     assert!(!clerk.run_next(None).await.unwrap());
+}
+
+/// Words that stand nowhere but in what a person said or is called.
+const CANARIES: [&str; 6] =
+    ["zephyrine-quillfeather", "zq.canary@example.com", "+15125550177", "tirespoke", "marmoladova", "overreasoned"];
+
+/// Every file below a folder that holds one of the canaries, in whatever case.
+fn finds(folder: &std::path::Path) -> Vec<(std::path::PathBuf, &'static str)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(finds(&path));
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap().to_ascii_lowercase();
+        let holds = |canary: &&str| bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
+        found.extend(CANARIES.into_iter().filter(holds).map(|canary| (path.clone(), canary)));
+    }
+    found
+}
+
+/// A lead whose name, handles and words are canaries, and what is kept of such a lead beside its events.
+async fn said(brokerage: &Brokerage) -> LeadId {
+    let [name, mail, phone, transcript, note, reason] = CANARIES.map(str::to_owned);
+    let identities: Vec<RawIdentity> = [(IdentityKind::Email, mail), (IdentityKind::Phone, phone)]
+        .map(|(kind, value)| RawIdentity { kind, value })
+        .into();
+    let call = |id: &str, identities: Vec<RawIdentity>| EventEnvelope {
+        source: "test".to_owned(),
+        source_event_id: id.to_owned(),
+        lead: LeadRef { lead_id: None, identities },
+        occurred_at: brokerage.clock.now(),
+        body: EventBody::Message(Message {
+            direction: Direction::Inbound,
+            medium: Medium::Sms,
+            text: Some(transcript.clone()),
+            sentiment: None,
+        }),
+    };
+    let consents = vec![consent(ConsentState::Granted)];
+    let data = LeadCreated { name: Some(name), consents, ..LeadCreated::default() };
+    let arrival = EventEnvelope { body: EventBody::LeadCreated(data), ..call("1", identities.clone()) };
+    let lead = applied(&brokerage.append(vec![arrival]).await[0]);
+    brokerage.append(vec![call("2", identities)]).await;
+    let store = &brokerage.store;
+    let new = NewRequest {
+        kind: RequestKind::Contest,
+        lead_id: lead,
+        opened_by: CLI,
+        received_at: None,
+        note: Some(note),
+        approved: false,
+        claimed: None,
+    };
+    store.open_privacy_request(new).await.unwrap().unwrap();
+    let given = NewOverride { lead_id: lead, score: 1, reason, set_by: CLI, expires_at: None };
+    store.set_override(given).await.unwrap().unwrap();
+    approved(store, RequestKind::Access, lead).await;
+    lead
+}
+
+#[tokio::test]
+async fn what_a_person_said_is_in_no_file_before_an_erasure_and_after_it() {
+    let brokerage = Brokerage::open().await;
+    brokerage.append_received(past_leads(60, 20)).await;
+    let lead = said(&brokerage).await;
+    let clerk = clerk_of(&brokerage).await;
+    assert!(clerk.run_next(None).await.unwrap());
+    brokerage.catch_up().await;
+    let training_set = brokerage.folder.path().join("training-set");
+    let quiet: ProgressFn = Arc::new(|_| {});
+    let options = TrainingOptions::default();
+    export_training_set(&brokerage.store, &brokerage.clock, &options, &training_set, &quiet).await.unwrap();
+    // Whoever finds nothing must be able to find something.
+    std::fs::write(brokerage.folder.path().join("found"), CANARIES[3].to_uppercase()).unwrap();
+    assert_eq!(finds(brokerage.folder.path()).len(), 1);
+    std::fs::remove_file(brokerage.folder.path().join("found")).unwrap();
+    assert_eq!(finds(brokerage.folder.path()), [], "sealed, with the write-ahead log and what was exported");
+    approved(&brokerage.store, RequestKind::Erasure, lead).await;
+    assert!(clerk.run_next(None).await.unwrap());
+    assert_eq!(finds(brokerage.folder.path()), []);
+    brokerage.store.close().await;
+    assert_eq!(finds(brokerage.folder.path()), []);
 }

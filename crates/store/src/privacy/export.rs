@@ -60,6 +60,9 @@ impl Store {
         };
         let lead = record.merged_into.unwrap_or(request.lead_id);
         let record = if lead == record.id { record } else { self.lead(lead).await?.unwrap_or(record) };
+        if !self.keep_privacy_request(owner, request.id, lease_us).await? {
+            return Ok(None);
+        }
         self.drop_export(request.id).await?;
         let mut writer = Writer::new(self, request, owner, lease_us);
         let Some(receipt) = writer.write(&record, export).await? else { return Ok(None) };
@@ -256,12 +259,17 @@ impl<'a> Writer<'a> {
         self.hash.update(&self.buffer);
         let (plain, part, request) = (std::mem::take(&mut self.buffer), self.part, self.request.id);
         self.part += 1;
-        let (keyring, lead) = (Arc::clone(self.store.keyring()), self.request.lead_id);
+        let (keyring, lead, owner) = (Arc::clone(self.store.keyring()), self.request.lead_id, self.owner);
         self.store
             .write(Lane::Derive, 1, After::Sync, move |conn| {
                 Box::pin(async move {
                     // Of a lead that was erased meanwhile nothing is written any more.
                     let Some(key) = key_of(conn, &keyring, lead).await? else { return Ok(()) };
+                    // Nor by who was so slow that somebody else writes it.
+                    let owned = "SELECT 1 FROM privacy_requests WHERE id = $1 AND owner = $2 AND status = 'in_progress'";
+                    if query(owned).bind(request).bind(owner.0).fetch_optional(conn).await?.is_none() {
+                        return Ok(());
+                    }
                     query(
                         "INSERT INTO privacy_exports (request_id, part, bytes) VALUES ($1, $2, $3) \
                          ON CONFLICT (request_id, part) DO UPDATE SET bytes = excluded.bytes",

@@ -149,6 +149,7 @@ contracts! {
     privacy::a_wrong_handle_is_taken_from_its_lead_alone,
     privacy::an_override_ends_by_hand_by_time_or_by_another,
     retention::old_months_go_and_latest_scores_stay,
+    retention::what_is_over_or_expired_goes_and_a_dry_run_says_the_same,
     retention::events_that_were_read_go_and_stay_duplicates,
     history::a_history_is_that_of_everybody_who_was_absorbed,
     history::the_latest_of_each_area_is_found,
