@@ -21,8 +21,8 @@ use leadscore_engine::{
     scorecard::Scorecard,
 };
 use leadscore_store::{
-    Decile, Derived, EndpointSettings, Export, IdempotencyRecords, NewOverride, NewRequest, NewUser, PeriodPerformance, Principal, Rate, RateLimiter,
-    Registry, RequestKind, Role, Scope, Scopes, ScoreCache, Store, StoreOptions, Tickets,
+    Decile, Derived, EndpointSettings, Export, IdempotencyRecords, NewOverride, NewRequest, NewUser, PeriodPerformance,
+    Principal, Rate, RateLimiter, Registry, RequestKind, Role, Scope, Scopes, ScoreCache, Store, StoreOptions, Tickets,
     audit::{Actor, ActorKind, AuditLog, AuditOptions},
 };
 use serde_json::{Value, json};

@@ -75,9 +75,7 @@ pub use outcomes::{Decile, PeriodPerformance, Prediction};
 pub use overrides::{NewOverride, OVERRIDES_MAX, ScoreOverride};
 pub use performance::ModelPerformance;
 pub use presence::Presence;
-pub use privacy::{
-    Decided, Export, NewRequest, PrivacyRequest, Receipt, RequestFilter, RequestKind, RequestStatus,
-};
+pub use privacy::{Decided, Export, NewRequest, PrivacyRequest, Receipt, RequestFilter, RequestKind, RequestStatus};
 pub use rate_limit::{Allowance, Rate, RateLimiter};
 pub use registry::{AliasChange, Registry, RegistryError};
 pub use retention::{Expired, Retention};

@@ -14,9 +14,7 @@ use crate::{
     problem::{Code, Problem},
     rest::{
         lead_event::append,
-        privacy_request::{
-            self, Answered, PrivacyRequest, RequestPath, check_approval, conflict, look_up, text,
-        },
+        privacy_request::{self, Answered, PrivacyRequest, RequestPath, check_approval, conflict, look_up, text},
         unavailable,
         update_lead::LeadChange,
     },

@@ -270,7 +270,11 @@ mod tests {
     async fn who_may_not_be_profiled_shows_no_earlier_scores() {
         let app = TestApp::new().await;
         let lead = scored(&app, 2).await;
-        app.state.cache.publish(vec![Change::Withheld { lead_id: lead, log_position: 2, obstacle: Obstacle::NoConsent }]);
+        app.state.cache.publish(vec![Change::Withheld {
+            lead_id: lead,
+            log_position: 2,
+            obstacle: Obstacle::NoConsent,
+        }]);
         let reply = app.get(&format!("/api/v1/leads/{lead}/scores")).await;
         assert_eq!(reply.code(), "profiling-consent-missing");
     }

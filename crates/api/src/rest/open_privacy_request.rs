@@ -126,8 +126,7 @@ async fn take(api: &Api, principal: &Principal, bytes: &[u8]) -> Result<impl Int
     let lead_id = whose(api, lead_id, identity).await?;
     check(api, principal, lead_id).await?;
     let approved = kind.is_carried_out() && may_approve(principal, kind);
-    let new =
-        NewRequest { kind, lead_id, opened_by: actor(principal), received_at, note, approved, claimed: None };
+    let new = NewRequest { kind, lead_id, opened_by: actor(principal), received_at, note, approved, claimed: None };
     let (touched, Answer(request)) = answer(api, principal, open(api, new).await?);
     Ok((StatusCode::CREATED, touched, Answer(request)))
 }
@@ -356,12 +355,20 @@ mod tests {
         let lead = app.lead("ann").await;
         let request = id(&app.post(PATH, &json!({"kind": "restriction", "lead_id": lead})).await);
         let because = json!({"reason": "the number was right"});
-        assert_eq!(decide(&app, request, "lift", &because).await.code(), "privacy-request-conflict", "not in force yet");
+        assert_eq!(
+            decide(&app, request, "lift", &because).await.code(),
+            "privacy-request-conflict",
+            "not in force yet"
+        );
         app.carry_out(request).await;
         app.derive(|_| None).await;
         for part in ["score", "scores", "explanation"] {
             let reply = app.get(&format!("/api/v1/leads/{lead}/{part}")).await;
-            assert_eq!((reply.status, reply.code().as_str()), (StatusCode::FORBIDDEN, "processing-restricted"), "{part}");
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (StatusCode::FORBIDDEN, "processing-restricted"),
+                "{part}"
+            );
         }
         let batch = app.post("/api/v1/leads/batch-score", &json!({"lead_ids": [lead]})).await.json();
         assert_eq!(batch["errors"][0]["code"], "processing-restricted");

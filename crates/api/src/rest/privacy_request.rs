@@ -164,11 +164,8 @@ impl PrivacyRequest {
     /// As somebody is shown it.
     pub fn new(request: leadscore_store::PrivacyRequest, principal: &Principal, now: Timestamp) -> Self {
         let overdue = request.is_overdue(now);
-        let texts = Texts {
-            note: request.note,
-            extension_reason: request.extension_reason,
-            decision: request.decision,
-        };
+        let texts =
+            Texts { note: request.note, extension_reason: request.extension_reason, decision: request.decision };
         Self {
             id: request.id,
             kind: request.kind,

@@ -93,7 +93,10 @@ pub async fn set_override(
 #[cfg(test)]
 mod tests {
     use axum::http::Method;
-    use leadscore_domain::{Clock, Score, time::DAY_US};
+    use leadscore_domain::{
+        Clock, Score,
+        time::{DAY_US, SECOND_US},
+    };
     use leadscore_store::{Assignment, Role, Scope};
     use serde_json::{Value, json};
 
@@ -139,6 +142,7 @@ mod tests {
         assert_eq!((&shown.json()["score"], &shown.json()["override"]["score"]), (&json!(87), &json!(12)));
         assert_eq!(shown.json()["override"]["reason"], "a tyre kicker");
         assert_ne!(shown.header("etag"), plain.header("etag"), "who has the plain one asks again");
+        app.clock.advance_micros(SECOND_US);
         let newer = json!({"score": 13, "reason": "a browser"});
         app.send_json(Method::PUT, &format!("{path}/override"), &newer).await;
         assert_eq!(app.get(&format!("{path}/score")).await.json()["override"]["score"], 13);

@@ -298,7 +298,11 @@ mod tests {
         app.derive(|id| Some(score(id))).await;
         let path = format!("/api/v1/leads/{lead}/score");
         assert_eq!(app.get(&path).await.status, StatusCode::OK);
-        app.state.cache.publish(vec![Change::Withheld { lead_id: lead, log_position: 2, obstacle: Obstacle::NoConsent }]);
+        app.state.cache.publish(vec![Change::Withheld {
+            lead_id: lead,
+            log_position: 2,
+            obstacle: Obstacle::NoConsent,
+        }]);
         assert_eq!(app.get(&path).await.code(), "profiling-consent-missing");
     }
 

@@ -278,7 +278,8 @@ fn confidence(prediction: &Prediction) -> f64 {
 #[cfg(test)]
 mod tests {
     use leadscore_domain::{
-        Consent, ConsentState, Event, EventBody, EventId, LegalBasis, Limit, LimitState, Obstacle, ProcessingLimit, Purpose,
+        Consent, ConsentState, Event, EventBody, EventId, LegalBasis, Limit, LimitState, Obstacle, ProcessingLimit,
+        Purpose,
         event::{LeadCreated, Showing, ShowingAction},
         time::HOUR_US,
     };
@@ -335,11 +336,11 @@ mod tests {
     fn who_is_restricted_or_objects_has_no_score_until_that_ends_in_whatever_order_it_is_told() {
         let lenient = scorer(ScoringPolicy { profile_without_statement: true, ..ScoringPolicy::default() });
         let hour = |hours: i64| at().plus_micros(hours * HOUR_US);
-        let limit = |limit, state| EventBody::ProcessingLimit(ProcessingLimit { limit, state, evidence: "letter".into() });
+        let limit =
+            |limit, state| EventBody::ProcessingLimit(ProcessingLimit { limit, state, evidence: "letter".into() });
         let claim = |basis| EventBody::Consent(Consent { basis, ..statement(ConsentState::Granted) });
         let after = |bodies: Vec<EventBody>| {
-            let told: Vec<Event> =
-                (1..).zip(bodies).map(|(i, body)| event(&i.to_string(), hour(i), body)).collect();
+            let told: Vec<Event> = (1..).zip(bodies).map(|(i, body)| event(&i.to_string(), hour(i), body)).collect();
             let verdicts = [told.clone(), told.into_iter().rev().collect()].map(|told| {
                 let mut state = created(vec![]);
                 told.iter().for_each(|event| state.apply(event));

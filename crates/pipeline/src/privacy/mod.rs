@@ -10,11 +10,7 @@ use leadscore_domain::{
     Clock,
     time::{HOUR_US, SECOND_US},
 };
-use leadscore_engine::{
-    explain::LOGIC,
-    features::LeadState,
-    score::Scorer,
-};
+use leadscore_engine::{explain::LOGIC, features::LeadState, score::Scorer};
 use leadscore_store::{Export, Presence, PrivacyRequest, RequestKind, ScoreCache, Store, StoreError};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -42,12 +38,7 @@ pub struct Clerk {
 impl Clerk {
     /// One that tells the readers of `cache` what is gone, and explains scores with `scorer`.
     #[must_use]
-    pub fn new(
-        store: Store,
-        cache: ScoreCache,
-        clock: Arc<dyn Clock>,
-        scorer: watch::Receiver<Arc<Scorer>>,
-    ) -> Self {
+    pub fn new(store: Store, cache: ScoreCache, clock: Arc<dyn Clock>, scorer: watch::Receiver<Arc<Scorer>>) -> Self {
         let owner = store.presence();
         Self { store, cache, clock, scorer, owner }
     }

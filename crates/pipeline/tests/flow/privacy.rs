@@ -14,8 +14,8 @@ use leadscore_pipeline::{
     training::{ProgressFn, TrainingOptions, export_training_set},
 };
 use leadscore_store::{
-    Cached, Change, LeadFilter, LeadKey, LeadOrder, NewOverride, NewRequest, PrivacyRequest, RequestKind, RequestStatus, Sight,
-    Store, Update,
+    Cached, Change, LeadFilter, LeadKey, LeadOrder, NewOverride, NewRequest, PrivacyRequest, RequestKind,
+    RequestStatus, Sight, Store, Update,
     audit::{Actor, ActorKind},
 };
 use serde_json::Value;

@@ -43,12 +43,12 @@ pub fn visible<'r>(records: &'r [LogRecord], lead: LeadId, until: i64, fresh: &[
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::Unreadable;
     use leadscore_domain::{
         EventId, Timestamp,
         event::{Email, EmailAction, LeadMerged},
     };
-    use super::*;
-    use crate::Unreadable;
 
     fn lead(number: u128) -> LeadId {
         format!("{number:032x}").parse().unwrap()

@@ -5,9 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use leadscore_domain::{
-    EventBody, EventId, LeadId, Limit, LimitState, PendingEvent, ProcessingLimit, Timestamp,
-};
+use leadscore_domain::{EventBody, EventId, LeadId, Limit, LimitState, PendingEvent, ProcessingLimit, Timestamp};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -81,7 +79,8 @@ impl Store {
         };
         // Where the lead was erased meanwhile the erasure has its own.
         let Some(request) = self.open_privacy_request(new).await? else { return Ok(()) };
-        let receipt = Receipt::new(&request, RequestStatus::Done, vec![request.lead_id], self.now()).with_counts(counts);
+        let receipt =
+            Receipt::new(&request, RequestStatus::Done, vec![request.lead_id], self.now()).with_counts(counts);
         let receipt = Receipt { content_sha256: Some(hex(&Sha256::digest(content))), ..receipt }.sealed();
         self.finish_privacy_request(owner, receipt, None).await.map(|_| ())
     }
@@ -112,7 +111,9 @@ impl Store {
                 let leads = family(&mut self.reader().await?, request.lead_id).await?;
                 if let Some(ledger) = self.ledger().cloned() {
                     let line = Line { request: request.id, leads, received_at: request.received_at, at: self.now() };
-                    tokio::task::spawn_blocking(move || ledger.append(&line)).await.map_err(|_| StoreError::Closed)??;
+                    tokio::task::spawn_blocking(move || ledger.append(&line))
+                        .await
+                        .map_err(|_| StoreError::Closed)??;
                 }
                 let (keyring, now, telling) = self.for_erasure();
                 let request = request.clone();

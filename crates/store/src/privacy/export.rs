@@ -156,8 +156,7 @@ impl<'a> Writer<'a> {
             ("requests", requests),
             ("overrides", overrides),
         ];
-        let mut receipt =
-            Receipt::new(self.request, RequestStatus::Done, vec![record.id], now).with_counts(counts);
+        let mut receipt = Receipt::new(self.request, RequestStatus::Done, vec![record.id], now).with_counts(counts);
         receipt.content_sha256 = Some(hex(&self.hash.clone().finalize()));
         Ok(Some(receipt.sealed()))
     }
@@ -266,7 +265,8 @@ impl<'a> Writer<'a> {
                     // Of a lead that was erased meanwhile nothing is written any more.
                     let Some(key) = key_of(conn, &keyring, lead).await? else { return Ok(()) };
                     // Nor by who was so slow that somebody else writes it.
-                    let owned = "SELECT 1 FROM privacy_requests WHERE id = $1 AND owner = $2 AND status = 'in_progress'";
+                    let owned =
+                        "SELECT 1 FROM privacy_requests WHERE id = $1 AND owner = $2 AND status = 'in_progress'";
                     if query(owned).bind(request).bind(owner.0).fetch_optional(conn).await?.is_none() {
                         return Ok(());
                     }

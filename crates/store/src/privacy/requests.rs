@@ -332,11 +332,9 @@ async fn decide(
             query("UPDATE privacy_requests SET lifted_at = $1, updated_at = $1 WHERE id = $2 AND lifted_at IS NULL")
                 .bind(now)
         }
-        Decided::Started
-        | Decided::Extended(_)
-        | Decided::Refused(_)
-        | Decided::Completed(..)
-        | Decided::Lifted => return Ok(false),
+        Decided::Started | Decided::Extended(_) | Decided::Refused(_) | Decided::Completed(..) | Decided::Lifted => {
+            return Ok(false);
+        }
     };
     Ok(set.bind(request.id).execute(conn).await? == 1)
 }

@@ -207,7 +207,10 @@ async fn processes_hear_of_each_other_and_none_goes_back() {
     let late = process(&there).await;
     assert_eq!((value(&late), read(&late).await, value(&late)), (None, Some(60), Some(60)));
     scorer.publish(vec![withheld(7)]);
-    until(async || matches!(other.get(lead(1)), Some(Cached::Withheld { log_position: 7, obstacle: Obstacle::Restricted }))).await;
+    until(async || {
+        matches!(other.get(lead(1)), Some(Cached::Withheld { log_position: 7, obstacle: Obstacle::Restricted }))
+    })
+    .await;
     publish(&late, 6, 7, 61);
     here.close().await;
     there.close().await;

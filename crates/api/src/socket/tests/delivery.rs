@@ -62,7 +62,11 @@ async fn a_snapshot_says_where_each_lead_stands_and_news_follow() {
     assert_eq!(position(&news), 10);
     server.publish(pending, 10);
     assert_eq!(client.hear().await["lead_id"], json!(pending));
-    server.app.state.cache.publish(vec![Change::Withheld { lead_id: scored_lead, log_position: 11, obstacle: Obstacle::NoConsent }]);
+    server.app.state.cache.publish(vec![Change::Withheld {
+        lead_id: scored_lead,
+        log_position: 11,
+        obstacle: Obstacle::NoConsent,
+    }]);
     let removed = client.hear().await;
     assert_eq!((&removed["type"], &removed["code"]), (&json!("removed"), &json!("profiling-consent-missing")));
     server.publish(scored_lead, 12);
