@@ -15,7 +15,7 @@ use crate::{
     problem::{Code, Problem},
     rest::{
         LeadPath,
-        privacy_request::{Receipt, open},
+        privacy_request::{PrivacyReceipt, open},
         unavailable,
     },
     state::Api,
@@ -40,7 +40,7 @@ pub struct Erasure {
     /// The request that it was recorded as.
     request_id: Uuid,
     /// The proof, which the server keeps too.
-    receipt: Receipt,
+    receipt: PrivacyReceipt,
 }
 
 /// Erase a lead

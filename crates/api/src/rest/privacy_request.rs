@@ -63,7 +63,7 @@ pub struct PrivacyRequest {
     texts: Option<Texts>,
     /// What was done; there once it is over.
     #[schema(required)]
-    receipt: Option<Receipt>,
+    receipt: Option<PrivacyReceipt>,
     /// Until when the export of a request for access can be fetched.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     export_expires_at: Option<Timestamp>,
@@ -111,7 +111,7 @@ impl From<Actor> for Who {
 
 /// The proof of what was done. It holds no personal data, and stays when the lead is erased.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Receipt {
+pub struct PrivacyReceipt {
     /// Of which request.
     request_id: Uuid,
     /// What was asked for.
@@ -142,7 +142,7 @@ pub struct Receipt {
     digest: String,
 }
 
-impl From<leadscore_store::Receipt> for Receipt {
+impl From<leadscore_store::Receipt> for PrivacyReceipt {
     fn from(receipt: leadscore_store::Receipt) -> Self {
         Self {
             request_id: receipt.request_id,
@@ -179,7 +179,7 @@ impl PrivacyRequest {
             decided_by: request.decided_by.map(Who::from),
             texts: principal.sees_persons().then_some(texts),
             // Of an erasure that is still under way it only says what the first step did.
-            receipt: request.finished_at.and(request.receipt).map(Receipt::from),
+            receipt: request.finished_at.and(request.receipt).map(PrivacyReceipt::from),
             export_expires_at: request.export_expires_at,
             lifted_at: request.lifted_at,
             created_at: request.created_at,
