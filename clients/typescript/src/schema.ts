@@ -291,7 +291,8 @@ export interface paths {
          * Erase a lead
          * @description Its key is destroyed, and with it all that was ever sealed under it; handles, scores and what they were calculated
          *     from are deleted; events keep their kind and their times, and say nothing. It cannot be undone. An event that names
-         *     one of the handles later is that of a new lead. The answer is the receipt: keep it as the proof.
+         *     one of the handles later is that of a new lead. The answer holds the
+         *     receipt: keep it as the proof.
          */
         delete: operations["erase_lead"];
         options?: never;
@@ -351,6 +352,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/leads/{lead_id}/contest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Contest a lead's score
+         * @description Opens a request that a person looks at (GDPR Art. 22(3)), within a month: a manager takes it, sees the score with its
+         *     explanation, overrides it where they find otherwise, and completes the request with what came of it.
+         */
+        post: operations["contest_score"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/leads/{lead_id}/events": {
         parameters: {
             query?: never;
@@ -383,6 +405,9 @@ export interface paths {
          * @description Everything that goes with a score, as of now: reasons with their shares of the log-odds, stage, churn risk, intent,
          *     contact windows, what to do and what to say, and what single action the model expects most of. Reasons and next
          *     steps are associations in past leads, not causes, unless an experiment says so.
+         *
+         *     With `as_of` the score that the lead had at that instant is explained, by the model that gave it and from what was known
+         *     then.
          */
         get: operations["show_explanation"];
         put?: never;
@@ -402,7 +427,9 @@ export interface paths {
         };
         /**
          * Export a lead
-         * @description The whole of what is kept of a person, for a request for access: identities, events with their data, scores.
+         * @description The whole of what is kept of a person, for a request for access: identities, events with their data, scores. It is
+         *     recorded as a request for access that is done. Of a lead with more than 100,000 events or scores, and for a document
+         *     that another server takes in again, open a request with `POST /api/v1/privacy-requests`.
          */
         get: operations["export_lead"];
         put?: never;
@@ -453,6 +480,51 @@ export interface paths {
          *     days of a prediction counts as won.
          */
         post: operations["create_outcome"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/{lead_id}/override": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Override a lead's score
+         * @description From now on the queue goes by this score (GDPR Art. 22(3): the right to obtain human intervention). The model's score is
+         *     neither changed nor lost; `GET /api/v1/leads/{lead_id}/score` shows both. An earlier override ends.
+         */
+        put: operations["set_override"];
+        post?: never;
+        /**
+         * End the override of a lead's score
+         * @description It stays in the history of overrides.
+         */
+        delete: operations["end_override"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/{lead_id}/overrides": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Overrides of a lead's score
+         * @description The present one and all that ended, with who gave them and why.
+         */
+        get: operations["list_overrides"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -668,6 +740,179 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/privacy-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Privacy requests
+         * @description Those about leads that you see, the newest first, page by page; those about erased leads for who sees all leads.
+         */
+        get: operations["list_privacy_requests"];
+        put?: never;
+        /**
+         * Open a privacy request
+         * @description It must be answered within a month (GDPR Art. 12(3)). Who may do what is asked for approves it by opening it: access,
+         *     restriction, objection and erasure are then carried out by the server within moments. Otherwise it waits for somebody
+         *     who may.
+         */
+        post: operations["open_privacy_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy-requests/{request_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A privacy request
+         * @description Where it stands, by when it must be answered, and, once it is over, the receipt.
+         */
+        get: operations["show_privacy_request"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy-requests/{request_id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Complete a privacy request
+         * @description A rectification or a contest, which people carry out. A rectification is made and recorded in one go: what changes is an
+         *     event of the lead, and wrong handles are removed. A contest is completed by a person, never by a program.
+         */
+        post: operations["complete_privacy_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy-requests/{request_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Fetch the export of a request for access
+         * @description One JSON document for the person to have: what is known of them, every event, every score, the logic involved. Its
+         *     `events` can be sent to another server's `POST /api/v1/events` as they are, or imported line by line. It can be fetched
+         *     for seven days, and its SHA-256 stands in the receipt.
+         */
+        get: operations["fetch_privacy_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy-requests/{request_id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extend the deadline of a privacy request
+         * @description Once, by two months, where requests are complex or many; the person is to be told within the first month, with the
+         *     reason (GDPR Art. 12(3)).
+         */
+        post: operations["extend_privacy_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy-requests/{request_id}/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a restriction or an objection
+         * @description The person is to be told before a restriction ends (GDPR Art. 18(3)); an objection ends where they no longer object. An
+         *     event of the lead says so, and its score is there again within moments, unless something else stands in the way.
+         */
+        post: operations["lift_privacy_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy-requests/{request_id}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuse a privacy request
+         * @description With the reason, which the person is to be told together with their right to complain (GDPR Art. 12(4)). What the server
+         *     carries out already cannot be refused.
+         */
+        post: operations["refuse_privacy_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy-requests/{request_id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve or take a privacy request
+         * @description Access, restriction, objection and erasure are carried out by the server from then on; rectification and contest are
+         *     yours to look at and to complete. It takes who may do the same without a request: for an erasure an administrator.
+         */
+        post: operations["start_privacy_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queue": {
         parameters: {
             query?: never;
@@ -679,7 +924,8 @@ export interface paths {
          * Queue of an agent
          * @description The agent's leads in the order in which to turn to them. It goes by `priority`: the calibrated probability of
          *     conversion, halved for each 7 days without contact either way; for a lead that we turned to last and that has not
-         *     reacted, times 1 − ½^(days since then), so that it comes back over the next days. Of an agent with more than 1,000
+         *     reacted, times 1 − ½^(days since then), so that it comes back over the next days. A lead whose score a person overrode
+         *     has the probability that goes with the score they gave. Of an agent with more than 1,000
          *     leads those with the highest scores are in the queue. Leads that were won or lost, that asked not to be contacted and
          *     have not turned to you since, and leads without a score are not.
          */
@@ -1306,6 +1552,11 @@ export interface components {
              */
             score: number;
         };
+        /** @description Why something is done. */
+        Because: {
+            /** @description Why. */
+            reason: string;
+        };
         /** @description Parts of a score, each placed in the reference population: 50 is the middle lead. */
         Breakdown: {
             /**
@@ -1355,6 +1606,15 @@ export interface components {
              * @description Probability that the lead falls silent or ends elsewhere within 30 days, 4 decimals.
              */
             risk: number;
+        };
+        /** @description What came of it. */
+        Completion: {
+            /** @description What a rectification changes, as `PATCH /api/v1/leads/{lead_id}` takes it. */
+            change?: components["schemas"]["LeadChange"];
+            /** @description Handles that a rectification takes from the lead. Whoever sends one of them next is another lead. */
+            remove_identities?: components["schemas"]["Identity"][];
+            /** @description What was decided or done, for the person to be told. */
+            resolution: string;
         };
         /** @description One statement about one purpose; the latest counts. */
         Consent: {
@@ -1521,6 +1781,13 @@ export interface components {
             events: number;
             /** @description The leads: the one that was named, and those that were one with it. */
             leads: string[];
+            /** @description The proof, which the server keeps too. */
+            receipt: components["schemas"]["PrivacyReceipt"];
+            /**
+             * Format: uuid
+             * @description The request that it was recorded as.
+             */
+            request_id: string;
         };
         /** @description What happened to a lead, as a source sends it. The same `source` and `source_event_id` are the same event. */
         Event: components["schemas"]["EventBody"] & {
@@ -1597,6 +1864,10 @@ export interface components {
             data: components["schemas"]["LeadMerged"];
             /** @enum {string} */
             type: "lead_merged";
+        } | {
+            data: components["schemas"]["ProcessingLimit"];
+            /** @enum {string} */
+            type: "processing_limit";
         };
         /** @description A page of a lead's history. */
         EventPage: {
@@ -1631,7 +1902,8 @@ export interface components {
             /** @description What became of it. */
             status: components["schemas"]["EventStatus"];
             /**
-             * @description Why the lead must not have one, where it was asked for: `profiling-consent-missing`.
+             * @description Why the lead must not have one, where it was asked for: `profiling-consent-missing`, `processing-restricted` or
+             *     `profiling-objected`.
              * @example profiling-consent-missing
              */
             withheld?: string;
@@ -1700,6 +1972,19 @@ export interface components {
             logic: string;
             /** @description Every score that the lead had, the latest first. */
             scores: components["schemas"]["PastScore"][];
+        };
+        /** @description What is known of a lead beside its history. */
+        ExportedLead: {
+            /** Format: uuid */
+            agent_id: string | null;
+            /** Format: date-time */
+            created_at: string;
+            identities: components["schemas"]["Identity"][];
+            /** Format: uuid */
+            lead_id: string;
+            name: string | null;
+            /** Format: uuid */
+            team_id: string | null;
         };
         /**
          * @description Band of the score: A from 90, B from 70, C from 40, D below.
@@ -1972,6 +2257,11 @@ export interface components {
             /** @description What raises and lowers the score. */
             reasons: components["schemas"]["Reasons"];
             /**
+             * @description With `as_of`: whether the model reads today what it read then, to the bit. It does not where events are no longer
+             *     kept, or the market is known better by now; `score` and its figures are those of then all the same.
+             */
+            reproduced?: boolean;
+            /**
              * Format: int32
              * @description Percentile of the probability in the model's reference population.
              * @example 87
@@ -2080,6 +2370,17 @@ export interface components {
          * @enum {string}
          */
         LegalBasis: "consent" | "contract" | "legitimate_interest";
+        /**
+         * @description A right of a person that keeps their data from being used: restriction of processing (GDPR Art. 18), objection to
+         *     profiling (Art. 21).
+         * @enum {string}
+         */
+        Limit: "restriction" | "objection";
+        /**
+         * @description Whether a limit is in force.
+         * @enum {string}
+         */
+        LimitState: "imposed" | "lifted";
         /** @description A listing put on the list of favourites. */
         ListingSaved: {
             area?: string;
@@ -2372,6 +2673,40 @@ export interface components {
              */
             value?: number;
         };
+        /** @description What a person asks for. */
+        NewPrivacyRequest: {
+            /** @description or one of their handles. */
+            identity?: components["schemas"]["Identity"];
+            /** @description What; a contest is opened with `POST /api/v1/leads/{lead_id}/contest`. */
+            kind: components["schemas"]["PrivacyRequestKind"];
+            /**
+             * Format: uuid
+             * @description Whose data it is about: the lead,
+             */
+            lead_id?: string;
+            /** @description What they said, and how they showed who they are; kept encrypted, and gone with the lead. */
+            note?: string;
+            /**
+             * Format: date-time
+             * @description When they asked; now, where it is left out. An objection holds from then on.
+             */
+            received_at?: string;
+        };
+        /** @description A score of one's own. */
+        NewScoreOverride: {
+            /**
+             * Format: date-time
+             * @description Until when it holds; until it is ended, where it is left out.
+             */
+            expires_at?: string;
+            /** @description Why; kept encrypted, and gone with the lead. */
+            reason: string;
+            /**
+             * Format: int32
+             * @description 0 to 100.
+             */
+            score: number;
+        };
         /** @description Somebody who shall be able to log in. */
         NewUser: {
             /**
@@ -2553,6 +2888,158 @@ export interface components {
             /** @description Weeks of each model's predictions, the latest first; at most 1,000. */
             weeks: components["schemas"]["Week"][];
         };
+        /** @description Everything that is kept of a person. */
+        PrivacyExport: {
+            /** @description Whether this is all. */
+            complete: boolean;
+            /**
+             * @description Everything that happened, the latest first, as `POST /api/v1/events` takes it; merges are left out, the events of
+             *     everybody who turned out to be the person are there.
+             */
+            events: components["schemas"]["Event"][];
+            /** @description The present score and its reasons; `null` where there is none. */
+            explanation: Record<string, never> | null;
+            /** Format: date-time */
+            exported_at: string;
+            lead: components["schemas"]["ExportedLead"];
+            /** @description How a score comes about. */
+            logic: string;
+            overrides: Record<string, never>[];
+            privacy_requests: Record<string, never>[];
+            /** Format: uuid */
+            request_id: string;
+            /** @description Every score that the lead had, the latest first. */
+            scores: Record<string, never>[];
+            /**
+             * Format: int64
+             * @description Events that are damaged and cannot be read.
+             */
+            unreadable_events: number;
+        };
+        /** @description The proof of what was done. It holds no personal data, and stays when the lead is erased. */
+        PrivacyReceipt: {
+            /** @description Who approved or did it. */
+            by: components["schemas"]["Who"];
+            /** @description SHA-256 of what was handed out, hexadecimal. */
+            content_sha256: string | null;
+            /**
+             * @description How much of what: `events`, `identities`, `scores` and so on.
+             * @example {
+             *       "events": 42,
+             *       "identities": 2
+             *     }
+             */
+            counts: {
+                [key: string]: number;
+            };
+            /** @description SHA-256 of the receipt as the server keeps it, hexadecimal. */
+            digest: string;
+            /**
+             * Format: date-time
+             * @description When it was over.
+             */
+            finished_at: string;
+            /** @description What was asked for. */
+            kind: components["schemas"]["PrivacyRequestKind"];
+            /** @description The lead, and those that were one with it. */
+            leads: string[];
+            /** @description How it ended: `done` or `refused`. */
+            outcome: components["schemas"]["PrivacyRequestStatus"];
+            /**
+             * Format: date-time
+             * @description When the person asked.
+             */
+            received_at: string;
+            /** @description Whether an erasure was done again over a database that was restored from an older copy. */
+            replayed: boolean;
+            /**
+             * Format: uuid
+             * @description Of which request.
+             */
+            request_id: string;
+        };
+        /** @description What a person asks for by their rights over their data. */
+        PrivacyRequest: {
+            /**
+             * Format: date-time
+             * @description When it was written down.
+             */
+            created_at: string;
+            decided_by: components["schemas"]["Who"] | null;
+            /**
+             * Format: date-time
+             * @description By when they must have their answer: a month later, three where it was extended.
+             */
+            due_at: string;
+            /**
+             * Format: date-time
+             * @description Until when the export of a request for access can be fetched.
+             */
+            export_expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the deadline was extended.
+             */
+            extended_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it was over.
+             */
+            finished_at: string | null;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description What is asked for. */
+            kind: components["schemas"]["PrivacyRequestKind"];
+            /**
+             * Format: uuid
+             * @description Whose data it is about.
+             */
+            lead_id: string;
+            /**
+             * Format: date-time
+             * @description When a restriction or an objection ended.
+             */
+            lifted_at: string | null;
+            /** @description Who wrote it down. */
+            opened_by: components["schemas"]["Who"];
+            /** @description Whether that passed before it was over. */
+            overdue: boolean;
+            receipt: components["schemas"]["PrivacyReceipt"] | null;
+            /**
+             * Format: date-time
+             * @description When the person asked.
+             */
+            received_at: string;
+            /** @description Where it stands. */
+            status: components["schemas"]["PrivacyRequestStatus"];
+            /** @description What the person and those who answer them said; left out for keys without the scope `leads:personal`. */
+            texts?: components["schemas"]["Texts"];
+        };
+        /**
+         * @description What a person asks for by their rights: a copy of everything, what is wrong put right, data kept and not used, no
+         *     profiling, everything destroyed, a person to look at what a machine decided.
+         * @enum {string}
+         */
+        PrivacyRequestKind: "access" | "rectification" | "restriction" | "objection" | "erasure" | "contest";
+        /**
+         * @description Where a privacy request stands: it waits to be approved, taken or refused; it is carried out, or a person is at it; it
+         *     was done; it was refused.
+         * @enum {string}
+         */
+        PrivacyRequestStatus: "open" | "in_progress" | "done" | "refused";
+        /** @description A page of privacy requests. */
+        PrivacyRequests: {
+            /**
+             * Format: uuid
+             * @description The `cursor` of the next page; missing on the last one.
+             */
+            next?: string;
+            /** @description The newest first. */
+            requests: components["schemas"]["PrivacyRequest"][];
+        };
         /** @description The members of a problem (RFC 9457). */
         Problem: {
             /**
@@ -2595,6 +3082,13 @@ export interface components {
              * @example /docs/errors#invalid-field
              */
             type: string;
+        };
+        /** @description The use of the lead's data was limited, or no longer is; of each limit the latest statement counts. */
+        ProcessingLimit: {
+            /** @description Where the proof is: the letter, the request. */
+            evidence: string;
+            limit: components["schemas"]["Limit"];
+            state: components["schemas"]["LimitState"];
         };
         /** @description A search for homes. Prices are whole units of the brokerage's currency. */
         PropertySearch: {
@@ -2662,6 +3156,11 @@ export interface components {
              * @description Start of the next lawful hour in which the lead most likely answers; `null` where there is none.
              */
             optimal_contact_time: string | null;
+            /**
+             * Format: int32
+             * @description The score that a person gave the lead, by which it has its place; left out where there is none.
+             */
+            override_score?: number;
             /**
              * Format: double
              * @description What the order goes by, 4 decimals.
@@ -2820,6 +3319,45 @@ export interface components {
             /** @description The newest first. */
             scores: components["schemas"]["PastScore"][];
         };
+        /** @description A score that a person gave a lead in place of the model's, which stays as it is beside it. */
+        ScoreOverride: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When somebody ended or replaced it.
+             */
+            ended_at: string | null;
+            ended_by: components["schemas"]["Who"] | null;
+            /**
+             * Format: date-time
+             * @description Until when it holds; `null` until it is ended.
+             */
+            expires_at: string | null;
+            /** @description Why; left out for keys without the scope `leads:personal`. */
+            reason?: string;
+            /**
+             * Format: int32
+             * @description 0 to 100.
+             * @example 95
+             */
+            score: number;
+            /** @description Who gave it. */
+            set_by: components["schemas"]["Who"];
+        };
+        /** @description Overrides of a lead's score. */
+        ScoreOverrides: {
+            /**
+             * Format: uuid
+             * @description Whose. Where the lead was merged into another, that one.
+             */
+            lead_id: string;
+            /** @description The newest first; at most the latest 1,000. */
+            overrides: components["schemas"]["ScoreOverride"][];
+        };
         /** @description An access token for requests, and a refresh token for the next one. */
         Session: {
             /**
@@ -2873,6 +3411,11 @@ export interface components {
             data: Record<string, never> | null;
             /** @description Figures on examples that its members were not fitted on. */
             metrics: Record<string, never> | null;
+        };
+        /** @description A lead's score, and where a person decided otherwise. */
+        ShownScore: components["schemas"]["LeadScore"] & {
+            /** @description The score that a person gave the lead in place of the model's; left out where there is none. */
+            override?: components["schemas"]["ScoreOverride"];
         };
         /**
          * @description Who spoke.
@@ -2975,6 +3518,15 @@ export interface components {
              * @description Share of them that converted.
              */
             share: number;
+        };
+        /** @description What was said about a request. It is sealed under the lead's key, and gone with the lead. */
+        Texts: {
+            /** @description Why it was refused, or what came of it. */
+            decision: string | null;
+            /** @description Why the deadline was extended. */
+            extension_reason: string | null;
+            /** @description By the person. */
+            note: string | null;
         };
         /** @description One turn of a call. */
         Turn: {
@@ -3262,6 +3814,19 @@ export interface components {
              * @description When it was measured.
              */
             test_date: string;
+        };
+        /** @description Who did something. */
+        Who: {
+            /**
+             * Format: uuid
+             * @description The id of the user or API key.
+             */
+            id: string | null;
+            /**
+             * @description `user`, `api_key`, `cli` for the command line, or `nobody`.
+             * @example user
+             */
+            kind: string;
         };
     };
     responses: never;
@@ -5490,7 +6055,29 @@ export interface operations {
                      *       "events": 42,
                      *       "leads": [
                      *         "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
-                     *       ]
+                     *       ],
+                     *       "receipt": {
+                     *         "by": {
+                     *           "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *           "kind": "user"
+                     *         },
+                     *         "content_sha256": null,
+                     *         "counts": {
+                     *           "events": 42,
+                     *           "leads": 1
+                     *         },
+                     *         "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+                     *         "finished_at": "2026-03-01T10:30:00Z",
+                     *         "kind": "erasure",
+                     *         "leads": [
+                     *           "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                     *         ],
+                     *         "outcome": "done",
+                     *         "received_at": "2026-03-01T10:30:00Z",
+                     *         "replayed": false,
+                     *         "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2"
+                     *       },
+                     *       "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2"
                      *     }
                      */
                     "application/json": components["schemas"]["Erasure"];
@@ -6235,6 +6822,197 @@ export interface operations {
             };
         };
     };
+    contest_score: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "I was not called back though I have sold with you before"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description The request */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:00:00Z",
+                     *       "decided_by": null,
+                     *       "due_at": "2026-04-01T10:00:00Z",
+                     *       "export_expires_at": null,
+                     *       "extended_at": null,
+                     *       "finished_at": null,
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "kind": "contest",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "lifted_at": null,
+                     *       "opened_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "overdue": false,
+                     *       "receipt": null,
+                     *       "received_at": "2026-03-01T10:00:00Z",
+                     *       "status": "open",
+                     *       "texts": {
+                     *         "decision": null,
+                     *         "extension_reason": null,
+                     *         "note": "I was not called back though I have sold with you before"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyRequest"];
+                };
+            };
+            /** @description `invalid-idempotency-key`, `invalid-lead-id`, `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-running` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency-key-reused`, `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_events: {
         parameters: {
             query?: {
@@ -6380,7 +7158,10 @@ export interface operations {
     };
     show_explanation: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Explain the score that the lead had at this instant (RFC 3339) */
+                as_of?: string;
+            };
             header?: never;
             path: {
                 /**
@@ -6495,7 +7276,7 @@ export interface operations {
                     "application/json": components["schemas"]["LeadExplanation"];
                 };
             };
-            /** @description `invalid-lead-id`, `unknown-query-parameter` */
+            /** @description `invalid-lead-id`, `invalid-query-parameter`, `unknown-query-parameter` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6513,7 +7294,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`, `profiling-consent-missing` */
+            /** @description `forbidden`, `processing-restricted`, `profiling-consent-missing`, `profiling-objected` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6522,7 +7303,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `lead-not-found` */
+            /** @description `lead-not-found`, `model-not-found`, `score-not-found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7256,6 +8037,427 @@ export interface operations {
             };
         };
     };
+    set_override: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "expires_at": "2026-03-08T10:30:00Z",
+                 *       "reason": "called in person, buys this week",
+                 *       "score": 95
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewScoreOverride"];
+            };
+        };
+        responses: {
+            /** @description The override */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:30:00Z",
+                     *       "ended_at": null,
+                     *       "ended_by": null,
+                     *       "expires_at": "2026-03-08T10:30:00Z",
+                     *       "reason": "called in person, buys this week",
+                     *       "score": 95,
+                     *       "set_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ScoreOverride"];
+                };
+            };
+            /** @description `invalid-lead-id`, `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_override: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The override as it ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:30:00Z",
+                     *       "ended_at": "2026-03-02T09:00:00Z",
+                     *       "ended_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "expires_at": "2026-03-08T10:30:00Z",
+                     *       "reason": "called in person, buys this week",
+                     *       "score": 95,
+                     *       "set_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ScoreOverride"];
+                };
+            };
+            /** @description `invalid-lead-id`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found`, `override-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_overrides: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The lead
+                 * @example 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e
+                 */
+                lead_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The overrides */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "overrides": [
+                     *         {
+                     *           "created_at": "2026-03-01T10:30:00Z",
+                     *           "ended_at": "2026-03-02T09:00:00Z",
+                     *           "ended_by": {
+                     *             "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *             "kind": "user"
+                     *           },
+                     *           "expires_at": "2026-03-08T10:30:00Z",
+                     *           "reason": "called in person, buys this week",
+                     *           "score": 95,
+                     *           "set_by": {
+                     *             "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *             "kind": "user"
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ScoreOverrides"];
+                };
+            };
+            /** @description `invalid-lead-id`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     show_score: {
         parameters: {
             query?: never;
@@ -7295,6 +8497,18 @@ export interface operations {
                      *       "confidence": 0.92,
                      *       "last_updated": "2026-03-01T10:30:00Z",
                      *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "override": {
+                     *         "created_at": "2026-03-01T10:30:00Z",
+                     *         "ended_at": null,
+                     *         "ended_by": null,
+                     *         "expires_at": "2026-03-08T10:30:00Z",
+                     *         "reason": "called in person, buys this week",
+                     *         "score": 95,
+                     *         "set_by": {
+                     *           "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *           "kind": "user"
+                     *         }
+                     *       },
                      *       "prediction": {
                      *         "conversion_probability": 0.73,
                      *         "optimal_contact_time": "2026-03-02T15:00:00Z",
@@ -7303,7 +8517,7 @@ export interface operations {
                      *       "score": 87
                      *     }
                      */
-                    "application/json": components["schemas"]["LeadScore"];
+                    "application/json": components["schemas"]["ShownScore"];
                 };
             };
             /** @description You have the latest score */
@@ -7331,7 +8545,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`, `profiling-consent-missing` */
+            /** @description `forbidden`, `processing-restricted`, `profiling-consent-missing`, `profiling-objected` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7485,7 +8699,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`, `profiling-consent-missing` */
+            /** @description `forbidden`, `processing-restricted`, `profiling-consent-missing`, `profiling-objected` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8659,6 +9873,1639 @@ export interface operations {
             };
         };
     };
+    list_privacy_requests: {
+        parameters: {
+            query?: {
+                /** @description Of this kind, such as `erasure` */
+                kind?: string;
+                /** @description That stand here: `open`, `in_progress`, `done` or `refused` */
+                status?: string;
+                /** @description `true`: whose deadline has passed, and that are not over */
+                overdue?: boolean;
+                /** @description About this lead */
+                lead?: string;
+                /** @description Requests of the page, 1 to 500; 50 unless you say otherwise */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "next": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "requests": [
+                     *         {
+                     *           "created_at": "2026-03-01T10:30:00Z",
+                     *           "decided_by": {
+                     *             "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *             "kind": "user"
+                     *           },
+                     *           "due_at": "2026-04-01T10:00:00Z",
+                     *           "export_expires_at": "2026-03-09T09:00:00Z",
+                     *           "extended_at": "2026-03-02T09:00:00Z",
+                     *           "finished_at": "2026-03-02T09:00:00Z",
+                     *           "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *           "kind": "erasure",
+                     *           "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *           "lifted_at": "2026-03-09T09:00:00Z",
+                     *           "opened_by": {
+                     *             "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *             "kind": "user"
+                     *           },
+                     *           "overdue": false,
+                     *           "receipt": {
+                     *             "by": {
+                     *               "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *               "kind": "user"
+                     *             },
+                     *             "content_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "counts": {
+                     *               "events": 42,
+                     *               "identities": 2,
+                     *               "leads": 1
+                     *             },
+                     *             "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+                     *             "finished_at": "2026-03-02T09:00:00Z",
+                     *             "kind": "erasure",
+                     *             "leads": [
+                     *               "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                     *             ],
+                     *             "outcome": "done",
+                     *             "received_at": "2026-03-01T10:00:00Z",
+                     *             "replayed": false,
+                     *             "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2"
+                     *           },
+                     *           "received_at": "2026-03-01T10:00:00Z",
+                     *           "status": "done",
+                     *           "texts": {
+                     *             "decision": "as asked",
+                     *             "extension_reason": "records of two merged brokerages",
+                     *             "note": "by letter"
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyRequests"];
+                };
+            };
+            /** @description `invalid-query-parameter`, `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_privacy_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of the sender's own, such as a UUID: the same request under the same key gets the first answer for a day */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "kind": "access",
+                 *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                 *       "note": "by letter",
+                 *       "received_at": "2026-03-01T09:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewPrivacyRequest"];
+            };
+        };
+        responses: {
+            /** @description The request */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:30:00Z",
+                     *       "decided_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "due_at": "2026-04-01T10:00:00Z",
+                     *       "export_expires_at": null,
+                     *       "extended_at": null,
+                     *       "finished_at": null,
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "kind": "access",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "lifted_at": null,
+                     *       "opened_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "overdue": false,
+                     *       "receipt": null,
+                     *       "received_at": "2026-03-01T10:00:00Z",
+                     *       "status": "in_progress",
+                     *       "texts": {
+                     *         "decision": null,
+                     *         "extension_reason": null,
+                     *         "note": "by letter"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyRequest"];
+                };
+            };
+            /** @description `invalid-idempotency-key`, `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-running` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency-key-reused`, `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_privacy_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:30:00Z",
+                     *       "decided_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "due_at": "2026-04-01T10:00:00Z",
+                     *       "export_expires_at": "2026-03-09T09:00:00Z",
+                     *       "extended_at": "2026-03-02T09:00:00Z",
+                     *       "finished_at": "2026-03-02T09:00:00Z",
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "kind": "erasure",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "lifted_at": "2026-03-09T09:00:00Z",
+                     *       "opened_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "overdue": false,
+                     *       "receipt": {
+                     *         "by": {
+                     *           "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *           "kind": "user"
+                     *         },
+                     *         "content_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "counts": {
+                     *           "events": 42,
+                     *           "identities": 2,
+                     *           "leads": 1
+                     *         },
+                     *         "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+                     *         "finished_at": "2026-03-02T09:00:00Z",
+                     *         "kind": "erasure",
+                     *         "leads": [
+                     *           "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                     *         ],
+                     *         "outcome": "done",
+                     *         "received_at": "2026-03-01T10:00:00Z",
+                     *         "replayed": false,
+                     *         "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2"
+                     *       },
+                     *       "received_at": "2026-03-01T10:00:00Z",
+                     *       "status": "done",
+                     *       "texts": {
+                     *         "decision": "as asked",
+                     *         "extension_reason": "records of two merged brokerages",
+                     *         "note": "by letter"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyRequest"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    complete_privacy_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "change": {
+                 *         "name": "Ann Example"
+                 *       },
+                 *       "remove_identities": [
+                 *         {
+                 *           "kind": "phone",
+                 *           "value": "+1 512 555 0199"
+                 *         }
+                 *       ],
+                 *       "resolution": "the telephone number was that of a namesake"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Completion"];
+            };
+        };
+        responses: {
+            /** @description The request, done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:30:00Z",
+                     *       "decided_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "due_at": "2026-04-01T10:00:00Z",
+                     *       "export_expires_at": null,
+                     *       "extended_at": null,
+                     *       "finished_at": "2026-03-02T09:00:00Z",
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "kind": "rectification",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "lifted_at": null,
+                     *       "opened_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "overdue": false,
+                     *       "receipt": {
+                     *         "by": {
+                     *           "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *           "kind": "user"
+                     *         },
+                     *         "content_sha256": null,
+                     *         "counts": {
+                     *           "events": 1,
+                     *           "identities": 1
+                     *         },
+                     *         "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+                     *         "finished_at": "2026-03-02T09:00:00Z",
+                     *         "kind": "rectification",
+                     *         "leads": [
+                     *           "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                     *         ],
+                     *         "outcome": "done",
+                     *         "received_at": "2026-03-01T10:00:00Z",
+                     *         "replayed": false,
+                     *         "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2"
+                     *       },
+                     *       "received_at": "2026-03-01T10:00:00Z",
+                     *       "status": "done",
+                     *       "texts": {
+                     *         "decision": "the telephone number was that of a namesake",
+                     *         "extension_reason": null,
+                     *         "note": "by letter"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyRequest"];
+                };
+            };
+            /** @description `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lead-taken`, `privacy-request-conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    fetch_privacy_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it */
+            200: {
+                headers: {
+                    /** @description A name for the file */
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "complete": true,
+                     *       "events": [
+                     *         {
+                     *           "data": {
+                     *             "action": "opened"
+                     *           },
+                     *           "lead": {
+                     *             "identities": [
+                     *               {
+                     *                 "kind": "email",
+                     *                 "value": "ann@example.com"
+                     *               }
+                     *             ]
+                     *           },
+                     *           "occurred_at": "2026-03-01T10:30:00Z",
+                     *           "source": "website",
+                     *           "source_event_id": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+                     *           "type": "email"
+                     *         }
+                     *       ],
+                     *       "explanation": null,
+                     *       "exported_at": "2026-03-01T10:30:00Z",
+                     *       "lead": {
+                     *         "agent_id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "created_at": "2026-03-01T10:30:00Z",
+                     *         "identities": [
+                     *           {
+                     *             "kind": "email",
+                     *             "value": "ann@example.com"
+                     *           }
+                     *         ],
+                     *         "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *         "name": "Ann Example",
+                     *         "team_id": null
+                     *       },
+                     *       "logic": "A statistical model estimates …",
+                     *       "overrides": [],
+                     *       "privacy_requests": [],
+                     *       "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "scores": [],
+                     *       "unreadable_events": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyExport"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `export-expired` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    extend_privacy_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "records of two merged brokerages have to be gone through"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description The request with its new deadline */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:30:00Z",
+                     *       "decided_by": null,
+                     *       "due_at": "2026-06-01T10:00:00Z",
+                     *       "export_expires_at": null,
+                     *       "extended_at": "2026-03-02T09:00:00Z",
+                     *       "finished_at": null,
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "kind": "rectification",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "lifted_at": null,
+                     *       "opened_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "overdue": false,
+                     *       "receipt": null,
+                     *       "received_at": "2026-03-01T10:00:00Z",
+                     *       "status": "open",
+                     *       "texts": {
+                     *         "decision": null,
+                     *         "extension_reason": "records of two merged brokerages have to be gone through",
+                     *         "note": "by letter"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyRequest"];
+                };
+            };
+            /** @description `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    lift_privacy_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the person confirmed the corrected number"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description The request, lifted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:30:00Z",
+                     *       "decided_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "due_at": "2026-04-01T10:00:00Z",
+                     *       "export_expires_at": null,
+                     *       "extended_at": null,
+                     *       "finished_at": "2026-03-02T09:00:00Z",
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "kind": "restriction",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "lifted_at": "2026-03-09T09:00:00Z",
+                     *       "opened_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "overdue": false,
+                     *       "receipt": {
+                     *         "by": {
+                     *           "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *           "kind": "user"
+                     *         },
+                     *         "content_sha256": null,
+                     *         "counts": {
+                     *           "events": 1
+                     *         },
+                     *         "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+                     *         "finished_at": "2026-03-02T09:00:00Z",
+                     *         "kind": "restriction",
+                     *         "leads": [
+                     *           "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                     *         ],
+                     *         "outcome": "done",
+                     *         "received_at": "2026-03-01T10:00:00Z",
+                     *         "replayed": false,
+                     *         "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2"
+                     *       },
+                     *       "received_at": "2026-03-01T10:00:00Z",
+                     *       "status": "done",
+                     *       "texts": {
+                     *         "decision": null,
+                     *         "extension_reason": null,
+                     *         "note": "by letter"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyRequest"];
+                };
+            };
+            /** @description `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refuse_privacy_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "we could not verify who asked"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description The request, refused */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:30:00Z",
+                     *       "decided_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "due_at": "2026-04-01T10:00:00Z",
+                     *       "export_expires_at": null,
+                     *       "extended_at": null,
+                     *       "finished_at": "2026-03-02T09:00:00Z",
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "kind": "erasure",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "lifted_at": null,
+                     *       "opened_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "overdue": false,
+                     *       "receipt": {
+                     *         "by": {
+                     *           "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *           "kind": "user"
+                     *         },
+                     *         "content_sha256": null,
+                     *         "counts": {},
+                     *         "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+                     *         "finished_at": "2026-03-02T09:00:00Z",
+                     *         "kind": "erasure",
+                     *         "leads": [
+                     *           "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"
+                     *         ],
+                     *         "outcome": "refused",
+                     *         "received_at": "2026-03-01T10:00:00Z",
+                     *         "replayed": false,
+                     *         "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2"
+                     *       },
+                     *       "received_at": "2026-03-01T10:00:00Z",
+                     *       "status": "refused",
+                     *       "texts": {
+                     *         "decision": "we could not verify who asked",
+                     *         "extension_reason": null,
+                     *         "note": "by letter"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyRequest"];
+                };
+            };
+            /** @description `malformed-json`, `unknown-query-parameter`, `unreadable-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_privacy_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id that the server gave */
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request, in progress */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-01T10:30:00Z",
+                     *       "decided_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "due_at": "2026-04-01T10:00:00Z",
+                     *       "export_expires_at": null,
+                     *       "extended_at": null,
+                     *       "finished_at": null,
+                     *       "id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                     *       "kind": "erasure",
+                     *       "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
+                     *       "lifted_at": null,
+                     *       "opened_by": {
+                     *         "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a",
+                     *         "kind": "user"
+                     *       },
+                     *       "overdue": false,
+                     *       "receipt": null,
+                     *       "received_at": "2026-03-01T10:00:00Z",
+                     *       "status": "in_progress",
+                     *       "texts": {
+                     *         "decision": null,
+                     *         "extension_reason": null,
+                     *         "note": "by letter"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PrivacyRequest"];
+                };
+            };
+            /** @description `unknown-query-parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `privacy-request-conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long` */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed-out`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     show_queue: {
         parameters: {
             query?: {
@@ -8692,6 +11539,7 @@ export interface operations {
                      *           "lead_id": "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e",
                      *           "name": "Ann Example",
                      *           "optimal_contact_time": "2026-03-02T15:00:00Z",
+                     *           "override_score": 95,
                      *           "priority": 0.7292,
                      *           "recommended_approach": "premium_property_focus",
                      *           "score": 87,

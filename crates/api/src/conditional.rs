@@ -9,13 +9,15 @@ use axum::{
     http::{HeaderValue, header, request::Parts},
 };
 use leadscore_domain::Score;
+use uuid::Uuid;
 
 use crate::socket::Version;
 
-/// What a score is known by: where it stands in the log, and when it was calculated.
-pub fn entity_tag(score: &Score) -> HeaderValue {
-    let tag = format!("\"{}\"", Version::of(score));
-    HeaderValue::try_from(tag).expect("digits, quotes and a dash are a header value")
+/// What a score is known by: where it stands in the log, when it was calculated, and what it is overridden by.
+pub fn entity_tag(score: &Score, overridden: Option<Uuid>) -> HeaderValue {
+    let version = Version::of(score);
+    let tag = overridden.map_or_else(|| format!("\"{version}\""), |id| format!("\"{version}-{}\"", id.simple()));
+    HeaderValue::try_from(tag).expect("digits, quotes and dashes are a header value")
 }
 
 /// What the sender already has: the `If-None-Match` fields.

@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use leadscore_domain::Invalid;
+use leadscore_domain::{Invalid, Obstacle};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,6 +40,10 @@ pub enum Code {
     OriginNotAllowed,
     /// The person has not allowed profiling.
     ProfilingConsentMissing,
+    /// Processing of the lead's data is restricted.
+    ProcessingRestricted,
+    /// The person objects to profiling.
+    ProfilingObjected,
     /// No such address.
     NotFound,
     /// No such lead.
@@ -66,8 +70,18 @@ pub enum Code {
     WebhookNotFound,
     /// No such message of the webhook.
     WebhookMessageNotFound,
+    /// No such privacy request.
+    PrivacyRequestNotFound,
+    /// No override of the lead's score is in force.
+    OverrideNotFound,
+    /// The lead had no score then.
+    ScoreNotFound,
     /// The job stands where this cannot be done.
     JobConflict,
+    /// The privacy request stands where this cannot be done.
+    PrivacyRequestConflict,
+    /// The export is no longer kept.
+    ExportExpired,
     /// The address exists, but not with this method.
     MethodNotAllowed,
     /// The body came too slowly.
@@ -112,7 +126,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 53] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -125,6 +139,8 @@ impl Code {
         Self::Forbidden,
         Self::OriginNotAllowed,
         Self::ProfilingConsentMissing,
+        Self::ProcessingRestricted,
+        Self::ProfilingObjected,
         Self::NotFound,
         Self::LeadNotFound,
         Self::ModelNotFound,
@@ -134,11 +150,16 @@ impl Code {
         Self::TeamNotFound,
         Self::WebhookNotFound,
         Self::WebhookMessageNotFound,
+        Self::PrivacyRequestNotFound,
+        Self::OverrideNotFound,
+        Self::ScoreNotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::ScorePending,
         Self::NoSession,
         Self::JobConflict,
+        Self::PrivacyRequestConflict,
+        Self::ExportExpired,
         Self::RequestRunning,
         Self::LeadTaken,
         Self::AlreadyExists,
@@ -177,6 +198,8 @@ impl Code {
             Self::Forbidden => "forbidden",
             Self::OriginNotAllowed => "origin-not-allowed",
             Self::ProfilingConsentMissing => "profiling-consent-missing",
+            Self::ProcessingRestricted => "processing-restricted",
+            Self::ProfilingObjected => "profiling-objected",
             Self::NotFound => "not-found",
             Self::LeadNotFound => "lead-not-found",
             Self::ModelNotFound => "model-not-found",
@@ -190,7 +213,12 @@ impl Code {
             Self::LastAdmin => "last-admin",
             Self::WebhookNotFound => "webhook-not-found",
             Self::WebhookMessageNotFound => "webhook-message-not-found",
+            Self::PrivacyRequestNotFound => "privacy-request-not-found",
+            Self::OverrideNotFound => "override-not-found",
+            Self::ScoreNotFound => "score-not-found",
             Self::JobConflict => "job-conflict",
+            Self::PrivacyRequestConflict => "privacy-request-conflict",
+            Self::ExportExpired => "export-expired",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::BodyTimeout => "body-timeout",
             Self::ScorePending => "score-pending",
@@ -225,7 +253,11 @@ impl Code {
             | Self::InvalidLeadId
             | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword | Self::SessionOver => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::OriginNotAllowed | Self::ProfilingConsentMissing => StatusCode::FORBIDDEN,
+            Self::Forbidden
+            | Self::OriginNotAllowed
+            | Self::ProfilingConsentMissing
+            | Self::ProcessingRestricted
+            | Self::ProfilingObjected => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::LeadNotFound
             | Self::ModelNotFound
@@ -234,16 +266,21 @@ impl Code {
             | Self::UserNotFound
             | Self::TeamNotFound
             | Self::WebhookNotFound
-            | Self::WebhookMessageNotFound => StatusCode::NOT_FOUND,
+            | Self::WebhookMessageNotFound
+            | Self::PrivacyRequestNotFound
+            | Self::OverrideNotFound
+            | Self::ScoreNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ScorePending
             | Self::NoSession
             | Self::JobConflict
+            | Self::PrivacyRequestConflict
             | Self::RequestRunning
             | Self::LeadTaken
             | Self::AlreadyExists
             | Self::LastAdmin => StatusCode::CONFLICT,
+            Self::ExportExpired => StatusCode::GONE,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
@@ -275,6 +312,8 @@ impl Code {
             Self::Forbidden => "The role does not allow this",
             Self::OriginNotAllowed => "The web page may not open sockets",
             Self::ProfilingConsentMissing => "The lead has not allowed profiling",
+            Self::ProcessingRestricted => "The lead's data may not be used",
+            Self::ProfilingObjected => "The lead objects to profiling",
             Self::NotFound => "There is nothing at this address",
             Self::LeadNotFound => "There is no such lead",
             Self::ModelNotFound => "There is no such model version",
@@ -288,7 +327,12 @@ impl Code {
             Self::LastAdmin => "Nobody would be left who may do everything",
             Self::WebhookNotFound => "There is no such webhook",
             Self::WebhookMessageNotFound => "The webhook has no such message",
+            Self::PrivacyRequestNotFound => "There is no such privacy request",
+            Self::OverrideNotFound => "The score is not overridden",
+            Self::ScoreNotFound => "The lead had no such score",
             Self::JobConflict => "The job stands where this cannot be done",
+            Self::PrivacyRequestConflict => "The privacy request stands where this cannot be done",
+            Self::ExportExpired => "The export is no longer kept",
             Self::MethodNotAllowed => "The address does not take this method",
             Self::BodyTimeout => "The body came too slowly",
             Self::ScorePending => "The lead is not scored yet",
@@ -334,6 +378,19 @@ impl Code {
             Self::ProfilingConsentMissing => {
                 "Post a `consent` event with purpose `profiling`, state `granted`, the legal basis and the evidence."
             }
+            Self::ProcessingRestricted => {
+                "Lift the restriction with POST /api/v1/privacy-requests, or wait until it is lifted."
+            }
+            Self::ProfilingObjected => {
+                "Only the person ends it: record their consent to profiling, or that they no longer object."
+            }
+            Self::PrivacyRequestNotFound => "Use an id from GET /api/v1/privacy-requests.",
+            Self::OverrideNotFound => "See GET /api/v1/leads/{lead_id}/overrides for those that ended.",
+            Self::ScoreNotFound => "See GET /api/v1/leads/{lead_id}/scores for the instants of its scores.",
+            Self::PrivacyRequestConflict => {
+                "See its kind and status: what the server carries out is not completed by hand, what is over stays as it is, and a deadline is extended once."
+            }
+            Self::ExportExpired => "Open another request for access.",
             Self::NotFound => "See /docs for the addresses.",
             Self::LeadNotFound => "Create the lead with POST /api/v1/leads, or check the id.",
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
@@ -518,6 +575,16 @@ fn shortened(text: &str) -> String {
     match text.char_indices().nth(DETAIL_MAX_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+impl From<Obstacle> for Code {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::NoConsent => Self::ProfilingConsentMissing,
+            Obstacle::Restricted => Self::ProcessingRestricted,
+            Obstacle::Objected => Self::ProfilingObjected,
+        }
     }
 }
 

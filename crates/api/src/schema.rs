@@ -77,6 +77,7 @@ pub enum EventBody {
     Consent(Consent),
     Outcome(Outcome),
     LeadMerged(LeadMerged),
+    ProcessingLimit(ProcessingLimit),
 }
 
 /// Value of a custom attribute: `3.5`, `"referral"`, `true`, `{"time": "2026-03-01T17:30:00Z"}`; `null`, which only
@@ -194,6 +195,73 @@ pub enum Role {
     Agent,
     Manager,
     Admin,
+}
+
+/// What a person asks for by their rights: a copy of everything, what is wrong put right, data kept and not used, no
+/// profiling, everything destroyed, a person to look at what a machine decided.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivacyRequestKind {
+    Access,
+    Rectification,
+    Restriction,
+    Objection,
+    Erasure,
+    Contest,
+}
+
+/// Where a privacy request stands: it waits to be approved, taken or refused; it is carried out, or a person is at it; it
+/// was done; it was refused.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivacyRequestStatus {
+    Open,
+    InProgress,
+    Done,
+    Refused,
+}
+
+/// Everything that is kept of a person.
+#[derive(Deserialize, ToSchema)]
+pub struct PrivacyExport {
+    request_id: Uuid,
+    #[schema(format = DateTime)]
+    exported_at: String,
+    lead: ExportedLead,
+    /// How a score comes about.
+    logic: String,
+    /// The present score and its reasons; `null` where there is none.
+    #[schema(value_type = Option<Object>, required)]
+    explanation: Option<serde_json::Value>,
+    /// Everything that happened, the latest first, as `POST /api/v1/events` takes it; merges are left out, the events of
+    /// everybody who turned out to be the person are there.
+    events: Vec<Event>,
+    /// Every score that the lead had, the latest first.
+    #[schema(value_type = Vec<Object>)]
+    scores: Vec<serde_json::Value>,
+    #[schema(value_type = Vec<Object>)]
+    privacy_requests: Vec<serde_json::Value>,
+    #[schema(value_type = Vec<Object>)]
+    overrides: Vec<serde_json::Value>,
+    /// Events that are damaged and cannot be read.
+    unreadable_events: u64,
+    /// Whether this is all.
+    complete: bool,
+}
+
+/// What is known of a lead beside its history.
+#[derive(Deserialize, ToSchema)]
+pub struct ExportedLead {
+    lead_id: Uuid,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(required)]
+    name: Option<String>,
+    identities: Vec<Identity>,
+    #[schema(required)]
+    agent_id: Option<Uuid>,
+    #[schema(required)]
+    team_id: Option<Uuid>,
 }
 
 /// Why a webhook is told nothing: a person decided it, it answered 410, or nothing was delivered for too long.
@@ -493,6 +561,33 @@ pub struct Consent {
     evidence: String,
 }
 
+/// A right of a person that keeps their data from being used: restriction of processing (GDPR Art. 18), objection to
+/// profiling (Art. 21).
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    Restriction,
+    Objection,
+}
+
+/// Whether a limit is in force.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitState {
+    Imposed,
+    Lifted,
+}
+
+/// The use of the lead's data was limited, or no longer is; of each limit the latest statement counts.
+#[derive(Deserialize, ToSchema)]
+pub struct ProcessingLimit {
+    limit: Limit,
+    state: LimitState,
+    /// Where the proof is: the letter, the request.
+    #[schema(min_length = 1, max_length = 8_192)]
+    evidence: String,
+}
+
 /// How it ended; `won` is what the model predicts.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -616,11 +711,15 @@ mod tests {
             ("Purpose", words_of::<consent::Purpose>()),
             ("ConsentState", words_of::<consent::ConsentState>()),
             ("LegalBasis", words_of::<consent::LegalBasis>()),
+            ("Limit", words_of::<consent::Limit>()),
+            ("LimitState", words_of::<consent::LimitState>()),
             ("OutcomeResult", words_of::<event::OutcomeResult>()),
             ("Scope", words_of::<leadscore_store::Scope>()),
             ("Role", words_of::<leadscore_store::Role>()),
             ("DisabledReason", words_of::<leadscore_store::DisabledReason>()),
             ("DeliveryState", words_of::<leadscore_store::DeliveryState>()),
+            ("PrivacyRequestKind", words_of::<leadscore_store::RequestKind>()),
+            ("PrivacyRequestStatus", words_of::<leadscore_store::RequestStatus>()),
         ] {
             assert_eq!(document.words(name), read, "{name}");
         }

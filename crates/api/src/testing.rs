@@ -12,7 +12,7 @@ use axum::{
 };
 use leadscore_domain::{
     Approach, Breakdown, Clock, Grade, LeadId, ManualClock, Region, Score, Timestamp,
-    time::DAY_US,
+    time::{DAY_US, SECOND_US},
     webhook::{DestinationPolicy, MessageType},
 };
 use leadscore_engine::{
@@ -21,9 +21,9 @@ use leadscore_engine::{
     scorecard::Scorecard,
 };
 use leadscore_store::{
-    Decile, Derived, EndpointSettings, IdempotencyRecords, NewUser, PeriodPerformance, Principal, Rate, RateLimiter,
-    Registry, Role, Scope, Scopes, ScoreCache, Store, StoreOptions, Tickets,
-    audit::{AuditLog, AuditOptions},
+    Decile, Derived, EndpointSettings, Export, IdempotencyRecords, NewOverride, NewRequest, NewUser, PeriodPerformance,
+    Principal, Rate, RateLimiter, Registry, RequestKind, Role, Scope, Scopes, ScoreCache, Store, StoreOptions, Tickets,
+    audit::{Actor, ActorKind, AuditLog, AuditOptions},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -55,6 +55,7 @@ pub const EXAMPLE_REFRESH_TOKEN: &str = "lsr_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1
 pub const PASSWORD: &str = "correct horse battery staple";
 /// What the process has measured of itself.
 pub const METRICS: &str = "# TYPE leadscore_scores_total counter\nleadscore_scores_total 7\n";
+const MINUTE_US: i64 = 60 * SECOND_US;
 /// The group that scores.
 const GROUP: &str = "scorer";
 
@@ -154,6 +155,43 @@ impl TestApp {
         };
         let (_, made) = self.state.store.create_webhook(settings).await.unwrap();
         (made.id, self.state.store.test_webhook(made.id).await.unwrap())
+    }
+
+    /// A privacy request about a lead, as it must stand for an operation on it.
+    pub async fn privacy_request(&self, operation: &str, lead_id: LeadId) -> Uuid {
+        let kind = match operation {
+            "fetch_privacy_export" => RequestKind::Access,
+            "lift_privacy_request" => RequestKind::Restriction,
+            "complete_privacy_request" | "extend_privacy_request" => RequestKind::Rectification,
+            _ => RequestKind::Erasure,
+        };
+        let approved = matches!(kind, RequestKind::Access | RequestKind::Restriction);
+        let opened_by = Actor { kind: ActorKind::Cli, id: Some(Uuid::nil()), role: None };
+        let note = Some("by letter".to_owned());
+        let new = NewRequest { kind, lead_id, opened_by, received_at: None, note, approved, claimed: None };
+        let id = self.state.store.open_privacy_request(new).await.unwrap().unwrap().id;
+        if approved {
+            self.carry_out(id).await;
+        }
+        id
+    }
+
+    /// Does what the process with the role trainer does about an approved request.
+    pub async fn carry_out(&self, id: Uuid) {
+        let (store, owner) = (&self.state.store, self.state.store.presence());
+        let request = store.claim_privacy_request(owner, Some(id), MINUTE_US).await.unwrap().unwrap();
+        if request.kind == RequestKind::Access {
+            store.export_for(owner, &request, &Export::default(), MINUTE_US).await.unwrap().unwrap();
+        } else {
+            store.carry_out(owner, request, &self.state.cache).await.unwrap();
+        }
+    }
+
+    /// Gives a lead a score of a person's own.
+    pub async fn override_score(&self, lead_id: LeadId) {
+        let set_by = Actor { kind: ActorKind::User, id: Some(Uuid::nil()), role: None };
+        let new = NewOverride { lead_id, score: 95, reason: "met in person".to_owned(), set_by, expires_at: None };
+        self.state.store.set_override(new).await.unwrap().unwrap();
     }
 
     /// A new team.

@@ -22,7 +22,7 @@ pub mod webhook;
 
 pub use attribute::{AttributeName, AttributeValue, Attributes};
 pub use clock::{Clock, ManualClock};
-pub use consent::{Consent, ConsentState, LegalBasis, Purpose};
+pub use consent::{Consent, ConsentState, LegalBasis, Limit, LimitState, Obstacle, ProcessingLimit, Purpose};
 pub use event::{Event, EventBody, EventEnvelope, EventKind, PendingEvent};
 pub use explanation::{
     Action, Evidence, Explanation, Group, Influence, Intent, IntentKind, IntentProbabilities, NextStep, Play, Reason,

@@ -196,7 +196,8 @@ fn tells_the_end(event: &Event) -> bool {
         | EventBody::Message(_)
         | EventBody::AgentAction(_)
         | EventBody::Consent(_)
-        | EventBody::LeadMerged(_) => false,
+        | EventBody::LeadMerged(_)
+        | EventBody::ProcessingLimit(_) => false,
     }
 }
 
@@ -204,7 +205,11 @@ fn tells_the_end(event: &Event) -> bool {
 fn administrative(event: &Event) -> bool {
     matches!(
         event.body,
-        EventBody::LeadCreated(_) | EventBody::Consent(_) | EventBody::LeadMerged(_) | EventBody::Outcome(_)
+        EventBody::LeadCreated(_)
+            | EventBody::Consent(_)
+            | EventBody::LeadMerged(_)
+            | EventBody::Outcome(_)
+            | EventBody::ProcessingLimit(_)
     )
 }
 

@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod outcomes;
 pub mod presence;
+pub mod privacy;
 pub mod publish;
 pub mod replay;
 mod retention;

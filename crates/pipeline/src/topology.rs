@@ -25,6 +25,7 @@ pub use crate::scorer::{Health, Tally};
 use crate::{
     jobs::Runner,
     outcomes, presence,
+    privacy::{self, Clerk},
     publish::Publisher,
     retention,
     scorer::{ModelError, ModelWatch, ScorerError, ScorerTask},
@@ -73,7 +74,7 @@ pub enum PipelineError {
 pub struct Duties {
     /// Keeping scores in step with the log, and telling other systems.
     pub scorer: bool,
-    /// Jobs, what is learned from outcomes, who fell silent, and removing what is too old.
+    /// Jobs, privacy requests, what is learned from outcomes, who fell silent, and removing what is too old.
     pub trainer: bool,
 }
 
@@ -102,13 +103,16 @@ impl Pipeline {
         let shutdown = shutdown.child_token();
         let reload = Arc::new(Notify::new());
         let (models, scorer) = ModelWatch::open(store.clone(), registry.clone(), policy, Arc::clone(&reload)).await?;
-        let publisher = Publisher::new(cache);
+        let publisher = Publisher::new(cache.clone());
         let (report, health) = watch::channel(Health::Running);
         let mut tasks = vec![tracker.spawn(models.run(shutdown.clone()))];
         tasks.push(tracker.spawn(webhooks::refresh(store.clone(), shutdown.clone())));
+        tasks.push(tracker.spawn(privacy::refresh(store.clone(), shutdown.clone())));
         if duties.trainer {
             let jobs = Runner::new(store.clone(), Arc::clone(&clock), publisher.clone(), scorer.clone());
             tasks.push(tracker.spawn(jobs.run(shutdown.clone())));
+            let clerk = Clerk::new(store.clone(), cache, Arc::clone(&clock), scorer.clone());
+            tasks.push(tracker.spawn(clerk.run(shutdown.clone())));
             tasks.push(tracker.spawn(outcomes::run(store.clone(), Arc::clone(&clock), shutdown.clone())));
             let aging = retention::run(store.clone(), Arc::clone(&clock), retention, shutdown.clone());
             tasks.push(tracker.spawn(aging));
@@ -195,6 +199,16 @@ pub async fn catch_up(
     let done = task.catch_up(&shutdown, progress).await;
     task.leave().await;
     Ok(done?)
+}
+
+/// What carries out privacy requests, for who works without a server.
+///
+/// # Errors
+/// Where the model in use cannot be loaded.
+pub async fn clerk(options: PipelineOptions) -> Result<Clerk, PipelineError> {
+    let PipelineOptions { store, registry, cache, clock, policy, .. } = options;
+    let (_, scorer) = ModelWatch::open(store.clone(), registry, policy, Arc::new(Notify::new())).await?;
+    Ok(Clerk::new(store, cache, clock, scorer))
 }
 
 /// A runner of jobs for a command that works without a server. Publishes nothing.

@@ -147,6 +147,7 @@ pub fn options(context: &Context) -> anyhow::Result<StoreOptions> {
     options.postgres = context.config.store.postgres();
     options.kafka = context.config.kafka()?;
     options.keep_features = context.config.store.keep_features;
+    options.erasure_ledger = Some(context.config.privacy.erasure_ledger(&context.data));
     options.append_timeout = context.config.server.append_timeout();
     Ok(options)
 }

@@ -302,16 +302,17 @@ pub(crate) async fn bury_records(
     Ok(())
 }
 
-/// Removes what names a lead that is being erased, by its id or by one of its handles.
-pub(crate) async fn erase(conn: &mut Conn, lead: LeadId) -> Result<(), StoreError> {
+/// Removes what names a lead that is being erased, by its id or by one of its handles; how many letters.
+pub(crate) async fn erase(conn: &mut Conn, lead: LeadId) -> Result<u64, StoreError> {
+    let mut removed = 0;
     for sql in [
         "DELETE FROM dead_letters WHERE id IN (SELECT h.letter_id FROM dead_letter_handles h \
          JOIN identities i ON i.lookup = h.lookup WHERE i.lead_id = $1)",
         "DELETE FROM dead_letters WHERE lead_id = $1",
     ] {
-        query(sql).bind(lead).execute(conn).await?;
+        removed += query(sql).bind(lead).execute(conn).await?;
     }
-    Ok(())
+    Ok(removed)
 }
 
 async fn remove(conn: &mut Conn, id: Uuid) -> Result<bool, StoreError> {

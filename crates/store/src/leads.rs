@@ -1,7 +1,7 @@
 //! Leads as people: name, handles, merges, erasure.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -12,7 +12,7 @@ use crate::{
     Assignment, Store, StoreError,
     db::{After, Conn, Lane, query, select_in},
     dead,
-    keyring::{DataKey, hex, name_binding},
+    keyring::{DataKey, Keyring, hex, name_binding},
     untold,
 };
 
@@ -43,6 +43,8 @@ pub struct Erased {
     pub leads: Vec<LeadId>,
     /// Events that can never be read again.
     pub events: u64,
+    /// The same and everything else that went, by what it is.
+    pub counts: BTreeMap<&'static str, u64>,
 }
 
 impl Store {
@@ -138,25 +140,52 @@ impl Store {
         let keyring = Arc::clone(self.keyring());
         let (partitions, tells) = (self.partitions(), self.kafka().is_some());
         self.write(Lane::Intake, 1, After::Scrub, move |conn| {
+            Box::pin(async move { erase_family(conn, &keyring, id, now, tells.then_some(partitions)).await })
+        })
+        .await
+    }
+
+    /// Takes a handle from a lead that it does not belong to; whether the lead had it. Whoever sends it next is another
+    /// lead.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn remove_identity(&self, lead: LeadId, identity: &Identity) -> Result<bool, StoreError> {
+        let lookup = self.keyring().lookup(identity);
+        // In the lane of the appends, which go by the handles that they have read.
+        self.write(Lane::Intake, 1, After::Scrub, move |conn| {
             Box::pin(async move {
-                let leads = family(conn, id).await?;
-                let mut events = 0;
-                for lead in &leads {
-                    events += erase(conn, *lead, now).await?;
-                    keyring.forget(*lead);
-                }
-                if tells {
-                    untold::list(conn, partitions, &leads).await?;
-                }
-                Ok((!leads.is_empty()).then_some(Erased { leads, events }))
+                let sql = "DELETE FROM identities WHERE lookup = $1 AND lead_id = $2";
+                Ok(query(sql).bind(lookup.as_slice()).bind(lead).execute(conn).await? == 1)
             })
         })
         .await
     }
 }
 
+/// Erases a lead and those that are one with it; where other systems are told of scores, these partitions' are told.
+pub(crate) async fn erase_family(
+    conn: &mut Conn,
+    keyring: &Keyring,
+    id: LeadId,
+    now: Timestamp,
+    telling: Option<u16>,
+) -> Result<Option<Erased>, StoreError> {
+    let leads = family(conn, id).await?;
+    let mut counts = BTreeMap::new();
+    for lead in &leads {
+        erase(conn, *lead, now, &mut counts).await?;
+        keyring.forget(*lead);
+    }
+    if let Some(partitions) = telling {
+        untold::list(conn, partitions, &leads).await?;
+    }
+    let events = counts.get("events").copied().unwrap_or_default();
+    Ok((!leads.is_empty()).then_some(Erased { leads, events, counts }))
+}
+
 /// The survivor of a lead and everybody whom it absorbed: they are one person. Empty where erased or unknown.
-async fn family(conn: &mut Conn, id: LeadId) -> Result<Vec<LeadId>, StoreError> {
+pub(crate) async fn family(conn: &mut Conn, id: LeadId) -> Result<Vec<LeadId>, StoreError> {
     let rows = query(
         "WITH survivor AS (SELECT COALESCE(merged_into, id) AS id FROM leads WHERE id = $1) \
          SELECT l.id FROM leads l JOIN survivor s ON l.id = s.id OR l.merged_into = s.id \
@@ -168,7 +197,12 @@ async fn family(conn: &mut Conn, id: LeadId) -> Result<Vec<LeadId>, StoreError> 
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, StoreError> {
+async fn erase(
+    conn: &mut Conn,
+    id: LeadId,
+    now: Timestamp,
+    counts: &mut BTreeMap<&'static str, u64>,
+) -> Result<(), StoreError> {
     // First, because a scorer that commits for the lead holds its row: afterwards all of that is there to be removed.
     query(
         "UPDATE leads SET data_key = NULL, name = NULL, name_at = NULL, name_event = NULL, agent_id = NULL, \
@@ -178,32 +212,53 @@ async fn erase(conn: &mut Conn, id: LeadId, now: Timestamp) -> Result<u64, Store
     .bind(id)
     .execute(conn)
     .await?;
-    dead::erase(conn, id).await?;
+    let mut count = |what, rows: u64| *counts.entry(what).or_default() += rows;
+    count("leads", 1);
+    count("dead_letters", dead::erase(conn, id).await?);
     // The embedded database has no index of them by lead; none outlives its score.
     let features = if conn.is_server() {
         "DELETE FROM lead_features WHERE lead_id = $1"
     } else {
         "DELETE FROM lead_features WHERE id IN (SELECT id FROM lead_scores WHERE lead_id = $1)"
     };
-    for sql in [
-        "DELETE FROM identities WHERE lead_id = $1",
-        "DELETE FROM lead_states WHERE lead_id = $1",
-        "DELETE FROM latest_scores WHERE lead_id = $1",
-        "DELETE FROM webhook_messages WHERE lead_id = $1",
-        features,
-        "DELETE FROM lead_scores WHERE lead_id = $1",
+    let latest = "DELETE FROM latest_scores WHERE lead_id = $1";
+    query(latest).bind(id).execute(conn).await?;
+    for (what, sql) in [
+        ("identities", "DELETE FROM identities WHERE lead_id = $1"),
+        ("states", "DELETE FROM lead_states WHERE lead_id = $1"),
+        ("webhook_messages", "DELETE FROM webhook_messages WHERE lead_id = $1"),
+        ("features", features),
+        ("scores", "DELETE FROM lead_scores WHERE lead_id = $1"),
+        ("overrides", "DELETE FROM score_overrides WHERE lead_id = $1"),
+        (
+            "export_parts",
+            "DELETE FROM privacy_exports WHERE request_id IN (SELECT id FROM privacy_requests WHERE lead_id = $1)",
+        ),
+        (
+            "request_texts",
+            "UPDATE privacy_requests SET note = NULL, extension_reason = NULL, decision = NULL WHERE lead_id = $1 \
+             AND (note IS NOT NULL OR extension_reason IS NOT NULL OR decision IS NOT NULL)",
+        ),
+        (
+            "events",
+            "UPDATE lead_interactions SET sentiment_score = NULL, engagement_duration = NULL WHERE lead_id = $1",
+        ),
     ] {
-        query(sql).bind(id).execute(conn).await?;
+        count(what, query(sql).bind(id).execute(conn).await?);
     }
-    query("UPDATE lead_interactions SET sentiment_score = NULL, engagement_duration = NULL WHERE lead_id = $1")
-        .bind(id)
-        .execute(conn)
-        .await
+    Ok(())
 }
 
 pub(crate) fn open_text(key: &DataKey, binding: &[u8], sealed: &[u8], id: LeadId) -> Result<String, StoreError> {
-    let plain = key.open(binding, sealed).and_then(|bytes| String::from_utf8(bytes).ok());
-    plain.ok_or_else(|| StoreError::Corrupt(format!("a sealed value of lead {id}")))
+    String::from_utf8(open_bytes(key, binding, sealed, id)?).map_err(|_| unopened(id))
+}
+
+pub(crate) fn open_bytes(key: &DataKey, binding: &[u8], sealed: &[u8], id: LeadId) -> Result<Vec<u8>, StoreError> {
+    key.open(binding, sealed).ok_or_else(|| unopened(id))
+}
+
+fn unopened(id: LeadId) -> StoreError {
+    StoreError::Corrupt(format!("a sealed value of lead {id}"))
 }
 
 fn identity_kind(word: &str) -> Result<IdentityKind, StoreError> {

@@ -32,8 +32,10 @@ mod leads;
 mod log;
 mod market;
 mod outcomes;
+mod overrides;
 mod performance;
 mod presence;
+mod privacy;
 mod rate_limit;
 mod rebuilds;
 mod redis;
@@ -70,10 +72,13 @@ pub use keyring::MasterKey;
 pub use leads::{Erased, LeadRecord};
 pub use log::{
     APPEND_MAX_EVENTS, Announcement, Appended, Batch, KafkaOptions, LogReader, LogRecord, SealedHistory, Unreadable,
+    visible,
 };
 pub use outcomes::{Decile, PeriodPerformance, Prediction};
+pub use overrides::{NewOverride, OVERRIDES_MAX, ScoreOverride};
 pub use performance::ModelPerformance;
 pub use presence::Presence;
+pub use privacy::{Decided, Export, NewRequest, PrivacyRequest, Receipt, RequestFilter, RequestKind, RequestStatus};
 pub use rate_limit::{Allowance, Rate, RateLimiter};
 pub use registry::{AliasChange, Registry, RegistryError};
 pub use retention::{Expired, Retention};

@@ -3,7 +3,8 @@
 //!
 //! Invariants: a lead's latest score stays however old it is, until another one takes its place; an event that a group
 //! has not read yet stays. An event that went is a duplicate all the same when it comes again: ids of events are kept
-//! for ever. Deliberately absent: what is kept for how long, which is configured.
+//! for ever. What is found by a plain condition, and what says itself until when it is kept, goes in the same way on both.
+//! Deliberately absent: what is kept for how long, which is configured.
 
 use jiff::{Span, tz::TimeZone};
 use leadscore_domain::{Invalid, Timestamp};
@@ -27,6 +28,10 @@ pub struct Retention {
     pub features_months: u16,
     /// Events. Where they are gone, no state can be folded from the log anew and no model be trained on them.
     pub interactions_months: u16,
+    /// What could not be applied.
+    pub dead_letters_months: u16,
+    /// What people wrote about privacy requests that are over; the requests stay, with their receipts.
+    pub privacy_texts_months: u16,
 }
 
 /// A table whose old rows go.
@@ -36,6 +41,46 @@ pub(crate) enum Aging {
     Features,
     Interactions,
 }
+
+/// Rows that are found by a plain condition: of both statements $1 is the instant before which they are too old, of the
+/// second one $2 is how many go at once.
+struct Plain {
+    table: &'static str,
+    count: &'static str,
+    remove: &'static str,
+}
+
+/// What could not be applied.
+const DEAD_LETTERS: Plain = Plain {
+    table: "dead_letters",
+    count: "SELECT COUNT(*) FROM dead_letters WHERE recorded_at < $1",
+    remove: "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE recorded_at < $1 LIMIT $2)",
+};
+/// Notes, reasons and decisions of requests that are over.
+const PRIVACY_TEXTS: Plain = Plain {
+    table: "privacy_requests",
+    count: "SELECT COUNT(*) FROM privacy_requests WHERE finished_at < $1 \
+            AND (note IS NOT NULL OR extension_reason IS NOT NULL OR decision IS NOT NULL)",
+    remove: "UPDATE privacy_requests SET note = NULL, extension_reason = NULL, decision = NULL WHERE id IN \
+             (SELECT id FROM privacy_requests WHERE finished_at < $1 \
+             AND (note IS NOT NULL OR extension_reason IS NOT NULL OR decision IS NOT NULL) LIMIT $2)",
+};
+/// What says itself until when it is kept: sessions with their refresh tokens, and exports.
+const EXPIRED: [Plain; 2] = [
+    Plain {
+        table: "sessions",
+        count: "SELECT COUNT(*) FROM sessions WHERE expires_at <= $1",
+        remove: "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT $2)",
+    },
+    Plain {
+        table: "privacy_exports",
+        count: "SELECT COUNT(*) FROM privacy_exports e JOIN privacy_requests r ON r.id = e.request_id \
+                WHERE r.export_expires_at <= $1",
+        // Pieces of a request go together: none has many.
+        remove: "DELETE FROM privacy_exports WHERE request_id IN (SELECT DISTINCT r.id FROM privacy_requests r \
+                 JOIN privacy_exports e ON e.request_id = r.id WHERE r.export_expires_at <= $1 LIMIT $2)",
+    },
+];
 
 /// What went of a table, or would go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -91,7 +136,33 @@ impl Store {
             };
             expired.push(Expired { table: aging.table(), before, removed, kept });
         }
+        for (plain, months) in
+            [(DEAD_LETTERS, retention.dead_letters_months), (PRIVACY_TEXTS, retention.privacy_texts_months)]
+        {
+            if months > 0 {
+                expired.push(self.remove_plain(plain, month_before(self.now(), months)?, dry_run).await?);
+            }
+        }
+        for plain in EXPIRED {
+            let one = self.remove_plain(plain, self.now(), dry_run).await?;
+            expired.extend((one.removed > 0).then_some(one));
+        }
         Ok(expired)
+    }
+
+    async fn remove_plain(&self, plain: Plain, before: Timestamp, dry_run: bool) -> Result<Expired, StoreError> {
+        let Plain { table, count, remove } = plain;
+        let removed = query(count).bind(before).fetch_one(&mut self.reader().await?).await?.get(0)?;
+        let mut going = !dry_run && removed > 0;
+        while going {
+            let gone = self
+                .write(Lane::Derive, 1, After::Sync, move |conn| {
+                    Box::pin(async move { query(remove).bind(before).bind(PIECE_ROWS).execute(conn).await })
+                })
+                .await?;
+            going = gone > 0;
+        }
+        Ok(Expired { table, before, removed, kept: 0 })
     }
 
     /// Rows of the embedded database that went, and old ones that stay.

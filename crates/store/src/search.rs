@@ -174,7 +174,7 @@ fn read_score(row: &Row, score: u8) -> Result<FoundScore, StoreError> {
 }
 
 /// Leaves out what somebody does not see: the same rule as [`Store::visible`]'s.
-fn seen_by(sql: &mut Pieces<'_>, sight: Sight) {
+pub(crate) fn seen_by(sql: &mut Pieces<'_>, sight: Sight) {
     match sight {
         Sight::All => {}
         Sight::Own { user } => {

@@ -212,7 +212,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 57);
+        assert_eq!(guarded, 70);
     }
 
     #[tokio::test]

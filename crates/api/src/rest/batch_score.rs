@@ -332,7 +332,7 @@ impl Known {
         // A state of an older format is about to be rebuilt from the log.
         let state = LeadState::from_bytes(&stored.bytes).map_err(|_| Code::ScorePending)?;
         scorer.score(id, &state, at, stored.log_position).map_err(|withheld| match withheld {
-            Withheld::NoProfilingConsent => Code::ProfilingConsentMissing,
+            Withheld::Obstacle(obstacle) => obstacle.into(),
             Withheld::Empty => Code::ScorePending,
         })
     }

@@ -3,21 +3,29 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use leadscore_domain::Timestamp;
-use leadscore_store::Change;
+use leadscore_domain::{Timestamp, time::SECOND_US};
+use leadscore_store::{NewRequest, RequestKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    auth::sight::unknown_lead,
+    audit::actor,
+    auth::{bearer::Sender, sight::unknown_lead},
     problem::{Code, Problem},
-    rest::{LeadPath, unavailable},
+    rest::{
+        LeadPath,
+        privacy_request::{PrivacyReceipt, open},
+        unavailable,
+    },
     state::Api,
 };
 
 /// What this endpoint can answer beside success.
 pub const PROBLEMS: &[Code] = &[Code::InvalidLeadId, Code::LeadNotFound];
+
+/// How long the erasure may take before another process goes on with it.
+const LEASE_US: i64 = 60 * SECOND_US;
 
 /// What was destroyed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,13 +37,18 @@ pub struct Erasure {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     erased_at: Timestamp,
+    /// The request that it was recorded as.
+    request_id: Uuid,
+    /// The proof, which the server keeps too.
+    receipt: PrivacyReceipt,
 }
 
 /// Erase a lead
 ///
 /// Its key is destroyed, and with it all that was ever sealed under it; handles, scores and what they were calculated
 /// from are deleted; events keep their kind and their times, and say nothing. It cannot be undone. An event that names
-/// one of the handles later is that of a new lead. The answer is the receipt: keep it as the proof.
+/// one of the handles later is that of a new lead. The answer holds the
+/// receipt: keep it as the proof.
 #[utoipa::path(
     delete,
     path = "/api/v1/leads/{lead_id}",
@@ -48,16 +61,51 @@ pub struct Erasure {
         example = json!({
             "leads": ["0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"],
             "events": 42,
-            "erased_at": "2026-03-01T10:30:00Z"
+            "erased_at": "2026-03-01T10:30:00Z",
+            "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+            "receipt": {
+                "request_id": "0198c2c4-9d3f-7a44-8a55-64f0f8d3a1c2",
+                "kind": "erasure",
+                "outcome": "done",
+                "leads": ["0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"],
+                "received_at": "2026-03-01T10:30:00Z",
+                "finished_at": "2026-03-01T10:30:00Z",
+                "by": {"kind": "user", "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a"},
+                "counts": {"leads": 1, "events": 42},
+                "replayed": false,
+                "content_sha256": null,
+                "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+            }
         })
     ))
 )]
-pub async fn erase_lead(State(api): State<Arc<Api>>, LeadPath(lead): LeadPath) -> Result<Json<Erasure>, Problem> {
-    let erased = api.store.erase_lead(lead).await.map_err(unavailable)?.ok_or_else(unknown_lead)?;
-    // Only now: what is published is committed.
-    api.cache.publish(erased.leads.iter().copied().map(Change::gone).collect());
-    let leads = erased.leads.into_iter().map(|lead| lead.0).collect();
-    Ok(Json(Erasure { leads, events: erased.events, erased_at: api.clock.now() }))
+pub async fn erase_lead(
+    State(api): State<Arc<Api>>,
+    Sender(principal): Sender,
+    LeadPath(lead_id): LeadPath,
+) -> Result<Json<Erasure>, Problem> {
+    // Where this process dies over it, another one goes on when the lease has run out.
+    let owner = api.store.presence();
+    let new = NewRequest {
+        kind: RequestKind::Erasure,
+        lead_id,
+        opened_by: actor(&principal),
+        received_at: None,
+        note: None,
+        approved: true,
+        claimed: Some((owner, LEASE_US)),
+    };
+    let request = open(&api, new).await?;
+    let done = api.store.carry_out(owner, request, &api.cache).await.map_err(unavailable)?;
+    // Somebody else erased the lead in between, and has the proof.
+    let receipt = done.receipt.filter(|receipt| !receipt.counts.is_empty()).ok_or_else(unknown_lead)?;
+    Ok(Json(Erasure {
+        leads: receipt.leads.iter().map(|lead| lead.0).collect(),
+        events: receipt.counts.get("events").copied().unwrap_or_default(),
+        erased_at: receipt.finished_at,
+        request_id: done.id,
+        receipt: receipt.into(),
+    }))
 }
 
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! `GET /api/v1/leads/{lead_id}/export`: everything that is kept of a lead, for the person to have.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Json,
     extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{LeadId, Score, Timestamp};
+use leadscore_engine::explain::LOGIC;
 use leadscore_store::{PastEvent, StoredScore};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    audit::actor,
     auth::bearer::Sender,
     problem::{Code, Problem},
     rest::{
@@ -51,15 +52,11 @@ pub struct Export {
     complete: bool,
 }
 
-/// The logic involved, for whoever is profiled.
-const LOGIC: &str = "A statistical model estimates from the events above how likely the person is to conclude a deal \
-    with the brokerage within 30 days; the score is the share of comparable leads with a lower estimate. It decides in \
-    which order people are called, and never refuses anybody. Names, addresses, languages and other protected \
-    characteristics are not used. The explanation of the latest score is at /api/v1/leads/{lead_id}/explanation.";
-
 /// Export a lead
 ///
-/// The whole of what is kept of a person, for a request for access: identities, events with their data, scores.
+/// The whole of what is kept of a person, for a request for access: identities, events with their data, scores. It is
+/// recorded as a request for access that is done. Of a lead with more than 100,000 events or scores, and for a document
+/// that another server takes in again, open a request with `POST /api/v1/privacy-requests`.
 #[utoipa::path(
     get,
     path = "/api/v1/leads/{lead_id}/export",
@@ -132,9 +129,15 @@ pub async fn export_lead(
         logic: LOGIC,
         complete: all_events && all_scores,
     };
+    let counts = BTreeMap::from([("events", export.events.len() as u64), ("scores", export.scores.len() as u64)]);
+    let bytes = serde_json::to_vec(&export).expect("an export is plain data with string keys");
+    api.store.record_access(actor(&principal), id, counts, &bytes).await.map_err(unavailable)?;
     let name = HeaderValue::try_from(format!("attachment; filename=\"lead-{id}.json\""));
-    let headers = [(header::CONTENT_DISPOSITION, name.expect("a UUID is a header value"))];
-    Ok((headers, Json(export)).into_response())
+    let headers = [
+        (header::CONTENT_DISPOSITION, name.expect("a UUID is a header value")),
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    ];
+    Ok((headers, bytes).into_response())
 }
 
 /// Every event of a lead, and whether these are all.

@@ -27,6 +27,8 @@ pub const PROBLEMS: &[Code] = &[
     Code::InvalidLeadId,
     Code::LeadNotFound,
     Code::ProfilingConsentMissing,
+    Code::ProcessingRestricted,
+    Code::ProfilingObjected,
     Code::ScorePending,
     Code::InvalidQueryParameter,
 ];
@@ -190,7 +192,7 @@ pub async fn list_scores(
 
 #[cfg(test)]
 mod tests {
-    use leadscore_domain::{LeadId, Score, time::HOUR_US};
+    use leadscore_domain::{LeadId, Obstacle, Score, time::HOUR_US};
     use leadscore_store::Change;
     use serde_json::{Value, json};
 
@@ -268,7 +270,11 @@ mod tests {
     async fn who_may_not_be_profiled_shows_no_earlier_scores() {
         let app = TestApp::new().await;
         let lead = scored(&app, 2).await;
-        app.state.cache.publish(vec![Change::Withheld { lead_id: lead, log_position: 2 }]);
+        app.state.cache.publish(vec![Change::Withheld {
+            lead_id: lead,
+            log_position: 2,
+            obstacle: Obstacle::NoConsent,
+        }]);
         let reply = app.get(&format!("/api/v1/leads/{lead}/scores")).await;
         assert_eq!(reply.code(), "profiling-consent-missing");
     }

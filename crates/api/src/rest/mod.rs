@@ -10,6 +10,8 @@ pub mod audit_entry;
 pub mod batch_score;
 pub mod batch_stream;
 pub mod cancel_job;
+pub mod complete_privacy_request;
+pub mod contest_score;
 pub mod create_api_key;
 pub mod create_consent;
 pub mod create_job;
@@ -22,13 +24,17 @@ pub mod create_webhook;
 pub mod delete_team;
 pub mod delete_user;
 pub mod delete_webhook;
+pub mod end_override;
 pub mod erase_lead;
 pub mod export_audit;
 pub mod export_lead;
+pub mod extend_privacy_request;
+pub mod fetch_privacy_export;
 pub mod healthz;
 pub mod job;
 pub mod jwks;
 pub mod lead_event;
+pub mod lift_privacy_request;
 pub mod list_api_keys;
 pub mod list_audit;
 pub mod list_consents;
@@ -37,7 +43,9 @@ pub mod list_jobs;
 pub mod list_market;
 pub mod list_models;
 pub mod list_outcomes;
+pub mod list_overrides;
 pub mod list_predictions;
+pub mod list_privacy_requests;
 pub mod list_scores;
 pub mod list_teams;
 pub mod list_users;
@@ -50,27 +58,34 @@ pub mod merge_leads;
 pub mod metrics;
 pub mod model;
 pub mod models;
+pub mod open_privacy_request;
 pub mod performance;
 pub mod post_events;
+pub mod privacy_request;
 pub mod put_market;
 pub mod readyz;
 pub mod refresh_session;
+pub mod refuse_privacy_request;
 pub mod rename_team;
 pub mod replay_webhook;
 pub mod replay_webhook_message;
 pub mod resume_job;
 pub mod revoke_api_key;
 pub mod rotate_webhook_secret;
+pub mod score_override;
 pub mod search_leads;
 pub mod session;
+pub mod set_override;
 pub mod show_explanation;
 pub mod show_job;
 pub mod show_lead;
 pub mod show_model;
 pub mod show_model_performance;
+pub mod show_privacy_request;
 pub mod show_queue;
 pub mod show_score;
 pub mod show_webhook;
+pub mod start_privacy_request;
 pub mod team;
 pub mod test_webhook;
 pub mod update_lead;
@@ -100,7 +115,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 63] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 76] = [
     ("create_lead", create_lead::PROBLEMS),
     ("search_leads", search_leads::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
@@ -158,6 +173,19 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 63] = [
     ("create_consent", create_consent::PROBLEMS),
     ("export_lead", export_lead::PROBLEMS),
     ("erase_lead", erase_lead::PROBLEMS),
+    ("open_privacy_request", open_privacy_request::PROBLEMS),
+    ("list_privacy_requests", list_privacy_requests::PROBLEMS),
+    ("show_privacy_request", show_privacy_request::PROBLEMS),
+    ("start_privacy_request", start_privacy_request::PROBLEMS),
+    ("complete_privacy_request", complete_privacy_request::PROBLEMS),
+    ("refuse_privacy_request", refuse_privacy_request::PROBLEMS),
+    ("extend_privacy_request", extend_privacy_request::PROBLEMS),
+    ("lift_privacy_request", lift_privacy_request::PROBLEMS),
+    ("fetch_privacy_export", fetch_privacy_export::PROBLEMS),
+    ("set_override", set_override::PROBLEMS),
+    ("end_override", end_override::PROBLEMS),
+    ("list_overrides", list_overrides::PROBLEMS),
+    ("contest_score", contest_score::PROBLEMS),
     ("log_in", log_in::PROBLEMS),
     ("refresh_session", refresh_session::PROBLEMS),
     ("jwks", jwks::PROBLEMS),
@@ -215,6 +243,17 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(stream::stream_scores))
         .routes(routes!(create_consent::create_consent, list_consents::list_consents))
         .routes(routes!(export_lead::export_lead))
+        .routes(routes!(open_privacy_request::open_privacy_request, list_privacy_requests::list_privacy_requests))
+        .routes(routes!(show_privacy_request::show_privacy_request))
+        .routes(routes!(start_privacy_request::start_privacy_request))
+        .routes(routes!(complete_privacy_request::complete_privacy_request))
+        .routes(routes!(refuse_privacy_request::refuse_privacy_request))
+        .routes(routes!(extend_privacy_request::extend_privacy_request))
+        .routes(routes!(lift_privacy_request::lift_privacy_request))
+        .routes(routes!(fetch_privacy_export::fetch_privacy_export))
+        .routes(routes!(set_override::set_override, end_override::end_override))
+        .routes(routes!(list_overrides::list_overrides))
+        .routes(routes!(contest_score::contest_score))
         .routes(routes!(list_market::list_market, put_market::put_market))
         .routes(routes!(list_models::list_models))
         .routes(routes!(show_model::show_model))

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use leadscore_engine::score::{Learned, LearnedError, Model, Scorer};
+use leadscore_engine::{
+    score::{Learned, LearnedError, Model, Scorer},
+    scorecard::{SCORECARD_VERSION, Scorecard},
+};
 use leadscore_store::RegistryError;
 use moka::sync::Cache;
 
@@ -82,6 +85,19 @@ pub fn scorer(api: &Api, version: Option<&str>) -> Result<Arc<Scorer>, Error> {
     };
     let (market, policy) = (Arc::clone(champion.market()), champion.policy().clone());
     Ok(Arc::new(Scorer::new(model, version.to_owned(), market, policy)))
+}
+
+/// As [`scorer`], also the points that scored before there was a model.
+///
+/// # Errors
+/// See [`Error`].
+pub fn past_scorer(api: &Api, version: &str) -> Result<Arc<Scorer>, Error> {
+    let champion = Arc::clone(&api.scorer.borrow());
+    if version != SCORECARD_VERSION || version == champion.version() {
+        return scorer(api, Some(version));
+    }
+    let (market, policy) = (Arc::clone(champion.market()), champion.policy().clone());
+    Ok(Arc::new(Scorer::new(Arc::new(Model::Scorecard(Scorecard)), version.to_owned(), market, policy)))
 }
 
 fn load(api: &Api, version: &str, champion: &Scorer) -> Result<Arc<Model>, Error> {

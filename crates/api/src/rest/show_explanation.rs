@@ -8,28 +8,45 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use leadscore_domain::{
-    ContactWindow, Explanation, Grade, Group, Influence, Intent, NextStep, Play, QualityClass, RetentionStrategy,
-    Timestamp, event::Stage as DomainStage,
+    ContactWindow, Explanation, Grade, Group, Influence, Intent, LeadId, NextStep, Play, QualityClass,
+    RetentionStrategy, Score, Timestamp, event::Stage as DomainStage,
 };
 use leadscore_engine::{
     features::LeadState,
     score::{Explained, Withheld},
 };
+use leadscore_store::{LogRecord, visible};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     auth::bearer::Sender,
-    problem::Code,
-    rest::{LeadPath, answers::rounded, show_score::Error},
+    problem::{Code, Problem},
+    query::Parameters,
+    rest::{
+        LeadPath,
+        answers::rounded,
+        models,
+        show_score::{Error, latest},
+        unavailable,
+    },
     schema,
     state::Api,
 };
 
 /// What this endpoint can answer beside success.
-pub const PROBLEMS: &[Code] =
-    &[Code::InvalidLeadId, Code::LeadNotFound, Code::ProfilingConsentMissing, Code::ScorePending];
+pub const PROBLEMS: &[Code] = &[
+    Code::InvalidLeadId,
+    Code::LeadNotFound,
+    Code::ProfilingConsentMissing,
+    Code::ProcessingRestricted,
+    Code::ProfilingObjected,
+    Code::ScorePending,
+    Code::ScoreNotFound,
+    Code::ModelNotFound,
+    Code::InvalidQueryParameter,
+];
 
 /// A lead, explained.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,6 +87,11 @@ pub struct LeadExplanation {
     /// As of when.
     #[schema(value_type = String, format = DateTime)]
     calculated_at: Timestamp,
+    /// With `as_of`: whether the model reads today what it read then, to the bit. It does not where events are no longer
+    /// kept, or the market is known better by now; `score` and its figures are those of then all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reproduced: Option<bool>,
 }
 
 /// A lead's stage.
@@ -175,6 +197,7 @@ impl LeadExplanation {
             next_steps,
             model_version: internals.then_some(score.model_version),
             calculated_at: score.calculated_at,
+            reproduced: None,
         }
     }
 }
@@ -184,11 +207,17 @@ impl LeadExplanation {
 /// Everything that goes with a score, as of now: reasons with their shares of the log-odds, stage, churn risk, intent,
 /// contact windows, what to do and what to say, and what single action the model expects most of. Reasons and next
 /// steps are associations in past leads, not causes, unless an experiment says so.
+///
+/// With `as_of` the score that the lead had at that instant is explained, by the model that gave it and from what was known
+/// then.
 #[utoipa::path(
     get,
     path = "/api/v1/leads/{lead_id}/explanation",
     tag = "scores",
-    params(("lead_id" = Uuid, Path, description = "The lead", example = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e")),
+    params(
+        ("lead_id" = Uuid, Path, description = "The lead", example = "0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e"),
+        ("as_of" = Option<String>, Query, format = DateTime, description = "Explain the score that the lead had at this instant (RFC 3339)")
+    ),
     responses((
         status = 200,
         description = "The explanation",
@@ -254,25 +283,67 @@ pub async fn show_explanation(
     State(api): State<Arc<Api>>,
     Sender(principal): Sender,
     LeadPath(asked): LeadPath,
-) -> Result<Response, Error> {
+    mut query: Parameters,
+) -> Result<Response, Problem> {
+    let as_of = query.take("as_of", "send an instant as RFC 3339, such as 2026-03-01T10:30:00Z")?;
+    query.end()?;
+    let internals = principal.sees_internals();
+    let explanation = match as_of {
+        None => LeadExplanation::new(present(&api, asked).await?, internals),
+        Some(as_of) => past(&api, asked, as_of, internals).await?,
+    };
+    Ok(Json(explanation).into_response())
+}
+
+async fn present(api: &Api, asked: LeadId) -> Result<Explained, Error> {
     let record = api.store.lead(asked).await?.ok_or(Error::Unknown)?;
     let id = record.merged_into.unwrap_or(asked);
     let stored = api.store.states(&[id]).await?.remove(&id).ok_or(Error::Pending)?;
     let state = LeadState::from_bytes(&stored.bytes)?;
     let scorer = Arc::clone(&api.scorer.borrow());
     match scorer.explain(id, &state, api.clock.now(), stored.log_position) {
-        Ok(explained) => Ok(Json(LeadExplanation::new(explained, principal.sees_internals())).into_response()),
-        Err(Withheld::NoProfilingConsent) => Err(Error::Withheld),
+        Ok(explained) => Ok(explained),
+        Err(Withheld::Obstacle(obstacle)) => Err(Error::Withheld(obstacle)),
         Err(Withheld::Empty) => Err(Error::Pending),
     }
 }
 
+/// The explanation of the score that a lead had at an instant. Who must not be scored now is not explained either.
+async fn past(api: &Arc<Api>, asked: LeadId, as_of: Timestamp, internals: bool) -> Result<LeadExplanation, Problem> {
+    let lead = latest(api, asked).await?.lead_id;
+    let history = api.store.score_history(lead, Some((as_of, i64::MAX)), 1).await.map_err(unavailable)?;
+    let none = || Problem::new(Code::ScoreNotFound, "The lead had no score at that instant.");
+    let score = history.into_iter().next().ok_or_else(none)?.score;
+    let records = api.store.records_of(&[lead]).await.map_err(unavailable)?.remove(&lead).unwrap_or_default();
+    let shared = Arc::clone(api);
+    let explained = tokio::task::spawn_blocking(move || explain_again(&shared, score, &records));
+    // A blocking task is never cancelled once it runs: what is left is a panic, which goes on where it belongs.
+    let explained = explained.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    let (explained, reproduced) = explained.ok_or_else(none)?;
+    Ok(LeadExplanation { reproduced: Some(reproduced), ..LeadExplanation::new(explained, internals) })
+}
+
+/// A score's explanation by its own model, from what of the records was known then, and whether the model reads the same;
+/// `None` where too little of that is kept.
+fn explain_again(api: &Api, score: Score, records: &[LogRecord]) -> Result<Option<(Explained, bool)>, models::Error> {
+    let scorer = models::past_scorer(api, &score.model_version)?;
+    let mut state = LeadState::default();
+    for event in visible(records, score.lead_id, score.log_position, &[]) {
+        state.apply(event);
+    }
+    let explained = scorer.explain(score.lead_id, &state, score.calculated_at, score.log_position);
+    Ok(explained.ok().map(|explained| {
+        let reproduced = explained.score.features_hash == score.features_hash;
+        (Explained { score, ..explained }, reproduced)
+    }))
+}
+
 #[cfg(test)]
 mod tests {
-    use leadscore_domain::Clock;
+    use leadscore_domain::{Clock, time::HOUR_US};
     use serde_json::json;
 
-    use crate::testing::{NOBODY, TestApp};
+    use crate::testing::{NOBODY, TestApp, score};
 
     #[tokio::test]
     async fn who_is_unknown_unscored_or_unwilling_is_not_explained() {
@@ -284,6 +355,44 @@ mod tests {
         let silent = app.lead_with(&json!({"identities": [{"kind": "crm", "value": "silent"}]})).await;
         app.derive(|_| None).await;
         assert_eq!(app.get(&format!("/api/v1/leads/{silent}/explanation")).await.code(), "profiling-consent-missing");
+    }
+
+    #[tokio::test]
+    async fn an_earlier_score_is_explained_by_what_was_known_then() {
+        let app = TestApp::new().await;
+        let lead = app.lead("ann").await;
+        let path = format!("/api/v1/leads/{lead}/explanation");
+        let first = app.clock.now();
+        let scored = async || {
+            let records = app.state.store.records_of(&[lead]).await.unwrap().remove(&lead).unwrap();
+            let mut state = super::LeadState::default();
+            super::visible(&records, lead, i64::MAX, &[]).into_iter().for_each(|event| state.apply(event));
+            let scorer = std::sync::Arc::clone(&app.state.scorer.borrow());
+            let position = records.iter().map(|record| record.position).max().unwrap();
+            let score = scorer.score(lead, &state, app.clock.now(), position).unwrap();
+            app.derive(|id| (id == lead).then(|| score.clone())).await;
+        };
+        scored().await;
+        app.clock.advance_micros(HOUR_US);
+        let held = json!({
+            "source": "crm", "source_event_id": "1", "lead": {"lead_id": lead}, "occurred_at": app.clock.now(),
+            "type": "showing", "data": {"action": "held"}
+        });
+        app.post("/api/v1/events", &held).await;
+        scored().await;
+        let now = app.get(&path).await.json();
+        let then = app.get(&format!("{path}?as_of={first}")).await.json();
+        assert_eq!((&then["calculated_at"], &then["reproduced"]), (&json!(first), &json!(true)), "{then:#}");
+        let mentions = |one: &serde_json::Value| one["reasons"]["up"].to_string().contains("showings_held");
+        assert!(mentions(&now) && !mentions(&then), "{then:#}");
+        assert!(now.get("reproduced").is_none());
+        assert_eq!(app.get(&format!("{path}?as_of=2026-02-01T00:00:00Z")).await.code(), "score-not-found");
+        assert_eq!(app.get(&format!("{path}?as_of=then")).await.code(), "invalid-query-parameter");
+        // A model that is no longer there explains nothing.
+        app.clock.advance_micros(HOUR_US);
+        let at = app.clock.now();
+        app.derive(|id| (id == lead).then(|| leadscore_domain::Score { calculated_at: at, ..score(id) })).await;
+        assert_eq!(app.get(&format!("{path}?as_of={at}")).await.code(), "model-not-found");
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! `GET /api/v1/queue`: whom an agent should turn to next.
 
-use std::{cmp::Ordering, str::FromStr, sync::Arc};
+use std::{cmp::Ordering, collections::HashMap, str::FromStr, sync::Arc};
 
 use axum::{Extension, Json, extract::State};
 use leadscore_domain::{
@@ -70,6 +70,10 @@ pub struct QueuedLead {
     /// The latest score.
     #[schema(minimum = 0, maximum = 100)]
     score: u8,
+    /// The score that a person gave the lead, by which it has its place; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0, maximum = 100)]
+    override_score: Option<u8>,
     /// The score in four bands.
     grade: Grade,
     /// Calibrated probability of conversion within 30 days, 4 decimals.
@@ -141,6 +145,7 @@ struct Ranked {
     score: FoundScore,
     course: Course,
     priority: f64,
+    override_score: Option<u8>,
 }
 
 impl Ranked {
@@ -150,12 +155,13 @@ impl Ranked {
     }
 
     fn shown(self, principal: &Principal) -> QueuedLead {
-        let Self { id, name, score, course, priority } = self;
+        let Self { id, name, score, course, priority, override_score } = self;
         QueuedLead {
             lead_id: id.0,
             name: principal.sees_persons().then_some(name),
             priority: rounded(priority, 4),
             score: score.score,
+            override_score,
             grade: score.score.into(),
             conversion_probability: rounded(score.probability, 4),
             stage: course.stage,
@@ -196,7 +202,8 @@ impl FromStr for Cursor {
 ///
 /// The agent's leads in the order in which to turn to them. It goes by `priority`: the calibrated probability of
 /// conversion, halved for each 7 days without contact either way; for a lead that we turned to last and that has not
-/// reacted, times 1 − ½^(days since then), so that it comes back over the next days. Of an agent with more than 1,000
+/// reacted, times 1 − ½^(days since then), so that it comes back over the next days. A lead whose score a person overrode
+/// has the probability that goes with the score they gave. Of an agent with more than 1,000
 /// leads those with the highest scores are in the queue. Leads that were won or lost, that asked not to be contacted and
 /// have not turned to you since, and leads without a score are not.
 #[utoipa::path(
@@ -221,6 +228,7 @@ impl FromStr for Cursor {
                 "name": "Ann Example",
                 "priority": 0.7292,
                 "score": 87,
+                "override_score": 95,
                 "grade": "B",
                 "conversion_probability": 0.73,
                 "stage": "qualified",
@@ -271,14 +279,18 @@ async fn rank(
     let found = api.store.search_leads(principal.sight(), &filter, BEST, None, asked).await.map_err(unavailable)?;
     let ids: Vec<LeadId> = found.iter().map(|lead| lead.id).collect();
     let mut states = api.store.states(&ids).await.map_err(unavailable)?;
+    let overrides = overrides(api, &ids).await?;
+    let scale: Vec<(u8, f64)> = found.iter().filter_map(|lead| lead.score).map(|s| (s.score, s.probability)).collect();
     let read = tokio::task::spawn_blocking(move || {
         let turn = |FoundLead { id, created_at, name, score, .. }: FoundLead| {
             // A state that cannot be read is about to be folded anew; until then it says nothing.
             let state = states.remove(&id).and_then(|state| LeadState::from_bytes(&state.bytes).ok());
             let course = Course::new(&state.unwrap_or_default(), created_at);
             let score = score?;
-            let priority = course.priority(score.probability, as_of);
-            (!course.is_over).then_some(Ranked { id, name, score, course, priority })
+            let override_score = overrides.get(&id).copied();
+            let probability = override_score.map_or(score.probability, |given| probability_of(given, &scale));
+            let priority = course.priority(probability, as_of);
+            (!course.is_over).then_some(Ranked { id, name, score, course, priority, override_score })
         };
         let mut ranked: Vec<Ranked> = found.into_iter().filter_map(turn).collect();
         ranked.sort_unstable_by(|one, other| one.order((other.priority, other.id)));
@@ -286,6 +298,34 @@ async fn rank(
     });
     // A blocking task is never cancelled once it runs: what is left is a panic, which goes on where it belongs.
     Ok(read.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
+}
+
+/// The scores that people gave those of these leads that have any.
+async fn overrides(api: &Api, leads: &[LeadId]) -> Result<HashMap<LeadId, u8>, Problem> {
+    let leads: Vec<LeadId> = leads.iter().copied().filter(|lead| api.store.is_overridden(*lead)).collect();
+    if leads.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = api.store.overrides_of(&leads).await.map_err(unavailable)?;
+    Ok(found.into_iter().map(|one| (one.lead_id, one.score)).collect())
+}
+
+/// The probability that goes with a score that a person gave, on a line between those of the leads whose scores are next to
+/// it: of a model, a higher score has a higher probability.
+fn probability_of(given: u8, scale: &[(u8, f64)]) -> f64 {
+    let (mut below, mut above) = ((0.0, 0.0), (100.0, 1.0));
+    for (score, probability) in scale.iter().map(|(score, probability)| (f64::from(*score), *probability)) {
+        if score <= f64::from(given) && (score, probability) > below {
+            below = (score, probability);
+        }
+        if score >= f64::from(given) && (score, probability) < above {
+            above = (score, probability);
+        }
+    }
+    if above.0 <= below.0 {
+        return below.1;
+    }
+    below.1 + (above.1 - below.1) * (f64::from(given) - below.0) / (above.0 - below.0)
 }
 
 #[cfg(test)]

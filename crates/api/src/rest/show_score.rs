@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use leadscore_domain::{LeadId, Score, Timestamp};
+use leadscore_domain::{LeadId, Obstacle, Score, Timestamp};
 use leadscore_engine::{
     features::{LeadState, StateError},
     score::Withheld,
@@ -19,20 +19,27 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    auth::sight::unknown_lead,
+    auth::{bearer::Sender, sight::unknown_lead},
     conditional::{IfNoneMatch, entity_tag},
     problem::{Code, Problem},
     rest::{
         LeadPath,
         answers::{Breakdown, Prediction, rounded},
+        score_override::ScoreOverride,
         unavailable,
     },
     state::Api,
 };
 
 /// What this endpoint can answer beside success.
-pub const PROBLEMS: &[Code] =
-    &[Code::InvalidLeadId, Code::LeadNotFound, Code::ProfilingConsentMissing, Code::ScorePending];
+pub const PROBLEMS: &[Code] = &[
+    Code::InvalidLeadId,
+    Code::LeadNotFound,
+    Code::ProfilingConsentMissing,
+    Code::ProcessingRestricted,
+    Code::ProfilingObjected,
+    Code::ScorePending,
+];
 
 /// Seconds after which a pending score may be asked for again: the scorer takes well under one.
 const RETRY_AFTER_PENDING_S: u64 = 1;
@@ -57,6 +64,17 @@ pub struct LeadScore {
     last_updated: Timestamp,
 }
 
+/// A lead's score, and where a person decided otherwise.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShownScore {
+    #[serde(flatten)]
+    score: LeadScore,
+    /// The score that a person gave the lead in place of the model's; left out where there is none.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    overridden: Option<ScoreOverride>,
+}
+
 impl From<&Score> for LeadScore {
     fn from(score: &Score) -> Self {
         Self {
@@ -78,7 +96,7 @@ pub enum Error {
     Unknown,
     /// Scoring it is not allowed.
     #[error("profiling is not allowed")]
-    Withheld,
+    Withheld(Obstacle),
     /// The scorer has not come to it yet.
     #[error("the score is pending")]
     Pending,
@@ -94,9 +112,13 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Unknown => unknown_lead(),
-            Error::Withheld => Self::new(
-                Code::ProfilingConsentMissing,
-                "There is no lawful basis for profiling this lead, or it was withdrawn.",
+            Error::Withheld(obstacle) => Self::new(
+                obstacle.into(),
+                match obstacle {
+                    Obstacle::NoConsent => "There is no lawful basis for profiling this lead, or it was withdrawn.",
+                    Obstacle::Restricted => "The lead's data is kept and may not be used at present.",
+                    Obstacle::Objected => "The person objects to being profiled.",
+                },
             ),
             Error::Pending | Error::State(_) => {
                 Self::new(Code::ScorePending, "The lead's events are received; its score is being calculated.")
@@ -132,7 +154,7 @@ impl IntoResponse for Error {
     ), (
         status = 200,
         description = "The score",
-        body = LeadScore,
+        body = ShownScore,
         headers(
             ("ETag" = String, description = "Changes with every new score"),
             ("Content-Location" = String, description = "Where the lead was merged: the address of the one it belongs to")
@@ -147,17 +169,28 @@ impl IntoResponse for Error {
                 "optimal_contact_time": "2026-03-02T15:00:00Z",
                 "recommended_approach": "premium_property_focus"
             },
-            "last_updated": "2026-03-01T10:30:00Z"
+            "last_updated": "2026-03-01T10:30:00Z",
+            "override": {
+                "score": 95,
+                "reason": "called in person, buys this week",
+                "set_by": {"kind": "user", "id": "0198c2c4-6a10-7b21-8c32-1f2e3d4c5b6a"},
+                "created_at": "2026-03-01T10:30:00Z",
+                "expires_at": "2026-03-08T10:30:00Z",
+                "ended_at": null,
+                "ended_by": null
+            }
         })
     ))
 )]
 pub async fn show_score(
     State(api): State<Arc<Api>>,
+    Sender(principal): Sender,
     LeadPath(asked): LeadPath,
     known: IfNoneMatch,
 ) -> Result<Response, Error> {
     let score = latest(&api, asked).await?;
-    let tag = entity_tag(&score);
+    let overridden = present_override(&api, score.lead_id).await?;
+    let tag = entity_tag(&score, overridden.as_ref().map(|one| one.id));
     let is_known = known.has(&tag);
     let mut headers = HeaderMap::from_iter([(header::ETAG, tag)]);
     if score.lead_id != asked {
@@ -167,7 +200,16 @@ pub async fn show_score(
     if is_known {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    Ok((headers, Json(LeadScore::from(&*score))).into_response())
+    let overridden = overridden.map(|one| ScoreOverride::new(one, &principal));
+    Ok((headers, Json(ShownScore { score: LeadScore::from(&*score), overridden })).into_response())
+}
+
+/// The override of a lead's score. Nearly no lead has one, which is known without asking.
+async fn present_override(api: &Api, lead: LeadId) -> Result<Option<leadscore_store::ScoreOverride>, StoreError> {
+    if !api.store.is_overridden(lead) {
+        return Ok(None);
+    }
+    Ok(api.store.overrides_of(&[lead]).await?.pop())
 }
 
 /// The latest score of a lead, or of the one that it was merged into.
@@ -184,7 +226,7 @@ pub async fn latest(api: &Api, asked: LeadId) -> Result<Arc<Score>, Error> {
     };
     match known {
         Cached::Score(score) => Ok(score),
-        Cached::Withheld { .. } => Err(Error::Withheld),
+        Cached::Withheld { obstacle, .. } => Err(Error::Withheld(obstacle)),
     }
 }
 
@@ -205,9 +247,9 @@ async fn why_not(api: &Api, id: LeadId, reading: Reading) -> Result<Error, Error
     let state = LeadState::from_bytes(&stored.bytes)?;
     let scorer = Arc::clone(&api.scorer.borrow());
     match scorer.score(id, &state, api.clock.now(), stored.log_position) {
-        Err(Withheld::NoProfilingConsent) => {
-            api.cache.fill(reading, Change::Withheld { lead_id: id, log_position: stored.log_position });
-            Ok(Error::Withheld)
+        Err(Withheld::Obstacle(obstacle)) => {
+            api.cache.fill(reading, Change::Withheld { lead_id: id, log_position: stored.log_position, obstacle });
+            Ok(Error::Withheld(obstacle))
         }
         // What is not committed is not shown.
         Ok(_) | Err(Withheld::Empty) => Ok(Error::Pending),
@@ -222,7 +264,7 @@ mod tests {
         body::Body,
         http::{Method, StatusCode},
     };
-    use leadscore_domain::Score;
+    use leadscore_domain::{Obstacle, Score};
     use serde_json::json;
 
     use super::Change;
@@ -256,7 +298,11 @@ mod tests {
         app.derive(|id| Some(score(id))).await;
         let path = format!("/api/v1/leads/{lead}/score");
         assert_eq!(app.get(&path).await.status, StatusCode::OK);
-        app.state.cache.publish(vec![Change::Withheld { lead_id: lead, log_position: 2 }]);
+        app.state.cache.publish(vec![Change::Withheld {
+            lead_id: lead,
+            log_position: 2,
+            obstacle: Obstacle::NoConsent,
+        }]);
         assert_eq!(app.get(&path).await.code(), "profiling-consent-missing");
     }
 

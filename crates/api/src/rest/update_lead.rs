@@ -73,7 +73,11 @@ pub struct LeadChange {
 }
 
 impl LeadChange {
-    fn into_event(self, lead: LeadId) -> Result<LeadEvent, Problem> {
+    /// The event that makes it.
+    ///
+    /// # Errors
+    /// [`Code::InvalidField`] where nothing changes.
+    pub fn into_event(self, lead: LeadId) -> Result<LeadEvent, Problem> {
         let Self { name, channel, time_zone, attributes, identities } = self;
         let plain = name.is_none() && channel.is_none() && time_zone.is_none();
         if plain && attributes.is_empty() && identities.is_empty() {
@@ -229,7 +233,10 @@ mod tests {
     #[tokio::test]
     async fn a_handle_of_a_lead_that_one_does_not_see_is_not_taken() {
         let mut app = TestApp::new().await;
-        let (own, other, foreign) = (app.lead("own").await, app.lead("other").await, app.lead("foreign").await);
+        let own = app.lead("own").await;
+        // Which of two is older, the milliseconds say.
+        app.clock.advance_micros(SECOND_US);
+        let (other, foreign) = (app.lead("other").await, app.lead("foreign").await);
         let agent = app.user("agent@example.com", Role::Agent, None).await;
         for lead in [own, other] {
             app.state.store.assign_lead(lead, Assignment::Agent(agent.id)).await.unwrap();

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use leadscore_domain::{LeadId, Score};
+use leadscore_domain::{LeadId, Obstacle, Score};
 use leadscore_store::{Change, StoreError, Update};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
@@ -17,7 +17,7 @@ pub enum Verdict {
     /// It has this score, or its survivor has.
     Score(Arc<Score>),
     /// It must not have one.
-    Withheld,
+    Withheld(Obstacle),
 }
 
 /// Verdicts on leads; one that is missing was not there in time.
@@ -61,8 +61,8 @@ impl Waiter<'_> {
                 Ok(Update::Changed(Change::Score(score))) => {
                     self.hear(score.lead_id, score.log_position, || Verdict::Score(Arc::clone(&score)));
                 }
-                Ok(Update::Changed(Change::Withheld { lead_id, log_position })) => {
-                    self.hear(lead_id, log_position, || Verdict::Withheld);
+                Ok(Update::Changed(Change::Withheld { lead_id, log_position, obstacle })) => {
+                    self.hear(lead_id, log_position, || Verdict::Withheld(obstacle));
                 }
                 Ok(Update::Changed(Change::Unknown { lead_id, .. })) => {
                     if self.wanted.contains_key(&lead_id) {
@@ -187,7 +187,7 @@ mod tests {
         let app = TestApp::new().await;
         let reply = post_and_wait(&app, &opened("1"), async || {
             let lead_id = app.state.store.leads_page(None, 1).await.unwrap()[0];
-            app.state.cache.publish(vec![Change::Withheld { lead_id, log_position: 1 }]);
+            app.state.cache.publish(vec![Change::Withheld { lead_id, log_position: 1, obstacle: Obstacle::NoConsent }]);
         })
         .await;
         let result = &reply.json()["results"][0];

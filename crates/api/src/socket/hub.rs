@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use leadscore_domain::LeadId;
+use leadscore_domain::{LeadId, Obstacle};
 use leadscore_store::{Change, Update};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,6 @@ use super::{
     protocol::{LeadError, ServerMessage},
     version::Version,
 };
-use crate::problem::Code;
 
 /// See the module.
 #[derive(Default)]
@@ -76,7 +75,7 @@ impl Hub {
             Change::Score(score) => {
                 News { version: Version::of(score), text: ServerMessage::Score((&**score).into()).text() }
             }
-            Change::Withheld { log_position, .. } => withheld(lead, *log_position),
+            Change::Withheld { log_position, obstacle, .. } => withheld(lead, *log_position, *obstacle),
             Change::Unknown { .. } => return mailboxes.values().for_each(|mailbox| mailbox.look_for(lead)),
         };
         mailboxes.values().for_each(|mailbox| mailbox.put(lead, &news));
@@ -84,8 +83,8 @@ impl Hub {
 }
 
 /// That a lead must not have a score.
-pub fn withheld(lead: LeadId, log_position: i64) -> News {
-    let text = ServerMessage::Removed(LeadError::new(lead, Code::ProfilingConsentMissing)).text();
+pub fn withheld(lead: LeadId, log_position: i64, obstacle: Obstacle) -> News {
+    let text = ServerMessage::Removed(LeadError::new(lead, obstacle.into())).text();
     News { version: Version::of_verdict(log_position), text }
 }
 

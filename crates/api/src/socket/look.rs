@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use leadscore_domain::{LeadId, Score};
+use leadscore_domain::{LeadId, Obstacle, Score};
 use leadscore_engine::{features::LeadState, score::Withheld};
 use leadscore_store::{Cached, StoreError, StoredState};
 
@@ -20,6 +20,8 @@ pub enum Standing {
     Withheld {
         /// The position.
         log_position: i64,
+        /// Why.
+        obstacle: Obstacle,
     },
     /// It has none yet.
     Pending,
@@ -41,8 +43,8 @@ pub async fn look(api: &Api, leads: &[LeadId]) -> Result<HashMap<LeadId, Standin
             Some(Cached::Score(score)) => {
                 standings.insert(*lead, Standing::Score(score));
             }
-            Some(Cached::Withheld { log_position }) => {
-                standings.insert(*lead, Standing::Withheld { log_position });
+            Some(Cached::Withheld { log_position, obstacle }) => {
+                standings.insert(*lead, Standing::Withheld { log_position, obstacle });
             }
             None => rest.push(*lead),
         }
@@ -89,7 +91,7 @@ fn why_not(api: &Api, lead: LeadId, stored: &StoredState) -> Standing {
     let Ok(state) = LeadState::from_bytes(&stored.bytes) else { return Standing::Pending };
     let scorer = Arc::clone(&api.scorer.borrow());
     match scorer.score(lead, &state, api.clock.now(), stored.log_position) {
-        Err(Withheld::NoProfilingConsent) => Standing::Withheld { log_position: stored.log_position },
+        Err(Withheld::Obstacle(obstacle)) => Standing::Withheld { log_position: stored.log_position, obstacle },
         // What is not committed is not shown.
         Ok(_) | Err(Withheld::Empty) => Standing::Pending,
     }

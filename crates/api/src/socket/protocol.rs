@@ -205,7 +205,7 @@ pub struct LeadError {
     #[schema(value_type = Uuid)]
     pub lead_id: LeadId,
     /// `lead-not-found`, also of leads that the client may not see (any more); `profiling-consent-missing`;
-    /// `score-pending`.
+    /// `processing-restricted`; `profiling-objected`; `score-pending`.
     #[schema(example = "profiling-consent-missing")]
     pub code: &'static str,
     /// What is wrong.

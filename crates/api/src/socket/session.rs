@@ -438,7 +438,9 @@ impl Session {
                     let text = ServerMessage::Score((&*score).into()).text();
                     mailbox.put(lead, &News { version: Version::of(&score), text });
                 }
-                Standing::Withheld { log_position } => mailbox.put(lead, &withheld(lead, log_position)),
+                Standing::Withheld { log_position, obstacle } => {
+                    mailbox.put(lead, &withheld(lead, log_position, obstacle));
+                }
                 Standing::Pending => {}
                 Standing::Unknown => {
                     self.remove(&HashSet::from([lead]), |lead| LeadError::new(lead, Code::LeadNotFound));
@@ -480,9 +482,9 @@ impl Snapshot {
                 self.versions.push((lead, Some(Version::of(score))));
                 self.scores.push(Arc::clone(score));
             }
-            Some(Standing::Withheld { log_position }) => {
+            Some(Standing::Withheld { log_position, obstacle }) => {
                 self.versions.push((lead, Some(Version::of_verdict(*log_position))));
-                self.errors.push(LeadError::new(lead, Code::ProfilingConsentMissing));
+                self.errors.push(LeadError::new(lead, (*obstacle).into()));
             }
             Some(Standing::Pending) => {
                 self.versions.push((lead, None));

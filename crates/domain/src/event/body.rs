@@ -9,7 +9,7 @@ use super::{
     Showing, StageChanged, VoiceCall, WebSession,
     check::{check_duration, check_key, check_optional, check_price, check_sentiment},
 };
-use crate::{Consent, Invalid, attribute::validate_attributes, invalid::check_free_text, limits};
+use crate::{Consent, Invalid, ProcessingLimit, attribute::validate_attributes, invalid::check_free_text, limits};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,6 +45,8 @@ pub enum EventBody {
     Outcome(Outcome),
     /// Another lead turned out to be this one.
     LeadMerged(LeadMerged),
+    /// The use of the lead's data was limited, or no longer is.
+    ProcessingLimit(ProcessingLimit),
 }
 
 /// The kind of an event, without its data.
@@ -67,11 +69,12 @@ pub enum EventKind {
     Consent,
     Outcome,
     LeadMerged,
+    ProcessingLimit,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::LeadCreated,
         Self::CrmUpdated,
         Self::StageChanged,
@@ -87,6 +90,7 @@ impl EventKind {
         Self::Consent,
         Self::Outcome,
         Self::LeadMerged,
+        Self::ProcessingLimit,
     ];
 
     /// The word used in JSON and SQL.
@@ -108,6 +112,7 @@ impl EventKind {
             Self::Consent => "consent",
             Self::Outcome => "outcome",
             Self::LeadMerged => "lead_merged",
+            Self::ProcessingLimit => "processing_limit",
         }
     }
 }
@@ -143,6 +148,7 @@ impl EventBody {
             Self::Consent(_) => EventKind::Consent,
             Self::Outcome(_) => EventKind::Outcome,
             Self::LeadMerged(_) => EventKind::LeadMerged,
+            Self::ProcessingLimit(_) => EventKind::ProcessingLimit,
         }
     }
 
@@ -179,6 +185,7 @@ impl EventBody {
             }
             Self::AgentAction(data) => check_optional("agent_id", data.agent_id.as_deref(), limits::IDENTITY_MAX_BYTES),
             Self::Consent(data) => data.validate(),
+            Self::ProcessingLimit(data) => data.validate(),
             Self::Outcome(data) => {
                 check_optional("reason", data.reason.as_deref(), limits::CATEGORY_MAX_BYTES)?;
                 check_price("value", data.value)

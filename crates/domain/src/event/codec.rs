@@ -33,6 +33,7 @@ impl<'de> DeserializeSeed<'de> for BodySeed {
             EventKind::Consent => EventBody::Consent(Deserialize::deserialize(data)?),
             EventKind::Outcome => EventBody::Outcome(Deserialize::deserialize(data)?),
             EventKind::LeadMerged => EventBody::LeadMerged(Deserialize::deserialize(data)?),
+            EventKind::ProcessingLimit => EventBody::ProcessingLimit(Deserialize::deserialize(data)?),
         })
     }
 }
@@ -139,6 +140,7 @@ impl EventBody {
             Self::Consent(data) => serde_json::to_vec(data),
             Self::Outcome(data) => serde_json::to_vec(data),
             Self::LeadMerged(data) => serde_json::to_vec(data),
+            Self::ProcessingLimit(data) => serde_json::to_vec(data),
         };
         written.expect("event bodies are plain data with string keys")
     }

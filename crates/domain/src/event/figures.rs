@@ -27,7 +27,8 @@ impl EventBody {
             | Self::AgentAction(_)
             | Self::Consent(_)
             | Self::Outcome(_)
-            | Self::LeadMerged(_) => None,
+            | Self::LeadMerged(_)
+            | Self::ProcessingLimit(_) => None,
         };
         // Adding 0 makes −0 a plain one.
         said.map(|sentiment| (sentiment * 10.0).round() / 10.0 + 0.0)
@@ -56,7 +57,8 @@ impl EventBody {
             | Self::AgentAction(_)
             | Self::Consent(_)
             | Self::Outcome(_)
-            | Self::LeadMerged(_) => return None,
+            | Self::LeadMerged(_)
+            | Self::ProcessingLimit(_) => return None,
         };
         Some(duration_ms.saturating_add(500) / 1_000)
     }

@@ -124,7 +124,9 @@ impl PendingEvent {
     #[must_use]
     pub const fn is_late(&self, late_max_us: i64) -> bool {
         let age_us = self.received_at.since(self.occurred_at);
-        late_max_us > 0 && age_us > late_max_us && !matches!(self.body, EventBody::Consent(_))
+        late_max_us > 0
+            && age_us > late_max_us
+            && !matches!(self.body, EventBody::Consent(_) | EventBody::ProcessingLimit(_))
     }
 }
 

@@ -17,3 +17,9 @@ pub use narrator::Narrator;
 pub use rates::ActionRates;
 pub use render::CURRENCY_SIGN;
 pub use steps::{Situation, next_steps};
+
+/// The logic involved, for whoever is profiled (GDPR Art. 13(2)(f), 15(1)(h)).
+pub const LOGIC: &str = "A statistical model estimates from the events above how likely the person is to conclude a \
+    deal with the brokerage within 30 days; the score is the share of comparable leads with a lower estimate. It decides \
+    in which order people are called, and never refuses anybody. Names, addresses, languages and other protected \
+    characteristics are not used. The explanation of the latest score is at /api/v1/leads/{lead_id}/explanation.";

@@ -4,7 +4,7 @@
 //! except through minimum, maximum and stamps. Deliberately absent: checks; an event that exists is valid.
 
 use leadscore_domain::{
-    Attributes, Consent, Event, EventBody, Timestamp,
+    Attributes, Consent, Event, EventBody, LegalBasis, ProcessingLimit, Purpose, Timestamp,
     event::{
         AgentAction, AgentActionKind, Deal, Direction, Email, EmailAction, LeadCreated, ListingSaved, Message, Outcome,
         OutcomeResult, Page, PageView, PropertySearch, PropertyType, Showing, ShowingAction, Stage, VoiceCall,
@@ -51,6 +51,7 @@ impl LeadState {
             EventBody::Message(data) => self.message(at, data),
             EventBody::AgentAction(data) => self.agent_action(at, data),
             EventBody::Consent(data) => self.set_consent(stamp, data),
+            EventBody::ProcessingLimit(data) => self.set_limit(stamp, data),
             EventBody::Outcome(data) => self.set_outcome(stamp, data),
             // The absorbed lead's own events are folded into this state as well.
             EventBody::LeadMerged(_) => {}
@@ -81,6 +82,13 @@ impl LeadState {
 
     fn set_consent(&mut self, stamp: Stamp, data: &Consent) {
         self.consents[data.purpose as usize].set(stamp, (data.state, data.basis));
+        if data.purpose == Purpose::Profiling && data.basis == LegalBasis::Consent {
+            self.profiling_consent.set(stamp, data.state);
+        }
+    }
+
+    fn set_limit(&mut self, stamp: Stamp, data: &ProcessingLimit) {
+        self.limits[data.limit as usize].set(stamp, data.state);
     }
 
     fn set_outcome(&mut self, stamp: Stamp, data: &Outcome) {

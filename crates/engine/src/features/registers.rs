@@ -40,7 +40,11 @@ impl<T> Register<T> {
     }
 
     pub(super) fn at(&self) -> Option<Timestamp> {
-        self.0.as_ref().map(|(stamp, _)| stamp.at)
+        self.stamp().map(|stamp| stamp.at)
+    }
+
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.0.as_ref().map(|(stamp, _)| *stamp)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use jiff::tz::TimeZone;
 use leadscore_domain::{
-    AttributeValue, ConsentState, EventKind, LegalBasis, Purpose, Timestamp,
+    AttributeValue, ConsentState, EventKind, LegalBasis, Limit, LimitState, Purpose, Timestamp,
     event::{Deal, OutcomeResult, Stage},
 };
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use super::{
 };
 
 /// First byte of a state's bytes: raised with every change of their form.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// Contacts kept for the pace of answers.
 pub(super) const CONTACTS: usize = 24;
 /// Outbound calls kept for the hours of answers.
@@ -187,6 +187,9 @@ pub struct LeadState {
     pub(super) channel: Register<String>,
     pub(super) zone: Register<Zone>,
     pub(super) consents: [Register<(ConsentState, LegalBasis)>; 5],
+    /// The latest statement about profiling that rests on consent alone.
+    pub(super) profiling_consent: Register<ConsentState>,
+    pub(super) limits: [Register<LimitState>; Limit::ALL.len()],
     pub(super) won_at: Option<Timestamp>,
     pub(super) outcome: Register<OutcomeResult>,
     pub(super) attributes: AttributeSlots,
@@ -332,6 +335,22 @@ impl LeadState {
     #[must_use]
     pub fn consent(&self, purpose: Purpose) -> Option<(ConsentState, LegalBasis)> {
         self.consents[purpose as usize].get().copied()
+    }
+
+    /// Whether processing is restricted.
+    #[must_use]
+    pub fn is_restricted(&self) -> bool {
+        self.limits[Limit::Restriction as usize].get() == Some(&LimitState::Imposed)
+    }
+
+    /// Whether the person objects to profiling. What others claim afterwards does not end it, only who consents to
+    /// profiling after that does.
+    #[must_use]
+    pub fn has_objected(&self) -> bool {
+        let objection = &self.limits[Limit::Objection as usize];
+        let consent = &self.profiling_consent;
+        objection.get() == Some(&LimitState::Imposed)
+            && !(consent.get() == Some(&ConsentState::Granted) && consent.stamp() > objection.stamp())
     }
 
     /// When the lead was first won.

@@ -85,7 +85,8 @@ impl Standing {
             | EventBody::Showing(_)
             | EventBody::AgentAction(_)
             | EventBody::Consent(_)
-            | EventBody::LeadMerged(_) => {}
+            | EventBody::LeadMerged(_)
+            | EventBody::ProcessingLimit(_) => {}
         }
     }
 
@@ -208,7 +209,8 @@ fn is_own_activity(body: &EventBody) -> bool {
         | EventBody::AgentAction(_)
         | EventBody::Consent(_)
         | EventBody::Outcome(_)
-        | EventBody::LeadMerged(_) => false,
+        | EventBody::LeadMerged(_)
+        | EventBody::ProcessingLimit(_) => false,
     }
 }
 
@@ -228,6 +230,7 @@ fn is_loss(body: &EventBody) -> bool {
         | EventBody::Message(_)
         | EventBody::AgentAction(_)
         | EventBody::Consent(_)
-        | EventBody::LeadMerged(_) => false,
+        | EventBody::LeadMerged(_)
+        | EventBody::ProcessingLimit(_) => false,
     }
 }

@@ -278,7 +278,8 @@ fn confidence(prediction: &Prediction) -> f64 {
 #[cfg(test)]
 mod tests {
     use leadscore_domain::{
-        Consent, ConsentState, Event, EventBody, EventId, LegalBasis, Purpose,
+        Consent, ConsentState, Event, EventBody, EventId, LegalBasis, Limit, LimitState, Obstacle, ProcessingLimit,
+        Purpose,
         event::{LeadCreated, Showing, ShowingAction},
         time::HOUR_US,
     };
@@ -317,7 +318,7 @@ mod tests {
     fn a_lead_without_events_or_lawful_basis_has_no_score() {
         let strict = scorer(ScoringPolicy::default());
         assert_eq!(strict.score(LEAD, &LeadState::default(), at(), 0).unwrap_err(), Withheld::Empty);
-        assert_eq!(strict.score(LEAD, &created(vec![]), at(), 1).unwrap_err(), Withheld::NoProfilingConsent);
+        assert_eq!(strict.score(LEAD, &created(vec![]), at(), 1).unwrap_err(), Withheld::Obstacle(Obstacle::NoConsent));
         assert!(strict.score(LEAD, &created(vec![statement(ConsentState::Granted)]), at(), 1).is_ok());
     }
 
@@ -328,7 +329,40 @@ mod tests {
         let mut state = created(vec![statement(ConsentState::Granted)]);
         let later = at().plus_micros(HOUR_US);
         state.apply(&event("2", later, EventBody::Consent(statement(ConsentState::Withdrawn))));
-        assert_eq!(lenient.score(LEAD, &state, later, 2).unwrap_err(), Withheld::NoProfilingConsent);
+        assert_eq!(lenient.score(LEAD, &state, later, 2).unwrap_err(), Withheld::Obstacle(Obstacle::NoConsent));
+    }
+
+    #[test]
+    fn who_is_restricted_or_objects_has_no_score_until_that_ends_in_whatever_order_it_is_told() {
+        let lenient = scorer(ScoringPolicy { profile_without_statement: true, ..ScoringPolicy::default() });
+        let hour = |hours: i64| at().plus_micros(hours * HOUR_US);
+        let limit =
+            |limit, state| EventBody::ProcessingLimit(ProcessingLimit { limit, state, evidence: "letter".into() });
+        let claim = |basis| EventBody::Consent(Consent { basis, ..statement(ConsentState::Granted) });
+        let after = |bodies: Vec<EventBody>| {
+            let told: Vec<Event> = (1..).zip(bodies).map(|(i, body)| event(&i.to_string(), hour(i), body)).collect();
+            let verdicts = [told.clone(), told.into_iter().rev().collect()].map(|told| {
+                let mut state = created(vec![]);
+                told.iter().for_each(|event| state.apply(event));
+                lenient.score(LEAD, &state, hour(9), 9).err()
+            });
+            assert_eq!(verdicts[0], verdicts[1]);
+            verdicts[0]
+        };
+        let (restricted, objected) = (Withheld::Obstacle(Obstacle::Restricted), Withheld::Obstacle(Obstacle::Objected));
+        let (restrict, lift) =
+            (limit(Limit::Restriction, LimitState::Imposed), limit(Limit::Restriction, LimitState::Lifted));
+        let (object, retract) =
+            (limit(Limit::Objection, LimitState::Imposed), limit(Limit::Objection, LimitState::Lifted));
+        let (consent, interest) = (claim(LegalBasis::Consent), claim(LegalBasis::LegitimateInterest));
+        assert_eq!(after(vec![consent.clone(), restrict.clone()]), Some(restricted));
+        assert_eq!(after(vec![restrict.clone(), consent.clone()]), Some(restricted), "consent lifts no restriction");
+        assert_eq!(after(vec![restrict.clone(), lift]), None);
+        assert_eq!(after(vec![consent.clone(), object.clone()]), Some(objected));
+        assert_eq!(after(vec![object.clone(), interest]), Some(objected), "no interest outweighs an objection");
+        assert_eq!(after(vec![object.clone(), consent]), None, "who consents later no longer objects");
+        assert_eq!(after(vec![object.clone(), retract]), None);
+        assert_eq!(after(vec![object, restrict]), Some(restricted));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What a brokerage decides about scoring.
 //!
-//! Owns: whether a lead may be profiled at all. Invariant: a withdrawal always stops it. Deliberately absent: whether
-//! it may be called.
+//! Owns: whether a lead may be profiled at all. Invariant: a withdrawal, an objection and a restriction always stop it.
+//! Deliberately absent: whether it may be called.
 
 use jiff::tz::TimeZone;
-use leadscore_domain::{ConsentState, Purpose, time::HOUR_US};
+use leadscore_domain::{ConsentState, Obstacle, Purpose, time::HOUR_US};
 
 use crate::features::LeadState;
 
@@ -35,10 +35,16 @@ impl ScoringPolicy {
         if state.first_event_at().is_none() {
             return Err(Withheld::Empty);
         }
+        if state.is_restricted() {
+            return Err(Withheld::Obstacle(Obstacle::Restricted));
+        }
+        if state.has_objected() {
+            return Err(Withheld::Obstacle(Obstacle::Objected));
+        }
         match state.consent(Purpose::Profiling) {
             Some((ConsentState::Granted, _)) => Ok(()),
             None if self.profile_without_statement => Ok(()),
-            Some((ConsentState::Withdrawn, _)) | None => Err(Withheld::NoProfilingConsent),
+            Some((ConsentState::Withdrawn, _)) | None => Err(Withheld::Obstacle(Obstacle::NoConsent)),
         }
     }
 }
@@ -46,10 +52,29 @@ impl ScoringPolicy {
 /// Why there is no score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Withheld {
-    /// No lawful basis for profiling, or it was withdrawn.
-    #[error("there is no consent to profiling")]
-    NoProfilingConsent,
+    /// It must not be profiled.
+    #[error("{}", say(*.0))]
+    Obstacle(Obstacle),
     /// Nothing is known of the lead.
     #[error("no event of the lead is known")]
     Empty,
+}
+
+impl Withheld {
+    /// What stands in the way: of a lead of which nothing is known there is no basis known either.
+    #[must_use]
+    pub const fn obstacle(self) -> Obstacle {
+        match self {
+            Self::Obstacle(obstacle) => obstacle,
+            Self::Empty => Obstacle::NoConsent,
+        }
+    }
+}
+
+const fn say(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::NoConsent => "there is no consent to profiling",
+        Obstacle::Restricted => "processing is restricted",
+        Obstacle::Objected => "the person objects to profiling",
+    }
 }

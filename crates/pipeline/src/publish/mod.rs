@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use leadscore_domain::{LeadId, Score};
+use leadscore_domain::{LeadId, Obstacle, Score};
 use leadscore_store::{Change, ScoreCache};
 
 /// Hands committed scores to the cache and, through it, to the watchers.
@@ -34,8 +34,8 @@ impl Publisher {
     }
 
     /// Takes back the scores of leads that must not have one from `log_position` of their partition on.
-    pub fn withhold(&self, leads: &[LeadId], log_position: i64) {
-        self.send(leads.iter().map(|&lead_id| Change::Withheld { lead_id, log_position }));
+    pub fn withhold(&self, leads: &[(LeadId, Obstacle)], log_position: i64) {
+        self.send(leads.iter().map(|&(lead_id, obstacle)| Change::Withheld { lead_id, log_position, obstacle }));
     }
 
     /// Makes readers look at the database for leads of which only that says what holds at `log_position`.

@@ -8,10 +8,10 @@ use leadscore_engine::{
     score::{FeatureVector, Model, Scorer, Withheld},
     scorecard::{SCORECARD_VERSION, Scorecard},
 };
-use leadscore_store::{LogRecord, SealedHistory, StoreError, StoredScore, StoredState};
+use leadscore_store::{LogRecord, SealedHistory, StoreError, StoredScore, StoredState, visible};
 
 use super::{ReplayOptions, What};
-use crate::scorer::{blocking, load_model, visible};
+use crate::scorer::{blocking, load_model};
 
 /// Everything that is stored about a lead.
 pub(super) struct Case {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use leadscore_domain::{Event, EventBody, LeadId, Score};
+use leadscore_domain::{Event, EventBody, LeadId, Obstacle, Score};
 use leadscore_engine::features::LeadState;
 use leadscore_store::{
     Batch, DeadLetter, Derived, FailPoint, LogRecord, LogRows, StoreError, StoredState, Undelivered,
@@ -90,14 +90,14 @@ pub(super) struct Outcome {
     pub states: Vec<(LeadId, Vec<u8>)>,
     pub scores: Vec<Score>,
     pub features: Vec<(LeadId, Vec<u8>)>,
-    pub withheld: Vec<LeadId>,
+    pub withheld: Vec<(LeadId, Obstacle)>,
     pub kept: Vec<(LeadId, LeadState)>,
 }
 
 /// What of an outcome is remembered and published once it is committed.
 struct Committed {
     absorbed: Vec<LeadId>,
-    withheld: Vec<LeadId>,
+    withheld: Vec<(LeadId, Obstacle)>,
     scores: Vec<Score>,
     kept: Vec<(LeadId, LeadState)>,
     dead: u64,
@@ -119,7 +119,7 @@ impl Outcome {
         let renewed = from == to;
         if renewed {
             // No position says of these whether everybody was told.
-            untold.extend(scores.iter().map(|score| score.lead_id).chain(withheld.iter().copied()));
+            untold.extend(scores.iter().map(|score| score.lead_id).chain(withheld.iter().map(|(lead, _)| *lead)));
         }
         let derived = Derived {
             group: GROUP.to_owned(),
@@ -132,7 +132,7 @@ impl Outcome {
             states,
             scores: scores.clone(),
             features,
-            withheld: withheld.iter().chain(&absorbed).copied().collect(),
+            withheld: withheld.iter().map(|(lead, _)| *lead).chain(absorbed.iter().copied()).collect(),
             dead,
             undelivered,
         };
@@ -149,7 +149,7 @@ impl Outcome {
                 self.scores.push(score);
                 self.features.extend(features.map(|bytes| (next.lead, bytes)));
             }
-            Some(Err(_)) => self.withheld.push(next.lead),
+            Some(Err(withheld)) => self.withheld.push((next.lead, withheld.obstacle())),
             None => {}
         }
         if let Some(bytes) = next.bytes {
@@ -355,7 +355,7 @@ impl ScorerTask {
             self.untold.remove(&partition);
             rest.scores.retain(|score| !left_out.contains(&score.lead_id));
             rest.kept.retain(|(lead, _)| !left_out.contains(lead));
-            rest.withheld.retain(|lead| !left_out.contains(lead));
+            rest.withheld.retain(|(lead, _)| !left_out.contains(lead));
             self.publish(partition, to, rest);
         }
         publishing.stop();
@@ -383,7 +383,8 @@ impl ScorerTask {
         if renewed {
             self.sweep.tell_soon();
         } else {
-            let announcement = self.store.announce_scores(&scores, &withheld);
+            let gone: Vec<LeadId> = withheld.iter().map(|(lead, _)| *lead).collect();
+            let announcement = self.store.announce_scores(&scores, &gone);
             self.announcing.entry(partition).or_default().push_back((to, announcement));
         }
         FailPoint::Announce.pass();

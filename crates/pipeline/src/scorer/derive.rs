@@ -181,7 +181,7 @@ fn derive_one(work: Work, judge: &Judge, meters: &Meters) -> Result<Next, Failed
 
 #[cfg(test)]
 mod tests {
-    use leadscore_domain::{Consent, ConsentState, EventBody, EventId, LegalBasis, Purpose};
+    use leadscore_domain::{Consent, ConsentState, EventBody, EventId, LegalBasis, Obstacle, Purpose};
     use leadscore_engine::{
         features::Market,
         score::{Model, ScoringPolicy},
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_withdrawal_is_not_put_off_with_the_scores() {
-        assert_eq!(verdict(ConsentState::Withdrawn, true), Some(Err(Withheld::NoProfilingConsent)));
+        assert_eq!(verdict(ConsentState::Withdrawn, true), Some(Err(Withheld::Obstacle(Obstacle::NoConsent))));
         assert_eq!(verdict(ConsentState::Granted, true), None);
         assert!(matches!(verdict(ConsentState::Granted, false), Some(Ok(_))));
     }

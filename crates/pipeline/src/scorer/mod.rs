@@ -23,5 +23,4 @@ pub use batch::{BATCH_EVENTS_MAX, DEFER_BACKLOG_EVENTS};
 pub(crate) use model::blocking;
 pub use model::{CHAMPION, ModelError, ModelWatch, load_champion, load_model};
 pub use rebuild::rebuild;
-pub(crate) use rebuild::visible;
 pub use worker::{GROUP, Health, ScorerError, ScorerTask, Tally};

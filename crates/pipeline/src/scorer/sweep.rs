@@ -236,7 +236,7 @@ impl ScorerTask {
             outcomes.entry(next.partition).or_insert_with(|| (position, Outcome::default())).1.add(next);
         }
         outcomes.retain(|_, (_, outcome)| {
-            outcome.withheld.retain(|lead| latest.contains_key(lead));
+            outcome.withheld.retain(|(lead, _)| latest.contains_key(lead));
             // A pass through all leads would push the busy ones out of memory.
             outcome.kept.clear();
             !outcome.is_empty()

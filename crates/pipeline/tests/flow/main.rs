@@ -6,6 +6,7 @@ mod dead;
 mod fairness;
 mod jobs;
 mod outcomes;
+mod privacy;
 mod replay;
 mod scorer;
 mod support;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leadscore_domain::{
-    Clock, ConsentState, EventBody,
+    Clock, ConsentState, EventBody, Limit, LimitState, ProcessingLimit,
     event::{EmailAction, OutcomeResult, ShowingAction},
     time::DAY_US,
 };
@@ -77,10 +77,15 @@ async fn leads_without_a_basis_for_profiling_are_left_out() {
     let all = built(&brokerage, &TrainingOptions::default()).await;
     let now = brokerage.clock.now();
     let withdrawal = event(now, vec![crm("past-3")], EventBody::Consent(consent(ConsentState::Withdrawn)));
-    brokerage.append(vec![withdrawal, created(now, "silent", None)]).await;
+    let limited = |id: &str, limit| {
+        let said = ProcessingLimit { limit, state: LimitState::Imposed, evidence: "letter".to_owned() };
+        event(now, vec![crm(id)], EventBody::ProcessingLimit(said))
+    };
+    let (restricted, objected) = (limited("past-4", Limit::Restriction), limited("past-5", Limit::Objection));
+    brokerage.append(vec![withdrawal, restricted, objected, created(now, "silent", None)]).await;
     let lawful = built(&brokerage, &TrainingOptions::default()).await;
-    assert_eq!((lawful.leads, lawful.withheld), (11, 2));
-    assert_eq!(tokens(&all) - 1, tokens(&lawful));
+    assert_eq!((lawful.leads, lawful.withheld), (11, 4));
+    assert_eq!(tokens(&all) - 3, tokens(&lawful));
 }
 
 fn tokens(data: &TrainingData) -> usize {

@@ -54,6 +54,7 @@ pub struct Config {
     pub ingest: Ingest,
     pub import: Import,
     pub audit: Audit,
+    pub privacy: Privacy,
     pub retention: RetentionMonths,
     pub webhooks: Webhooks,
     pub scoring: Scoring,
@@ -315,6 +316,23 @@ impl Audit {
     }
 }
 
+/// What people's rights over their data take.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privacy {
+    erasure_ledger: String,
+}
+
+impl Privacy {
+    /// The erasure ledger, in the folder `data` unless configured otherwise.
+    pub fn erasure_ledger(&self, data: &Path) -> PathBuf {
+        if self.erasure_ledger.is_empty() {
+            return data.join("privacy/erasures.jsonl");
+        }
+        PathBuf::from(&self.erasure_ledger)
+    }
+}
+
 /// For how long what grows for ever is kept.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -323,18 +341,21 @@ pub struct RetentionMonths {
     scores_months: u16,
     features_months: u16,
     interactions_months: u16,
+    dead_letters_months: u16,
+    privacy_texts_months: u16,
 }
 
 impl RetentionMonths {
     /// As the store takes it.
     pub const fn months(&self) -> Retention {
-        let Self { scores_months, features_months, interactions_months } = *self;
-        Retention { scores_months, features_months, interactions_months }
+        let Self { scores_months, features_months, interactions_months, dead_letters_months, privacy_texts_months } =
+            *self;
+        Retention { scores_months, features_months, interactions_months, dead_letters_months, privacy_texts_months }
     }
 
     /// The key that is wrong, and why.
     fn problem(&self) -> Option<(&'static str, &'static str)> {
-        let Self { scores_months: scores, features_months: features, interactions_months: interactions } = *self;
+        let Self { scores_months: scores, features_months: features, interactions_months: interactions, .. } = *self;
         let too_long = |months: u16| months > 1_200;
         if scores == 1 || too_long(scores) {
             return Some(("retention.scores_months", "must be 0, or from 2 to 1200: outcomes take a month"));
@@ -344,6 +365,12 @@ impl RetentionMonths {
                 "retention.features_months",
                 "must be at most 1200, and not longer than retention.scores_months",
             ));
+        }
+        if too_long(self.dead_letters_months) {
+            return Some(("retention.dead_letters_months", "must be at most 1200"));
+        }
+        if too_long(self.privacy_texts_months) {
+            return Some(("retention.privacy_texts_months", "must be at most 1200"));
         }
         let wrong = (1..12).contains(&interactions) || too_long(interactions);
         wrong.then_some(("retention.interactions_months", "must be 0, or from 12 to 1200: scores look back a year"))
@@ -633,6 +660,8 @@ mod tests {
             ("scores_months = 6", "features_months"),
             ("scores_months = 6\nfeatures_months = 0", "features_months"),
             ("interactions_months = 11", "interactions_months"),
+            ("dead_letters_months = 1201", "dead_letters_months"),
+            ("privacy_texts_months = 1201", "privacy_texts_months"),
         ] {
             let error = with_file(&format!("[retention]\n{section}")).unwrap_err().to_string();
             assert!(error.contains(&format!("retention.{key}: ")), "{error}");

@@ -102,6 +102,8 @@ pub enum Object {
     Webhook(Uuid),
     /// A message of a webhook.
     WebhookMessage(Uuid),
+    /// A privacy request.
+    PrivacyRequest(Uuid),
 }
 
 impl Object {
@@ -118,6 +120,7 @@ impl Object {
             Self::Team(_) => "team",
             Self::Webhook(_) => "webhook",
             Self::WebhookMessage(_) => "webhook_message",
+            Self::PrivacyRequest(_) => "privacy_request",
         }
     }
 
@@ -131,7 +134,8 @@ impl Object {
             | Self::User(id)
             | Self::Team(id)
             | Self::Webhook(id)
-            | Self::WebhookMessage(id) => id.to_string(),
+            | Self::WebhookMessage(id)
+            | Self::PrivacyRequest(id) => id.to_string(),
             Self::Account(id) | Self::Model(id) => id.clone(),
         }
     }
@@ -148,7 +152,8 @@ impl Object {
             | Self::Model(_)
             | Self::Team(_)
             | Self::Webhook(_)
-            | Self::WebhookMessage(_) => None,
+            | Self::WebhookMessage(_)
+            | Self::PrivacyRequest(_) => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use leadscore_domain::{LeadId, Score};
+use leadscore_domain::{LeadId, Obstacle, Score};
 use moka::{
     ops::compute::{CompResult, Op},
     sync::Cache,
@@ -35,7 +35,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 enum Known {
     Score(Arc<Score>),
-    Withheld { log_position: i64 },
+    Withheld { log_position: i64, obstacle: Obstacle },
     Unknown { log_position: i64 },
 }
 
@@ -56,7 +56,7 @@ impl Memory {
         }
         match known {
             Known::Score(score) => Some(Cached::Score(score)),
-            Known::Withheld { log_position } => Some(Cached::Withheld { log_position }),
+            Known::Withheld { log_position, obstacle } => Some(Cached::Withheld { log_position, obstacle }),
             Known::Unknown { .. } => None,
         }
     }
@@ -111,7 +111,9 @@ impl From<&Change> for Known {
     fn from(change: &Change) -> Self {
         match change {
             Change::Score(score) => Self::Score(Arc::clone(score)),
-            Change::Withheld { log_position, .. } => Self::Withheld { log_position: *log_position },
+            Change::Withheld { log_position, obstacle, .. } => {
+                Self::Withheld { log_position: *log_position, obstacle: *obstacle }
+            }
             Change::Unknown { log_position, .. } => Self::Unknown { log_position: *log_position },
         }
     }
@@ -122,7 +124,7 @@ impl Known {
     fn order(&self) -> (i64, i64) {
         match self {
             Self::Score(score) => (score.log_position, score.calculated_at.as_micros()),
-            Self::Withheld { log_position } | Self::Unknown { log_position } => (*log_position, i64::MAX),
+            Self::Withheld { log_position, .. } | Self::Unknown { log_position } => (*log_position, i64::MAX),
         }
     }
 }

@@ -11,7 +11,7 @@ mod shared;
 
 use std::sync::Arc;
 
-use leadscore_domain::{LeadId, Score};
+use leadscore_domain::{LeadId, Obstacle, Score};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
@@ -27,6 +27,8 @@ pub enum Cached {
     Withheld {
         /// Position in the lead's partition.
         log_position: i64,
+        /// Why.
+        obstacle: Obstacle,
     },
 }
 
@@ -42,6 +44,9 @@ pub enum Change {
         lead_id: LeadId,
         /// Position in the lead's partition.
         log_position: i64,
+        /// Why; an earlier release does not say.
+        #[serde(default)]
+        obstacle: Obstacle,
     },
     /// Nothing older than a position holds, and the database says what does.
     Unknown {
@@ -153,7 +158,9 @@ impl ScoreCache {
         }
         match change {
             Some(Change::Score(score)) => Seen::Known(Cached::Score(score)),
-            Some(Change::Withheld { log_position, .. }) => Seen::Known(Cached::Withheld { log_position }),
+            Some(Change::Withheld { log_position, obstacle, .. }) => {
+                Seen::Known(Cached::Withheld { log_position, obstacle })
+            }
             Some(Change::Unknown { .. }) | None => Seen::Unknown(reading),
         }
     }

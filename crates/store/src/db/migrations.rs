@@ -17,6 +17,7 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0010_audit.sql"),
     include_str!("sqlite/0011_webhooks.sql"),
     include_str!("sqlite/0012_leads_created_at.sql"),
+    include_str!("sqlite/0013_privacy.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),
@@ -30,6 +31,7 @@ const POSTGRES: &[&str] = &[
     include_str!("postgres/0009_audit.sql"),
     include_str!("postgres/0010_webhooks.sql"),
     include_str!("postgres/0011_leads_created_at.sql"),
+    include_str!("postgres/0012_privacy.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

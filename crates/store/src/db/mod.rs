@@ -52,6 +52,8 @@ use crate::{
         Intake,
         kafka::{Kafka, outbox},
     },
+    overrides::{self, Overridden},
+    privacy::ledger::Ledger,
     retention::Aging,
     webhooks::{self, Hub},
 };
@@ -79,6 +81,9 @@ pub struct StoreOptions {
     pub append_timeout: Duration,
     /// Whether scores are to be committed with what they were calculated from; see [`Store::keeps_features`].
     pub keep_features: bool,
+    /// The erasure ledger, a file that is best kept apart from the database; what it names is erased before the store is
+    /// open. `None` keeps none.
+    pub erasure_ledger: Option<PathBuf>,
 }
 
 impl StoreOptions {
@@ -99,6 +104,7 @@ impl StoreOptions {
             kafka: None,
             append_timeout: Self::APPEND_TIMEOUT,
             keep_features: true,
+            erasure_ledger: None,
         }
     }
 }
@@ -129,6 +135,8 @@ pub(crate) struct Inner {
     keep_features: bool,
     appended: watch::Sender<u64>,
     hub: Hub,
+    overridden: Overridden,
+    ledger: Option<Ledger>,
     tasks: TaskTracker,
     closing: CancellationToken,
 }
@@ -169,16 +177,17 @@ impl Store {
         let closing = CancellationToken::new();
         let lane = |source| writer::start(source, &tasks, closing.clone());
         let appended = watch::Sender::new(0);
-        let (database, lanes, made, hub) = match &options.postgres {
+        let (database, lanes, made, hub, overridden) = match &options.postgres {
             None => {
                 let mut file = sqlite::open(&options.folder).await?;
                 migrations::run(&mut file.conn).await?;
                 let made = open::made(&options, &mut file.conn).await?;
                 let hub = webhooks::open(&mut file.conn).await?;
+                let overridden = overrides::present(&mut file.conn).await?;
                 let readers = sqlite::Readers::new(&file.path);
                 let intake = lane(Source::Own(sqlite::Writer::new(file.conn, &file.path)))?;
                 let lanes = Lanes { derive: intake.clone(), audit: intake.clone(), intake };
-                (Database::Embedded { path: file.path, readers }, lanes, made, hub)
+                (Database::Embedded { path: file.path, readers }, lanes, made, hub, overridden)
             }
             Some(server) => {
                 let pool = postgres::connect(server).await?;
@@ -189,6 +198,7 @@ impl Store {
                 migrations::check(&mut conn).await?;
                 let made = open::made(&options, &mut conn).await?;
                 let hub = webhooks::open(&mut conn).await?;
+                let overridden = overrides::present(&mut conn).await?;
                 let source = |lock| Source::Pool { pool: pool.clone(), lock };
                 let lanes = Lanes {
                     intake: lane(source(Some(writer::APPEND_LOCK)))?,
@@ -196,7 +206,7 @@ impl Store {
                     audit: lane(source(Some(writer::AUDIT_LOCK)))?,
                 };
                 tasks.spawn(postgres::wake::listen(pool.clone(), appended.clone(), closing.clone()));
-                (Database::Postgres { pool, months: Months::default() }, lanes, made, hub)
+                (Database::Postgres { pool, months: Months::default() }, lanes, made, hub, overridden)
             }
         };
         let kafka = match (options.kafka, &database) {
@@ -211,7 +221,7 @@ impl Store {
             }
         };
         tasks.close();
-        Ok(Self(Arc::new_cyclic(|store| Inner {
+        let store = Self(Arc::new_cyclic(|store| Inner {
             intake: Intake::start(Weak::clone(store)),
             kafka,
             database,
@@ -223,9 +233,13 @@ impl Store {
             keep_features: options.keep_features,
             appended,
             hub,
+            overridden: Overridden::new(Arc::new(overridden)),
+            ledger: options.erasure_ledger.map(Ledger::new),
             tasks,
             closing,
-        })))
+        }));
+        store.replay_erasures().await?;
+        Ok(store)
     }
 
     /// Brings the schema of the database to what this release works with.
@@ -371,6 +385,14 @@ impl Store {
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.0.hub
+    }
+
+    pub(crate) fn overridden(&self) -> &Overridden {
+        &self.0.overridden
+    }
+
+    pub(crate) fn ledger(&self) -> Option<&Ledger> {
+        self.0.ledger.as_ref()
     }
 
     pub(crate) fn appends(&self) -> &watch::Sender<u64> {

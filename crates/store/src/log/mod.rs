@@ -10,6 +10,7 @@ mod read;
 mod reader;
 pub(crate) mod rows;
 mod sealed;
+mod visible;
 
 use leadscore_domain::{Event, EventId, Invalid, LeadId};
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ pub use self::{
     kafka::{Announcement, Batch, KafkaOptions},
     reader::LogReader,
     sealed::SealedHistory,
+    visible::visible,
 };
 use crate::Store;
 

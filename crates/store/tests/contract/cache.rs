@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use leadscore_domain::{LeadId, Score};
+use leadscore_domain::{LeadId, Obstacle, Score};
 use leadscore_store::{Cached, Change, Redis, ScoreCache, Seen, Update};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use uuid::Uuid;
@@ -31,7 +31,7 @@ fn publish(cache: &ScoreCache, log_position: i64, calculated: i64, value: u8) {
 }
 
 fn withheld(log_position: i64) -> Change {
-    Change::Withheld { lead_id: lead(1), log_position }
+    Change::Withheld { lead_id: lead(1), log_position, obstacle: Obstacle::Restricted }
 }
 
 fn shown(cached: Option<Cached>) -> Option<u8> {
@@ -118,7 +118,7 @@ async fn a_withheld_score_does_not_come_back_with_a_late_reader(cache: ScoreCach
     let Seen::Unknown(reading) = cache.read(lead(1)).await else { panic!("nothing is known") };
     publish(&cache, 5, 5, 50);
     cache.publish(vec![withheld(6)]);
-    assert!(matches!(cache.get(lead(1)), Some(Cached::Withheld { log_position: 6 })));
+    assert!(matches!(cache.get(lead(1)), Some(Cached::Withheld { log_position: 6, obstacle: Obstacle::Restricted })));
     cache.fill(reading, lasting(lead(1), 5, 9, 50));
     assert!(is_withheld(&cache).await);
     cache.fill(reading, lasting(lead(1), 7, 9, 70));
@@ -207,7 +207,10 @@ async fn processes_hear_of_each_other_and_none_goes_back() {
     let late = process(&there).await;
     assert_eq!((value(&late), read(&late).await, value(&late)), (None, Some(60), Some(60)));
     scorer.publish(vec![withheld(7)]);
-    until(async || matches!(other.get(lead(1)), Some(Cached::Withheld { log_position: 7 }))).await;
+    until(async || {
+        matches!(other.get(lead(1)), Some(Cached::Withheld { log_position: 7, obstacle: Obstacle::Restricted }))
+    })
+    .await;
     publish(&late, 6, 7, 61);
     here.close().await;
     there.close().await;

@@ -23,6 +23,7 @@ mod log;
 mod opening;
 mod outcomes;
 mod plans;
+mod privacy;
 mod redis;
 mod registry;
 mod retention;
@@ -136,7 +137,19 @@ contracts! {
     jobs::a_cancelled_or_failed_job_can_be_resumed,
     outcomes::the_first_prediction_of_each_lead_in_a_period_is_found,
     outcomes::a_period_is_kept_once_with_its_calibration,
+    privacy::nobody_asks_about_who_is_not_there,
+    privacy::a_request_is_due_in_a_month_and_put_off_once,
+    privacy::people_decide_what_they_may_and_nothing_twice,
+    privacy::requests_are_found_page_by_page_by_who_sees_their_lead,
+    privacy::a_request_has_one_process_and_goes_on_in_another_where_that_died,
+    privacy::an_erasure_leaves_its_receipt_and_nothing_that_anybody_wrote,
+    privacy::limits_are_events_of_the_lead_and_are_said_once,
+    privacy::an_export_is_whole_sealed_and_kept_for_a_week,
+    privacy::who_lost_a_request_for_access_writes_no_more_and_an_erased_lead_gives_none,
+    privacy::a_wrong_handle_is_taken_from_its_lead_alone,
+    privacy::an_override_ends_by_hand_by_time_or_by_another,
     retention::old_months_go_and_latest_scores_stay,
+    retention::what_is_over_or_expired_goes_and_a_dry_run_says_the_same,
     retention::events_that_were_read_go_and_stay_duplicates,
     history::a_history_is_that_of_everybody_who_was_absorbed,
     history::the_latest_of_each_area_is_found,

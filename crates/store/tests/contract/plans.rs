@@ -69,7 +69,7 @@ async fn queries_use_their_indexes() {
     let mut commit = derived(store.partition_of(lead), 1, 1);
     commit.scores = vec![score(lead, 1, -400 * 86_400, 50)];
     store.commit(commit).await.unwrap();
-    let retention = Retention { scores_months: 2, features_months: 2, interactions_months: 12 };
+    let retention = Retention { scores_months: 2, features_months: 2, interactions_months: 12, ..Retention::default() };
     assert!(store.retain(&retention, false).await.unwrap().iter().any(|one| one.removed > 0));
     store.close().await;
     let mut conn = backend.connect().await;

@@ -1,13 +1,22 @@
 //! What is too old goes.
 
 use leadscore_domain::LeadId;
-use leadscore_store::{Appended, Expired, Retention, Store};
+use leadscore_store::{
+    Appended, DeadOrigin, Expired, Export, NewRequest, RequestKind, Retention, Role, Sight, Store, Undelivered,
+    audit::{Actor, ActorKind},
+};
 
 use crate::support::{Backend, Postgres, append_one, at, derived, email, event, score};
 
 /// One day, in the seconds that `at` takes.
 const DAY: i64 = 86_400;
-const NOTHING: Retention = Retention { scores_months: 0, features_months: 0, interactions_months: 0 };
+const NOTHING: Retention = Retention {
+    scores_months: 0,
+    features_months: 0,
+    interactions_months: 0,
+    dead_letters_months: 0,
+    privacy_texts_months: 0,
+};
 
 /// Scores a lead with features; the clock is at 2026-03-01, 12:00.
 async fn scored(store: &Store, lead: LeadId, days: &[i64]) {
@@ -38,7 +47,7 @@ pub async fn old_months_go_and_latest_scores_stay(backend: &impl Backend) {
     scored(&store, ann, &[-120, -61, -60, -59, 0]).await;
     scored(&store, bob, &[-90, -61]).await;
     assert_eq!(store.retain(&NOTHING, false).await.unwrap(), [], "for ever");
-    let both = Retention { scores_months: 2, features_months: 1, interactions_months: 0 };
+    let both = Retention { scores_months: 2, features_months: 1, ..NOTHING };
     let told = store.retain(&both, true).await.unwrap();
     assert_eq!((went(&told, "lead_scores"), went(&told, "lead_features")), (Some((4, 1)), Some((6, 0))));
     assert_eq!(instants(&store, ann).await.len(), 5, "nothing went yet");
@@ -90,7 +99,7 @@ async fn tables_of_old_months_are_gone() {
         backend.number(&format!("SELECT COUNT(*) FROM pg_class WHERE relname = '{table}'")).await == Some(1.0)
     };
     assert!(there("lead_scores_2025_11").await && there("lead_features_2025_12").await);
-    let both = Retention { scores_months: 2, features_months: 2, interactions_months: 12 };
+    let both = Retention { scores_months: 2, features_months: 2, interactions_months: 12, ..NOTHING };
     store.retain(&both, false).await.unwrap();
     for table in ["lead_scores_2025_11", "lead_features_2025_11", "lead_features_2025_12"] {
         assert!(!there(table).await, "{table}");
@@ -99,4 +108,55 @@ async fn tables_of_old_months_are_gone() {
     // Another process that had seen these tables makes them again.
     scored(&store, ann, &[-121]).await;
     assert!(there("lead_scores_2025_10").await && there("lead_features_2025_10").await);
+}
+
+pub async fn what_is_over_or_expired_goes_and_a_dry_run_says_the_same(backend: &impl Backend) {
+    let store = backend.open().await;
+    let lead = append_one(&store, event("1", &[email("ann")], 0)).await;
+    let opened_by = Actor { kind: ActorKind::Cli, id: None, role: None };
+    let asked = |kind, approved| NewRequest {
+        kind,
+        lead_id: lead,
+        opened_by,
+        received_at: None,
+        note: Some("by letter".to_owned()),
+        approved,
+        claimed: None,
+    };
+    let access = store.open_privacy_request(asked(RequestKind::Access, true)).await.unwrap().unwrap();
+    let open = store.open_privacy_request(asked(RequestKind::Contest, false)).await.unwrap().unwrap();
+    let owner = store.presence();
+    let claimed = store.claim_privacy_request(owner, None, 1_000_000).await.unwrap().unwrap();
+    store.export_for(owner, &claimed, &Export::default(), 1_000_000).await.unwrap().unwrap();
+    let password = "correct horse battery staple";
+    store.create_user("ann@example.com", password, Role::Agent).await.unwrap();
+    let user = store.verify_password("ann@example.com", password).await.unwrap().unwrap();
+    store.create_session(user.id, at(DAY)).await.unwrap();
+    let letter = Undelivered {
+        origin: DeadOrigin::Api,
+        place: None,
+        event_id: None,
+        lead_id: None,
+        identities: Vec::new(),
+        reason: "late".to_owned(),
+        tries: 1,
+        payload: b"{}".to_vec(),
+    };
+    store.bury(vec![letter]).await.unwrap();
+
+    let months = Retention { dead_letters_months: 2, privacy_texts_months: 2, ..NOTHING };
+    let none = store.retain(&months, false).await.unwrap();
+    assert!(none.iter().all(|one| one.removed == 0), "{none:?}");
+    backend.clock().set(at(100 * DAY));
+    let told = store.retain(&months, true).await.unwrap();
+    for (table, rows) in [("dead_letters", 1), ("privacy_requests", 1), ("sessions", 1), ("privacy_exports", 1)] {
+        assert_eq!(went(&told, table), Some((rows, 0)), "{table}");
+    }
+    assert_eq!(store.retain(&months, false).await.unwrap(), told);
+    let left = store.retain(&months, true).await.unwrap();
+    assert!(left.iter().all(|one| one.removed == 0), "nothing is overdue: {left:?}");
+    let show = async |id| store.privacy_request(Sight::All, id).await.unwrap().unwrap();
+    let over = show(access.id).await;
+    assert!(over.note.is_none() && over.receipt.unwrap().is_intact());
+    assert!(show(open.id).await.note.is_some(), "it is not over");
 }

@@ -52,7 +52,8 @@ pub struct EventResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     score: Option<LeadScore>,
-    /// Why the lead must not have one, where it was asked for: `profiling-consent-missing`.
+    /// Why the lead must not have one, where it was asked for: `profiling-consent-missing`, `processing-restricted` or
+    /// `profiling-objected`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "profiling-consent-missing")]
     withheld: Option<&'static str>,
@@ -107,7 +108,7 @@ pub(super) fn receipt(outcomes: Vec<Outcome>, verdicts: Option<&Verdicts>) -> Re
             };
             let (score, withheld) = match verdicts.zip(ids).map(|(verdicts, (_, lead))| verdicts.get(&lead)) {
                 Some(Some(Verdict::Score(score))) => (Some(LeadScore::from(&**score)), None),
-                Some(Some(Verdict::Withheld)) => (None, Some(Code::ProfilingConsentMissing.as_str())),
+                Some(Some(Verdict::Withheld(obstacle))) => (None, Some(Code::from(*obstacle).as_str())),
                 Some(None) => {
                     pending = true;
                     (None, None)

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
-use leadscore_domain::LeadId;
+use leadscore_domain::{LeadId, Obstacle};
 use leadscore_store::Change;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -62,7 +62,11 @@ async fn a_snapshot_says_where_each_lead_stands_and_news_follow() {
     assert_eq!(position(&news), 10);
     server.publish(pending, 10);
     assert_eq!(client.hear().await["lead_id"], json!(pending));
-    server.app.state.cache.publish(vec![Change::Withheld { lead_id: scored_lead, log_position: 11 }]);
+    server.app.state.cache.publish(vec![Change::Withheld {
+        lead_id: scored_lead,
+        log_position: 11,
+        obstacle: Obstacle::NoConsent,
+    }]);
     let removed = client.hear().await;
     assert_eq!((&removed["type"], &removed["code"]), (&json!("removed"), &json!("profiling-consent-missing")));
     server.publish(scored_lead, 12);
