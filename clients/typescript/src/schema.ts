@@ -1410,7 +1410,7 @@ export interface components {
         AgentAction: {
             action: components["schemas"]["AgentActionKind"];
             /** @description Who, as the CRM names the agent. */
-            agent_id?: string;
+            agent_id?: string | null;
         };
         /**
          * @description What an agent did.
@@ -1588,7 +1588,7 @@ export interface components {
              * Format: password
              * @description Another password; it ends the user's sessions.
              */
-            password?: string | null;
+            password?: string;
             /** @description Another role; it holds within two seconds. */
             role?: components["schemas"]["Role"];
             /**
@@ -1721,7 +1721,7 @@ export interface components {
         /** @description An e-mail, and what became of it. */
         Email: {
             action: components["schemas"]["EmailAction"];
-            message_id?: string;
+            message_id?: string | null;
         };
         /**
          * @description What became of an e-mail.
@@ -2203,12 +2203,12 @@ export interface components {
                 [key: string]: components["schemas"]["AttributeValue"];
             };
             /** @description Where the lead came from, such as `referral`. */
-            channel?: string;
+            channel?: string | null;
             consents?: components["schemas"]["Consent"][];
             /** @description The person's name; kept encrypted, never a feature. */
-            name?: string;
+            name?: string | null;
             /** @description IANA time zone, such as `America/Chicago`. */
-            time_zone?: string;
+            time_zone?: string | null;
         };
         /** @description A lead, explained. */
         LeadExplanation: {
@@ -2293,7 +2293,7 @@ export interface components {
              * Format: uuid
              * @description The id that the server gave.
              */
-            lead_id?: string;
+            lead_id?: string | null;
         };
         /** @description A lead in a list. */
         LeadRow: {
@@ -2383,11 +2383,11 @@ export interface components {
         LimitState: "imposed" | "lifted";
         /** @description A listing put on the list of favourites. */
         ListingSaved: {
-            area?: string;
+            area?: string | null;
             listing_key: string;
             /** Format: int64 */
-            price?: number;
-            property_type?: components["schemas"]["PropertyType"];
+            price?: number | null;
+            property_type?: components["schemas"]["PropertyType"] | null;
         };
         /** @description A key that was made. */
         MadeApiKey: components["schemas"]["ApiKey"] & {
@@ -2424,7 +2424,7 @@ export interface components {
              * Format: double
              * @description Homes for sale at the month's end.
              */
-            active_listings?: number;
+            active_listings?: number | null;
             /**
              * @description Name of the area as searches name it; compared without case.
              * @example Austin, TX
@@ -2434,27 +2434,27 @@ export interface components {
              * Format: double
              * @description Median days on market.
              */
-            days_on_market?: number;
+            days_on_market?: number | null;
             /**
              * Format: double
              * @description Homes sold in the month.
              */
-            homes_sold?: number;
+            homes_sold?: number | null;
             /**
              * Format: double
              * @description Median price, in units of the brokerage's currency.
              */
-            median_price?: number;
+            median_price?: number | null;
             /**
              * Format: double
              * @description Months that the supply would last.
              */
-            months_of_supply?: number;
+            months_of_supply?: number | null;
             /**
              * Format: double
              * @description Homes newly listed in the month.
              */
-            new_listings?: number;
+            new_listings?: number | null;
             /**
              * Format: date-time
              * @description First instant of the month described.
@@ -2464,7 +2464,7 @@ export interface components {
              * Format: double
              * @description Share of listings with a reduced price.
              */
-            price_reduced_share?: number;
+            price_reduced_share?: number | null;
             /**
              * Format: date-time
              * @description From when on this was known; nothing earlier may see it.
@@ -2474,7 +2474,7 @@ export interface components {
              * Format: double
              * @description Sale price over list price.
              */
-            sale_to_list?: number;
+            sale_to_list?: number | null;
         };
         /** @description Who asks. */
         Me: {
@@ -2532,9 +2532,9 @@ export interface components {
             direction: components["schemas"]["Direction"];
             medium: components["schemas"]["Medium"];
             /** Format: float */
-            sentiment?: number;
+            sentiment?: number | null;
             /** @description What was written; kept encrypted. */
-            text?: string;
+            text?: string | null;
         };
         /**
          * @description What a message says has happened.
@@ -2613,11 +2613,11 @@ export interface components {
              * Format: date-time
              * @description When it was said; now, where it is left out.
              */
-            occurred_at?: string;
+            occurred_at?: string | null;
             /** @description What the data is used for. */
             purpose: components["schemas"]["Purpose"];
             /** @description An id of the sender's own: the same id is the same statement, however often it is sent. */
-            source_event_id?: string;
+            source_event_id?: string | null;
             /** @description Whether that is allowed. */
             state: components["schemas"]["ConsentState"];
         };
@@ -2660,18 +2660,18 @@ export interface components {
              * Format: date-time
              * @description When it ended; now, where it is left out.
              */
-            occurred_at?: string;
+            occurred_at?: string | null;
             /** @description Why, in a word. */
-            reason?: string;
+            reason?: string | null;
             /** @description How. */
             result: components["schemas"]["OutcomeResult"];
             /** @description An id of the sender's own: the same id is the same outcome, however often it is sent. */
-            source_event_id?: string;
+            source_event_id?: string | null;
             /**
              * Format: int64
              * @description Worth of the deal to the brokerage, in whole units of its currency.
              */
-            value?: number;
+            value?: number | null;
         };
         /** @description What a person asks for. */
         NewPrivacyRequest: {
@@ -2787,13 +2787,13 @@ export interface components {
         };
         /** @description How it ended. */
         Outcome: {
-            reason?: string;
+            reason?: string | null;
             result: components["schemas"]["OutcomeResult"];
             /**
              * Format: int64
              * @description Worth of the deal to the brokerage, in whole units of its currency.
              */
-            value?: number;
+            value?: number | null;
         };
         /**
          * @description How it ended; `won` is what the model predicts.
@@ -2808,8 +2808,8 @@ export interface components {
         /** @description One page of the web site. */
         PageView: {
             /** Format: int32 */
-            duration_ms?: number;
-            listing_key?: string;
+            duration_ms?: number | null;
+            listing_key?: string | null;
             page: components["schemas"]["Page"];
         };
         /** @description A score as it was. */
@@ -3095,12 +3095,12 @@ export interface components {
             /** @description Areas, as market data names them. */
             areas?: string[];
             /** Format: int32 */
-            bedrooms_min?: number;
+            bedrooms_min?: number | null;
             deal: components["schemas"]["Deal"];
             /** Format: int64 */
-            price_max?: number;
+            price_max?: number | null;
             /** Format: int64 */
-            price_min?: number;
+            price_min?: number | null;
             property_types?: components["schemas"]["PropertyType"][];
         };
         /**
@@ -3384,14 +3384,14 @@ export interface components {
         /** @description A viewing of a home. */
         Showing: {
             action: components["schemas"]["ShowingAction"];
-            listing_key?: string;
+            listing_key?: string | null;
             /** Format: int64 */
-            price?: number;
+            price?: number | null;
             /**
              * Format: date-time
              * @description When it is to take place.
              */
-            scheduled_for?: string;
+            scheduled_for?: string | null;
         };
         /**
          * @description How far a viewing got.
@@ -3531,9 +3531,9 @@ export interface components {
         /** @description One turn of a call. */
         Turn: {
             /** Format: int32 */
-            duration_ms?: number;
+            duration_ms?: number | null;
             /** Format: float */
-            sentiment?: number;
+            sentiment?: number | null;
             speaker: components["schemas"]["Speaker"];
             /**
              * Format: int32
@@ -3590,7 +3590,7 @@ export interface components {
              * Format: float
              * @description Sentiment of the lead as the platform judged it.
              */
-            sentiment?: number;
+            sentiment?: number | null;
             /** @description What was said, in order. */
             turns?: components["schemas"]["Turn"][];
         };

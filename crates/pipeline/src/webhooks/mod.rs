@@ -15,9 +15,9 @@ use std::{path::PathBuf, time::Duration};
 
 use leadscore_domain::{time::DAY_US, webhook::DestinationPolicy};
 
-pub use self::client::ClientError;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::backoff::asked_us;
+pub use self::client::ClientError;
 pub(crate) use self::{
     client::Client,
     deliver::Deliverer,

@@ -108,6 +108,7 @@ impl Person {
             | EventBody::Showing(_)
             | EventBody::AgentAction(_)
             | EventBody::Consent(_)
+            | EventBody::ProcessingLimit(_)
             | EventBody::Outcome(_)
             | EventBody::LeadMerged(_) => {}
         }
