@@ -1,8 +1,8 @@
 //! Events for tests.
 
 use leadscore_domain::{
-    AttributeValue, Attributes, Consent, ConsentState, Event, EventBody, EventId, LeadId, LegalBasis, Purpose,
-    Timestamp,
+    AttributeValue, Attributes, Consent, ConsentState, Event, EventBody, EventId, LeadId, LegalBasis, Limit,
+    LimitState, ProcessingLimit, Purpose, Timestamp,
     event::{
         AgentAction, AgentActionKind, CrmUpdated, Deal, Direction, Email, EmailAction, LeadCreated, LeadMerged,
         ListingSaved, Medium, Message, Outcome, OutcomeResult, Page, PageView, PropertySearch, PropertyType, Showing,
@@ -137,7 +137,7 @@ pub fn search(min: i64, max: i64, areas: &[&str]) -> EventBody {
 /// A body of any kind from three numbers.
 pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
     let pick = |options: usize| a as usize % options;
-    match kind % 15 {
+    match kind % 16 {
         0 => any_creation(a, b),
         1 => {
             let value = [
@@ -202,6 +202,11 @@ pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
         }
         12 => EventBody::Consent(any_consent(a, b)),
         13 => outcome([OutcomeResult::Won, OutcomeResult::Lost, OutcomeResult::NoAnswer][pick(3)]),
+        14 => EventBody::ProcessingLimit(ProcessingLimit {
+            limit: Limit::ALL[pick(2)],
+            state: if b.is_multiple_of(2) { LimitState::Imposed } else { LimitState::Lifted },
+            evidence: "letter".into(),
+        }),
         _ => EventBody::LeadMerged(LeadMerged { absorbed: lead() }),
     }
 }

@@ -65,7 +65,7 @@ async fn as_role(role: &str) {
     let user = json!({ "email": email, "name": role, "role": role, "team_id": team["id"], "password": PASSWORD });
     post(&server, "/api/v1/users", &key, user).await;
     let session = post(&server, "/api/v1/login", &key, json!({ "email": email, "password": PASSWORD })).await;
-    let token = session["access_token"].as_str().unwrap();
+    let token = session["token"].as_str().unwrap();
     post(&server, "/api/v1/leads", token, json!({ "identities": [{ "kind": "email", "value": "ann@example.com" }] }))
         .await;
     generate(&server, token);
