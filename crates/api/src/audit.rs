@@ -40,8 +40,11 @@ impl FromIterator<Object> for Touched {
     }
 }
 
+/// Which thing a segment of an address names.
+pub type ObjectOf = fn(&str) -> Option<Object>;
+
 /// A kind of thing that an address names, by the name of the parameter; `None` of an address where it is no id.
-pub fn object_of(parameter: &str) -> Option<fn(&str) -> Option<Object>> {
+pub fn object_of(parameter: &str) -> Option<ObjectOf> {
     match parameter {
         "lead_id" => Some(|text| Some(Object::Lead(text.parse().ok()?))),
         "job_id" => Some(|text| Some(Object::Job(text.parse().ok()?))),

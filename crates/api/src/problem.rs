@@ -449,7 +449,8 @@ pub struct Problem {
     detail: Cow<'static, str>,
     field: Option<String>,
     remedy: Option<String>,
-    position: Option<(usize, usize)>,
+    /// Boxed, as it is rare: a problem is the other half of most answers.
+    position: Option<Box<(usize, usize)>>,
     retry_after_s: Option<u64>,
     challenge: Option<&'static str>,
 }
@@ -522,8 +523,8 @@ impl Problem {
 
     /// Names line and column of the body, both from 1.
     #[must_use]
-    pub const fn at(mut self, line: usize, column: usize) -> Self {
-        self.position = Some((line, column));
+    pub fn at(mut self, line: usize, column: usize) -> Self {
+        self.position = Some(Box::new((line, column)));
         self
     }
 
@@ -556,7 +557,7 @@ impl Problem {
     /// The members as they are sent.
     #[must_use]
     pub fn into_body(self) -> ProblemBody {
-        let (line, column) = self.position.unzip();
+        let (line, column) = self.position.map(|position| *position).unzip();
         ProblemBody {
             kind: self.code.reference(),
             title: self.code.title(),

@@ -14,7 +14,7 @@ use utoipa::openapi::{
     path::{Operation, Parameter, ParameterIn},
 };
 
-use crate::audit::object_of;
+use crate::audit::{ObjectOf, object_of};
 
 /// How an operation is recorded in the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +129,7 @@ pub struct Access {
     /// How it is recorded.
     pub audit: Audit,
     /// Which segment of the address names what it is about, and as what.
-    object: Option<(usize, fn(&str) -> Option<Object>)>,
+    object: Option<(usize, ObjectOf)>,
 }
 
 impl Access {

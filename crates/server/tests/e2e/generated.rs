@@ -1,6 +1,6 @@
 //! Requests that nobody thought of: generated from the API's document, as each role, by schemathesis.
 //!
-//! How many there are of each operation, `LEADSCORE_GENERATED_EXAMPLES` says; `make fuzz` asks for more.
+//! How many there are of each operation, `LEADSCORE_GENERATED_EXAMPLES` says.
 
 use std::{path::PathBuf, process::Command};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Folder, Server, arg, describe};
 
 /// Of each operation, in each of the generator's phases that take a number.
-const EXAMPLES: &str = "300";
+const EXAMPLES: &str = "100";
 /// What a stream of events is like, and that a socket opens, no generator can say.
 const WITHOUT: &str = "stream_scores";
 const PASSWORD: &str = "correct horse battery staple";
