@@ -118,11 +118,11 @@ impl Store {
         sql.add(")");
         seen_by(&mut sql, sight);
         let rows = sql.query().fetch_all(&mut self.reader().await?).await?;
-        rows.iter().map(|row| Ok((row.get(0)?, self.head(row, names)?))).collect()
+        rows.iter().map(|row| Ok((row.get(0)?, self.read_head(row, names)?))).collect()
     }
 
     /// Columns as the query above names them.
-    fn head(&self, row: &Row, names: bool) -> Result<LeadHead, StoreError> {
+    fn read_head(&self, row: &Row, names: bool) -> Result<LeadHead, StoreError> {
         let id = row.get(1)?;
         let sealed = if names { row.get::<Option<&[u8]>>(4)? } else { None };
         let name = match sealed {

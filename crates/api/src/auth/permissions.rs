@@ -97,7 +97,7 @@ pub const TOPICS: [(&str, Role, Scope); 2] =
 
 /// For each field of the GraphQL schema that is an operation, by its type and its name: which one of the table it is.
 /// What it takes and how it is recorded follow from that. Fields that only show what another one found stand here not.
-pub const FIELDS: [(&str, &str); 24] = [
+pub const FIELDS: [(&str, &str); 25] = [
     ("Query.lead", "show_lead"),
     ("Query.leads", "search_leads"),
     ("Query.queue", "show_queue"),
@@ -122,6 +122,7 @@ pub const FIELDS: [(&str, &str); 24] = [
     ("Mutation.recordOutcome", "create_outcome"),
     ("Mutation.recordConsent", "create_consent"),
     ("Mutation.eraseLead", "erase_lead"),
+    ("Subscription.scores", "stream_scores"),
 ];
 
 type Row = (&'static str, Role, Option<Scope>, Audit);

@@ -41,6 +41,16 @@ pub struct Sent {
     _extensions: Option<IgnoredAny>,
 }
 
+impl Sent {
+    /// As the library takes it.
+    pub fn request(self) -> async_graphql::Request {
+        let Self { query, operation_name, variables, _extensions } = self;
+        let mut request = async_graphql::Request::new(query).variables(variables.unwrap_or_default());
+        request.operation_name = operation_name;
+        request
+    }
+}
+
 /// Answers queries and mutations.
 ///
 /// # Errors
@@ -73,9 +83,7 @@ pub async fn answer(State(api): State<Arc<Api>>, request: Request) -> Result<Res
 
 /// Executes one query within its limits.
 async fn execute(api: &Arc<Api>, identity: &Identity, act: &Act, sent: Sent) -> Executed {
-    let Sent { query, operation_name, variables, _extensions } = sent;
-    let mut request = async_graphql::Request::new(query).variables(variables.unwrap_or_default());
-    request.operation_name = operation_name;
+    let mut request = sent.request();
     let is_person = matches!(identity.principal.authority, Authority::Person { .. });
     if let Err(refused) = check(&mut request, is_person) {
         return error::with_codes(Executed::from_errors(vec![refused]));

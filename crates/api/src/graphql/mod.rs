@@ -20,22 +20,20 @@ mod operation;
 mod query;
 mod scalar;
 mod score;
+mod socket;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod waves;
 
 use std::sync::Arc;
 
-use async_graphql::EmptySubscription;
 use axum::{middleware::from_fn_with_state, routing::post};
 
-use self::{mutation::Mutation, query::Query};
+use self::{mutation::Mutation, query::Query, subscription::Live};
 use crate::{
     Routes,
-    auth::{
-        bearer,
-        permissions::Permissions,
-    },
+    auth::{bearer, permissions::Permissions},
     state::Api,
 };
 
@@ -43,11 +41,11 @@ use crate::{
 pub const PATH: &str = "/graphql";
 
 /// The schema. Clones share it.
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, Live>;
 
 /// The schema, with the bounds on what a request may ask for.
 pub fn schema() -> Schema {
-    Schema::build(Query, Mutation, EmptySubscription)
+    Schema::build(Query, Mutation, Live)
         .limit_complexity(limits::COMPLEXITY_MAX)
         .disable_suggestions()
         .finish()
@@ -59,8 +57,8 @@ pub fn sdl() -> String {
     schema().sdl()
 }
 
-/// The address of queries and mutations: a token is asked for as by REST.
+/// The address. Of queries and mutations a token is asked for as by REST; a socket says who it is in its first message.
 pub fn routes(api: &Arc<Api>, permissions: Arc<Permissions>) -> Routes {
     let guard = from_fn_with_state((Arc::clone(api), permissions), bearer::require);
-    Routes::new().route(PATH, post(http::answer).route_layer(guard))
+    Routes::new().route(PATH, post(http::answer).route_layer(guard).get(socket::open))
 }

@@ -2,6 +2,7 @@
 
 use async_graphql::{Enum, SimpleObject};
 use leadscore_store::Principal;
+use serde::Deserialize;
 
 use super::scalar::DateTime;
 use crate::{
@@ -43,7 +44,7 @@ pub struct Interval {
 }
 
 /// Parts of a score, each placed in the reference population, 0 to 100: 50 is the middle lead.
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Deserialize)]
 pub struct Breakdown {
     /// What the lead does: searches, visits, showings, calls.
     behavioral: u8,
@@ -56,7 +57,7 @@ pub struct Breakdown {
 }
 
 /// What is to be expected of a lead, and what to do.
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Deserialize)]
 pub struct Prediction {
     /// Calibrated probability of conversion within 30 days, 4 decimals.
     conversion_probability: f64,
@@ -101,8 +102,9 @@ pub enum Grade {
 }
 
 /// What to do with a lead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Deserialize)]
 #[graphql(remote = "leadscore_domain::Approach")]
+#[serde(rename_all = "snake_case")]
 pub enum Approach {
     /// Listings at the upper end of the market.
     PremiumPropertyFocus,
