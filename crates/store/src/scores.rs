@@ -90,14 +90,12 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<StoredScore>, StoreError> {
         let (at, position) = before.unwrap_or((Timestamp::MAX, i64::MAX));
-        let rows = query(
-            concat!(
-                "SELECT ",
-                past_columns!(),
-                " FROM lead_scores WHERE lead_id = $1 AND calculated_at <= $2 \
+        let rows = query(concat!(
+            "SELECT ",
+            past_columns!(),
+            " FROM lead_scores WHERE lead_id = $1 AND calculated_at <= $2 \
                  AND (calculated_at < $2 OR log_position < $3) ORDER BY calculated_at DESC, log_position DESC LIMIT $4"
-            ),
-        )
+        ))
         .bind(id)
         .bind(at)
         .bind(position)

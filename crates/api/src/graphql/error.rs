@@ -44,7 +44,8 @@ fn camel(name: &str) -> String {
 /// A problem as the error of a field.
 pub fn of_field(problem: &Problem) -> Error {
     let (message, members) = members(problem);
-    Error::new(message).extend_with(|_, extensions| members.iter().for_each(|(name, value)| extensions.set(name, value.clone())))
+    Error::new(message)
+        .extend_with(|_, extensions| members.iter().for_each(|(name, value)| extensions.set(name, value.clone())))
 }
 
 /// A problem as the error of a whole request.
@@ -72,7 +73,9 @@ pub fn with_codes(mut response: Response) -> Response {
 
 /// Whether nothing was executed.
 pub fn is_refused(response: &Response) -> bool {
-    response.data == Value::Null && !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty())
+    response.data == Value::Null
+        && !response.errors.is_empty()
+        && response.errors.iter().all(|error| error.path.is_empty())
 }
 
 /// The members of an answer.

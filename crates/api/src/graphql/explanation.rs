@@ -231,11 +231,7 @@ impl Explanation {
                 probability: intent.probabilities.of(intent.kind),
                 urgency: intent.urgency.into(),
             },
-            play: Play {
-                approach: play.approach.into(),
-                summary: play.summary,
-                talking_points: play.talking_points,
-            },
+            play: Play { approach: play.approach.into(), summary: play.summary, talking_points: play.talking_points },
             next_steps: next_steps.into_iter().map(NextStep::from).collect(),
             model_version: internals.then_some(score.model_version),
             calculated_at: DateTime(score.calculated_at),
@@ -258,11 +254,7 @@ impl Reason {
 
 impl From<&Window> for ContactWindow {
     fn from(window: &Window) -> Self {
-        Self {
-            start_at: DateTime(window.start_at),
-            end_at: DateTime(window.end_at),
-            probability: window.probability,
-        }
+        Self { start_at: DateTime(window.start_at), end_at: DateTime(window.end_at), probability: window.probability }
     }
 }
 

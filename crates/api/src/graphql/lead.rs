@@ -344,9 +344,10 @@ impl Lead {
             let (mut said, mut all) = (HashSet::new(), Vec::new());
             for event in &*events {
                 let principal = asker(ctx).principal();
-                all.extend(statements(event).map(|consent| {
-                    Statement::new(event, consent, said.insert(consent.purpose), principal)
-                }));
+                all.extend(
+                    statements(event)
+                        .map(|consent| Statement::new(event, consent, said.insert(consent.purpose), principal)),
+                );
             }
             Ok(all.into())
         };

@@ -45,10 +45,7 @@ pub type Schema = async_graphql::Schema<Query, Mutation, Live>;
 
 /// The schema, with the bounds on what a request may ask for.
 pub fn schema() -> Schema {
-    Schema::build(Query, Mutation, Live)
-        .limit_complexity(limits::COMPLEXITY_MAX)
-        .disable_suggestions()
-        .finish()
+    Schema::build(Query, Mutation, Live).limit_complexity(limits::COMPLEXITY_MAX).disable_suggestions().finish()
 }
 
 /// The schema as `docs/schema.graphql` has it.

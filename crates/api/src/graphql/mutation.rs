@@ -191,11 +191,7 @@ impl Mutation {
     }
 
     /// Erase a lead: nothing personal is left of it. This cannot be undone. For administrators.
-    async fn erase_lead(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The lead")] lead: ID,
-    ) -> Result<Option<Erasure>> {
+    async fn erase_lead(&self, ctx: &Context<'_>, #[graphql(desc = "The lead")] lead: ID) -> Result<Option<Erasure>> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let erased = erase_lead(State(Arc::clone(&asker(ctx).api)), path).await;

@@ -97,7 +97,9 @@ async fn watch<T>(
 ) -> Result<T, Problem> {
     let Asker { api, act, .. } = asker;
     let principal = asker.principal();
-    let Some(access) = permissions::field(field) else { return Err(Problem::new(Code::Forbidden, "Nobody may do this.")) };
+    let Some(access) = permissions::field(field) else {
+        return Err(Problem::new(Code::Forbidden, "Nobody may do this."));
+    };
     let watched = Watched::begin_field(api, &access, principal, act, lead.map(Object::Lead))?;
     let may = principal.may(access.least, access.scope);
     let done = if may { run.await } else { Err(forbidden(principal, &access)) };

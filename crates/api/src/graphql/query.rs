@@ -184,8 +184,9 @@ impl Query {
     async fn queue(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whose queue; your own unless you say otherwise, for a key that of everybody")]
-        agent: Option<ID>,
+        #[graphql(desc = "Whose queue; your own unless you say otherwise, for a key that of everybody")] agent: Option<
+            ID,
+        >,
         #[graphql(desc = "How many leads, 1 to 200; 20 unless you say otherwise")] first: Option<i32>,
         #[graphql(desc = "`next` of the page before")] after: Option<String>,
     ) -> Result<Option<Queue>> {
@@ -260,20 +261,12 @@ async fn market(api: &Api, area: Option<&str>, after: &str, limit: usize) -> Res
 
 impl LeadFilterInput {
     fn read(self, api: &Api, principal: &Principal) -> Result<LeadFilter, Problem> {
-        let Self {
-            agent_id,
-            team_id,
-            unassigned,
-            identity,
-            grade,
-            score_from,
-            score_to,
-            created_from,
-            created_to,
-        } = self;
+        let Self { agent_id, team_id, unassigned, identity, grade, score_from, score_to, created_from, created_to } =
+            self;
         let handle = |IdentityInput { kind, value }: IdentityInput| {
             check_sees_handles(principal)?;
-            let refuse = |_| Problem::new(Code::InvalidField, "The handle is not of its kind.").field("filter.identity");
+            let refuse =
+                |_| Problem::new(Code::InvalidField, "The handle is not of its kind.").field("filter.identity");
             RawIdentity { kind: kind.into(), value }.normalise(api.region).map_err(refuse)
         };
         Ok(LeadFilter {

@@ -41,7 +41,8 @@ pub fn lead_id(id: &ID) -> Result<LeadId, Problem> {
 /// # Errors
 /// [`Code::InvalidField`].
 pub fn uuid(id: &ID, field: &'static str) -> Result<Uuid, Problem> {
-    id.parse().map_err(|_| Problem::new(Code::InvalidField, "is no id").field(field).remedy("send an id of the server's"))
+    id.parse()
+        .map_err(|_| Problem::new(Code::InvalidField, "is no id").field(field).remedy("send an id of the server's"))
 }
 
 /// Where a page begins: `after`.

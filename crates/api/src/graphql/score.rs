@@ -5,11 +5,7 @@ use leadscore_store::Principal;
 use serde::Deserialize;
 
 use super::scalar::DateTime;
-use crate::{
-    problem::Code,
-    rest::answers::rounded,
-    socket::Version,
-};
+use crate::{problem::Code, rest::answers::rounded, socket::Version};
 
 /// A score as it was calculated.
 #[derive(SimpleObject)]

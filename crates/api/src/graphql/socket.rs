@@ -61,10 +61,20 @@ const ID_MAX_BYTES: usize = 64;
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ClientMessage {
-    ConnectionInit { payload: Option<Init> },
-    Subscribe { id: String, payload: Sent },
-    Complete { id: String },
-    Ping { #[serde(default)] payload: Option<Value> },
+    ConnectionInit {
+        payload: Option<Init>,
+    },
+    Subscribe {
+        id: String,
+        payload: Sent,
+    },
+    Complete {
+        id: String,
+    },
+    Ping {
+        #[serde(default)]
+        payload: Option<Value>,
+    },
     Pong {},
 }
 
@@ -278,7 +288,8 @@ impl Talk<'_> {
             return Err(Closing::With(4409, "subscriber-already-exists"));
         }
         if self.names.len() == SUBSCRIPTIONS_MAX {
-            let problem = Problem::new(Code::TooManyConnections, "The connection has as many subscriptions as it takes.");
+            let problem =
+                Problem::new(Code::TooManyConnections, "The connection has as many subscriptions as it takes.");
             return self.refuse(&id, Executed::from_errors(vec![error::of_request(&problem)])).await;
         }
         let request = match subscription(sent) {

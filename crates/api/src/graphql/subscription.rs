@@ -162,11 +162,9 @@ fn topic(leads: Option<Vec<ID>>, agent: Option<ID>) -> std::result::Result<Topic
         }
         (None, Some(agent)) if agent.as_str() == "me" => Ok(Topic::AgentQueue(Agent::Me)),
         (None, Some(agent)) => Ok(Topic::AgentQueue(Agent::Id(uuid(&agent, "agent")?))),
-        (None, None) | (Some(_), Some(_)) => {
-            Err(Problem::new(Code::InvalidField, "is neither leads nor an agent")
-                .field("leads")
-                .remedy("send `leads` or `agent`"))
-        }
+        (None, None) | (Some(_), Some(_)) => Err(Problem::new(Code::InvalidField, "is neither leads nor an agent")
+            .field("leads")
+            .remedy("send `leads` or `agent`")),
     }
 }
 
@@ -203,7 +201,11 @@ impl Told {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Heard {
-    Snapshot { scores: Vec<LiveScore>, errors: Vec<LiveError>, complete: bool },
+    Snapshot {
+        scores: Vec<LiveScore>,
+        errors: Vec<LiveError>,
+        complete: bool,
+    },
     Score(LiveScore),
     Removed(LiveError),
     #[serde(other)]

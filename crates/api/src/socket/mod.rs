@@ -18,7 +18,7 @@ pub(crate) mod seats;
 pub(crate) mod session;
 pub(crate) mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod version;
 
 use std::{sync::Arc, time::Duration};

@@ -25,7 +25,8 @@ async fn only_json_is_taken_and_only_by_post() {
     let app = TestApp::new().await;
     let get = app.get(&format!("{PATH}?query=%7Bme%7Bid%7D%7D")).await;
     assert_eq!(get.code(), "method-not-allowed");
-    for media_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/graphql"] {
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/graphql"]
+    {
         let request = app.request(Method::POST, PATH).header("content-type", media_type);
         let reply = app.send(request.body(Body::from(r#"{"query": "{ me { id } }"}"#)).unwrap()).await;
         assert_eq!(reply.code(), "unsupported-media-type", "{media_type}");
@@ -64,7 +65,16 @@ async fn bodies_and_batches_are_bounded() {
 #[tokio::test]
 async fn what_is_no_query_says_where_and_its_status_is_for_who_asks() {
     let app = TestApp::new().await;
-    for query in ["", "{", "{ colour }", "{ me }", "query($x: Int) { me { id } }", "{ lead { id } }", "{ me { ...F } }", "subscription { x }"] {
+    for query in [
+        "",
+        "{",
+        "{ colour }",
+        "{ me }",
+        "query($x: Int) { me { id } }",
+        "{ lead { id } }",
+        "{ me { ...F } }",
+        "subscription { x }",
+    ] {
         let answer = ask(&app, query).await;
         assert_eq!(code(&answer), "invalid-query", "{query}: {answer}");
         assert_eq!(answer.get("data"), None, "{query}: {answer}");
@@ -72,11 +82,17 @@ async fn what_is_no_query_says_where_and_its_status_is_for_who_asks() {
         assert_eq!(members["type"], "/docs/errors#invalid-query");
         assert!(members["remedy"].is_string() && answer["errors"][0]["message"].is_string(), "{answer}");
         let reply = post_graphql(&app, &json!({"query": query})).await;
-        assert_eq!((reply.status, reply.header("content-type")), (StatusCode::BAD_REQUEST, "application/graphql-response+json"));
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (StatusCode::BAD_REQUEST, "application/graphql-response+json")
+        );
     }
     let partial = json!({"query": format!(r#"{{ me {{ apiKey }} lead(id: "{NOBODY}") {{ id }} }}"#)});
     let reply = post_graphql(&app, &partial).await;
-    assert_eq!((reply.status, &reply.json()["data"]), (StatusCode::OK, &json!({"me": {"apiKey": "tests"}, "lead": null})));
+    assert_eq!(
+        (reply.status, &reply.json()["data"]),
+        (StatusCode::OK, &json!({"me": {"apiKey": "tests"}, "lead": null}))
+    );
     let error = &reply.json()["errors"][0];
     assert_eq!((&error["path"], &error["extensions"]["code"]), (&json!(["lead"]), &json!("lead-not-found")));
 }
@@ -92,7 +108,8 @@ async fn what_asks_for_too_much_is_refused_before_it_is_begun() {
     let leads = |first: usize| format!("{{ leads(first: {first}) {{ next }} }}");
     let searches = |count| format!("{{ {} }}", repeated(count, &|at| format!("a{at}: leads(first: 1) {{ next }}")));
     // Aliases of `lead` share one load.
-    let one_by_one = |count| format!("{{ {} }}", repeated(count, &|at| format!(r#"a{at}: lead(id: "{NOBODY}") {{ id }}"#)));
+    let one_by_one =
+        |count| format!("{{ {} }}", repeated(count, &|at| format!(r#"a{at}: lead(id: "{NOBODY}") {{ id }}"#)));
     for (what, accepted, refused) in [
         ("aliases", aliases(15), aliases(16)),
         ("roots", roots(15), roots(16)),
@@ -100,7 +117,11 @@ async fn what_asks_for_too_much_is_refused_before_it_is_begun() {
         ("complexity", leads(200), "{ leads(first: 200) { leads { id name } } }".to_owned()),
         ("statements", searches(10), searches(11)),
         ("leads", one_by_one(15), one_by_one(16)),
-        ("depth", "{ queue(first: 1) { leads { lead { explanation { reasons { up { text } } } } } } }".to_owned(), deep(9)),
+        (
+            "depth",
+            "{ queue(first: 1) { leads { lead { explanation { reasons { up { text } } } } } } }".to_owned(),
+            deep(9),
+        ),
     ] {
         let answer = ask(&app, &accepted).await;
         assert_ne!(code(&answer), "query-too-complex", "{what}: {answer}");
@@ -119,7 +140,8 @@ fn deep(levels: usize) -> String {
 #[tokio::test]
 async fn texts_made_to_exhaust_the_reader_are_refused_at_once() {
     let app = TestApp::new().await;
-    let bomb: Vec<String> = (0..40).map(|at| format!("fragment f{at} on Query {{ ...f{0} ...f{0} }}", at + 1)).collect();
+    let bomb: Vec<String> =
+        (0..40).map(|at| format!("fragment f{at} on Query {{ ...f{0} ...f{0} }}", at + 1)).collect();
     let bomb = format!("{{ ...f0 }} {} fragment f40 on Query {{ me {{ id }} }}", bomb.join(" "));
     for query in [
         "{a".repeat(3_000),

@@ -5,6 +5,7 @@ mod documents;
 mod limits;
 mod mutations;
 mod queries;
+mod socket;
 
 use axum::{body::Body, http::Method};
 use leadscore_domain::{LeadId, Score, time::HOUR_US};

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::{agent_with, ask, ask_with, code};
 use crate::testing::TestApp;
 
-const CREATE: &str = "mutation($input: NewLead!, $key: String) { createLead(input: $input, idempotencyKey: $key) { leadId created } }";
+const CREATE: &str =
+    "mutation($input: NewLead!, $key: String) { createLead(input: $input, idempotencyKey: $key) { leadId created } }";
 
 #[tokio::test]
 async fn a_lead_is_created_once_under_a_key_and_joined_after() {
@@ -23,7 +24,10 @@ async fn a_lead_is_created_once_under_a_key_and_joined_after() {
     assert_eq!(first["data"]["createLead"]["created"], true, "{first}");
     assert_eq!(create(&input, json!("k1")).await, first, "the same answer");
     let joined = create(&input, Value::Null).await;
-    assert_eq!(joined["data"]["createLead"], json!({"leadId": first["data"]["createLead"]["leadId"], "created": false}));
+    assert_eq!(
+        joined["data"]["createLead"],
+        json!({"leadId": first["data"]["createLead"]["leadId"], "created": false})
+    );
     let other = json!({"identities": [{"kind": "CRM", "value": "42"}]});
     assert_eq!(code(&create(&other, json!("k1")).await), "idempotency-key-reused");
     assert_eq!(code(&create(&other, json!("é")).await), "invalid-idempotency-key");
@@ -45,7 +49,9 @@ async fn a_refusal_names_the_field_by_its_name_here() {
         assert_eq!((&members["code"], &members["field"]), (&json!("invalid-field"), &json!(field)), "{answer}");
         assert_eq!(answer["data"], json!({"createLead": null}));
     }
-    let late = format!(r#"mutation {{ recordOutcome(lead: "{lead}", input: {{result: LOST, occurredAt: "2020-01-01T00:00:00Z"}}) {{ eventId }} }}"#);
+    let late = format!(
+        r#"mutation {{ recordOutcome(lead: "{lead}", input: {{result: LOST, occurredAt: "2020-01-01T00:00:00Z"}}) {{ eventId }} }}"#
+    );
     assert_eq!(ask(&app, &late).await["errors"][0]["extensions"]["field"], "occurredAt");
     let nothing = format!(r#"mutation {{ updateLead(lead: "{lead}", input: {{}}) {{ eventId }} }}"#);
     assert_eq!(code(&ask(&app, &nothing).await), "invalid-field");
@@ -66,7 +72,9 @@ async fn a_lead_is_changed_and_what_was_said_and_how_it_ended_is_recorded() {
     let answer = ask(&app, &mutation).await;
     assert_eq!(answer["data"]["updateLead"], json!({"leadId": lead, "recorded": true}), "{answer}");
     app.derive(|_| None).await;
-    let query = format!(r#"{{ lead(id: "{lead}") {{ name profile {{ attributes }} outcomes {{ events {{ data }} }} consents {{ purpose holds }} }} }}"#);
+    let query = format!(
+        r#"{{ lead(id: "{lead}") {{ name profile {{ attributes }} outcomes {{ events {{ data }} }} consents {{ purpose holds }} }} }}"#
+    );
     let shown = ask(&app, &query).await["data"]["lead"].clone();
     assert_eq!((&shown["name"], &shown["profile"]["attributes"]["budget"]), (&json!("Ann Example"), &json!(475_000.0)));
     assert_eq!(shown["outcomes"]["events"][0]["data"], json!({"result": "won", "value": 12_500}));
@@ -78,14 +86,17 @@ async fn leads_are_assigned_and_merged_within_sight() {
     let mut app = TestApp::new().await;
     let (one, two, hidden) = (app.lead("one").await, app.lead("two").await, app.lead("hidden").await);
     let agent = agent_with(&app, one).await;
-    let assign = format!(r#"mutation {{ assignLead(lead: "{two}", to: {{agentId: "{}"}}) {{ agentId teamId }} }}"#, agent.id);
+    let assign =
+        format!(r#"mutation {{ assignLead(lead: "{two}", to: {{agentId: "{}"}}) {{ agentId teamId }} }}"#, agent.id);
     assert_eq!(ask(&app, &assign).await["data"]["assignLead"], json!({"agentId": agent.id, "teamId": null}));
     assert_eq!(app.state.store.lead(two).await.unwrap().unwrap().assignment, Assignment::Agent(agent.id));
     let nobody = assign.replace(&agent.id.to_string(), "ann");
     assert_eq!(ask(&app, &nobody).await["errors"][0]["extensions"]["field"], "agentId");
     app.token = app.log_in(&agent).await;
     assert_eq!(code(&ask(&app, &assign).await), "forbidden");
-    let merge = |absorbed: &str| format!(r#"mutation {{ mergeLeads(lead: "{two}", absorbed: "{absorbed}") {{ leadId absorbed }} }}"#);
+    let merge = |absorbed: &str| {
+        format!(r#"mutation {{ mergeLeads(lead: "{two}", absorbed: "{absorbed}") {{ leadId absorbed }} }}"#)
+    };
     let unseen = ask(&app, &merge(&hidden.to_string())).await;
     assert_eq!(unseen, ask(&app, &merge(crate::testing::NOBODY)).await, "hidden is as unknown");
     assert_eq!(unseen["errors"][0]["extensions"]["field"], "absorbed");

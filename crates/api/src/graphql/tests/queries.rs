@@ -28,7 +28,8 @@ async fn one_query_shows_all_of_a_lead() {
     let app = TestApp::new().await;
     let lead = full_lead(&app, "ann").await;
     score_all(&app, 3).await;
-    let answer = ask_with(&app, &format!("query($id: ID!) {{ lead(id: $id) {{ {EVERYTHING} }} }}"), json!({"id": lead})).await;
+    let answer =
+        ask_with(&app, &format!("query($id: ID!) {{ lead(id: $id) {{ {EVERYTHING} }} }}"), json!({"id": lead})).await;
     assert_eq!(answer.get("errors"), None, "{answer:#}");
     let shown = &answer["data"]["lead"];
     assert_eq!((&shown["id"], &shown["name"]), (&json!(lead), &json!("Ann Example")));
@@ -42,7 +43,10 @@ async fn one_query_shows_all_of_a_lead() {
     assert_eq!(shown["scoreProblem"], Value::Null);
     assert_eq!(shown["scores"]["scores"][1]["score"], 89);
     assert_eq!(shown["explanation"]["modelVersion"], "scorecard");
-    assert_eq!((&shown["events"]["events"][1]["kind"], &shown["events"]["next"]), (&json!("LEAD_CREATED"), &Value::Null));
+    assert_eq!(
+        (&shown["events"]["events"][1]["kind"], &shown["events"]["next"]),
+        (&json!("LEAD_CREATED"), &Value::Null)
+    );
     assert_eq!(shown["outcomes"]["events"][0]["data"]["result"], "no_answer");
     assert_eq!(shown["consents"][0]["evidence"], "form 4");
 }
@@ -63,13 +67,15 @@ async fn pages_follow_one_another() {
         }
     }
     assert_eq!(seen, [90, 89, 88].map(|score| json!(score)));
-    let earlier = format!(r#"{{ lead(id: "{lead}") {{ scores(asOf: "2026-03-01T09:45:00Z") {{ scores {{ score }} }} }} }}"#);
+    let earlier =
+        format!(r#"{{ lead(id: "{lead}") {{ scores(asOf: "2026-03-01T09:45:00Z") {{ scores {{ score }} }} }} }}"#);
     assert_eq!(ask(&app, &earlier).await["data"]["lead"]["scores"]["scores"][0]["score"], 89);
     let (mut leads, mut after) = (Vec::new(), Value::Null);
     app.clock.advance_micros(1);
     app.lead("bob").await;
     loop {
-        let query = "query($after: String) { leads(first: 1, sort: CREATED_AT_ASC, after: $after) { leads { name } next } }";
+        let query =
+            "query($after: String) { leads(first: 1, sort: CREATED_AT_ASC, after: $after) { leads { name } next } }";
         let page = ask_with(&app, query, json!({"after": after})).await["data"]["leads"].clone();
         leads.push(page["leads"][0]["name"].clone());
         after = page["next"].clone();
@@ -99,7 +105,9 @@ async fn people_and_programs_are_shown_what_rest_shows_them() {
     app.token = app.key([Scope::LeadsRead, Scope::ScoresRead].into_iter().collect::<Scopes>()).await;
     let answer = ask(&app, &query).await;
     let shown = &answer["data"]["lead"];
-    for hidden in [&shown["name"], &shown["identities"], &shown["events"]["events"][0]["data"], &shown["consents"][0]["evidence"]] {
+    for hidden in
+        [&shown["name"], &shown["identities"], &shown["events"]["events"][0]["data"], &shown["consents"][0]["evidence"]]
+    {
         assert_eq!(hidden, &Value::Null, "{shown:#}");
     }
     assert_eq!(shown["score"]["modelVersion"], "v3");
@@ -124,7 +132,11 @@ async fn a_merged_lead_is_its_survivor_and_one_without_a_score_says_why() {
     let app = TestApp::new().await;
     let (survivor, absorbed) = (app.lead("one").await, app.lead("two").await);
     app.merge(survivor, absorbed).await;
-    let query = |id: &str| format!(r#"{{ lead(id: "{id}") {{ id mergedFrom score {{ score }} scoreProblem {{ code remedy }} scores {{ next }} }} }}"#);
+    let query = |id: &str| {
+        format!(
+            r#"{{ lead(id: "{id}") {{ id mergedFrom score {{ score }} scoreProblem {{ code remedy }} scores {{ next }} }} }}"#
+        )
+    };
     let shown = ask(&app, &query(&absorbed.to_string())).await["data"]["lead"].clone();
     assert_eq!((&shown["id"], &shown["mergedFrom"]), (&json!(survivor), &json!(absorbed)));
     assert_eq!((&shown["score"], &shown["scoreProblem"]["code"]), (&Value::Null, &json!("score-pending")));
@@ -217,7 +229,8 @@ async fn the_worst_accepted_query_takes_ten_statements_however_many_leads_it_sho
             if parts_mask % 5 != 0 && parts_mask + 1 != 1 << PARTS.len() {
                 continue;
             }
-            let parts: Vec<&str> = (0..PARTS.len()).filter(|at| parts_mask >> at & 1 == 1).map(|at| PARTS[at]).collect();
+            let parts: Vec<&str> =
+                (0..PARTS.len()).filter(|at| parts_mask >> at & 1 == 1).map(|at| PARTS[at]).collect();
             let parts = format!("{{ id {} }}", parts.join(" "));
             let asked = (0..tops.len()).filter(|at| tops_mask >> at & 1 == 1);
             let fields: Vec<String> = asked.map(|at| format!("{} {parts} {}", tops[at].0, tops[at].1)).collect();
@@ -244,7 +257,11 @@ async fn a_longer_list_takes_no_more_statements() {
     }
     score_all(&app, 1).await;
     ask(&app, "{ me { id } }").await;
-    let query = |first: usize| format!("{{ leads(first: {first}) {{ leads {{ id score {{ score }} identities {{ value }} events(first: 1) {{ next }} scores(first: 1) {{ next }} }} }} }}");
+    let query = |first: usize| {
+        format!(
+            "{{ leads(first: {first}) {{ leads {{ id score {{ score }} identities {{ value }} events(first: 1) {{ next }} scores(first: 1) {{ next }} }} }} }}"
+        )
+    };
     let (few, answer) = measured(&app, &query(2)).await;
     assert_eq!(answer["data"]["leads"]["leads"].as_array().unwrap().len(), 2, "{answer}");
     let (many, answer) = measured(&app, &query(24)).await;
