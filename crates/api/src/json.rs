@@ -5,14 +5,13 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
-    body::{Body, Bytes},
+    body::Bytes,
     extract::{
         FromRequest, Request,
         rejection::{BytesRejection, FailedToBufferBody},
     },
     http::{HeaderMap, header},
 };
-use http_body_util::Limited;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, DeserializeSeed},
@@ -40,14 +39,14 @@ impl FromRequest<Arc<Api>> for JsonBytes {
 }
 
 impl JsonBytes {
-    /// The bytes of a body that may be so long at most, also after it was decompressed.
+    /// The bytes of a body that may be so long at most after it was decompressed; who bounds it more than all bodies are
+    /// bounds what arrives, too.
     ///
     /// # Errors
     /// Where it is longer, does not arrive, or is announced as something else.
     pub async fn read(request: Request, api: &Arc<Api>, body_max_bytes: usize) -> Result<Self, Problem> {
         check_media_type(request.headers())?;
         let coding = Coding::of(request.headers())?;
-        let request = request.map(|body| Body::new(Limited::new(body, body_max_bytes)));
         match tokio::time::timeout(api.limits.body_timeout, Bytes::from_request(request, api)).await {
             Ok(Ok(bytes)) => coding.decode(bytes, body_max_bytes).map(Self),
             Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use async_graphql::{Response as Executed, Variables};
 use axum::{
+    body::Body,
     extract::{FromRequestParts as _, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use http_body_util::Limited;
 use leadscore_store::{Authority, audit::Act};
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -60,6 +62,7 @@ pub async fn answer(State(api): State<Arc<Api>>, request: Request) -> Result<Res
     let Ok(identity) = Identity::from_request_parts(&mut parts, &api).await;
     let Ok(Begun(act)) = Begun::from_request_parts(&mut parts, &api).await;
     let headers = parts.headers.clone();
+    let body = Body::new(Limited::new(body, limits::BODY_MAX_BYTES));
     let JsonBytes(bytes) = JsonBytes::read(Request::from_parts(parts, body), &api, limits::BODY_MAX_BYTES).await?;
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
         let executed = execute(&api, &identity, &act, parse(&bytes)?).await;

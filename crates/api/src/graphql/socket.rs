@@ -4,7 +4,7 @@
 //! the address, what waits to be written is bounded, and who reads too slowly is cut off. Deliberately absent: queries
 //! and mutations, which are sent by POST, where they have a status, a rate and a time of their own.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
 use async_graphql::{
     Request, Response as Executed,
@@ -171,11 +171,8 @@ async fn talk(api: &Arc<Api>, act: Act, sink: &mut Sink, frames: &mut Frames, mu
     if let Err(closing) = talk.say(&json!({"type": "connection_ack"})).await {
         return closing;
     }
-    loop {
-        if let Err(closing) = talk.step(frames, &mut allowance).await {
-            return closing;
-        }
-    }
+    let Err(closing) = talk.run(frames, &mut allowance).await;
+    closing
 }
 
 /// Waits until the client has said who it is.
@@ -236,7 +233,7 @@ struct Talk<'s> {
 
 impl Talk<'_> {
     /// Does what the client asks for, and tells it what there is to tell, until something ends it.
-    async fn step(&mut self, frames: &mut Frames, allowance: &mut Allowance) -> Result<(), Closing> {
+    async fn run(&mut self, frames: &mut Frames, allowance: &mut Allowance) -> Result<Infallible, Closing> {
         let every = self.connected.api.sockets.options().heartbeat_every;
         let mut heartbeat = interval_at(Instant::now() + every, every);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -20,12 +20,10 @@ const ROLES: [Role; 3] = [Role::Agent, Role::Manager, Role::Admin];
 /// Fields of a type of the schema; none where there is no such type.
 fn fields_of(name: &str) -> Vec<FieldDefinition> {
     let schema = parse_schema(sdl()).unwrap();
-    let found = schema.definitions.into_iter().find_map(|definition| match definition {
-        TypeSystemDefinition::Type(kind) if kind.node.name.node == name => match kind.node.kind {
-            TypeKind::Object(object) => Some(object.fields.into_iter().map(|field| field.node).collect()),
-            _ => None,
-        },
-        _ => None,
+    let found = schema.definitions.into_iter().find_map(|definition| {
+        let TypeSystemDefinition::Type(kind) = definition else { return None };
+        let TypeKind::Object(object) = kind.node.kind else { return None };
+        (kind.node.name.node == name).then(|| object.fields.into_iter().map(|field| field.node).collect())
     });
     found.unwrap_or_default()
 }

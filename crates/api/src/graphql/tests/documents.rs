@@ -24,13 +24,13 @@ fn the_committed_schema_is_this_one() {
 
 #[test]
 fn everything_in_the_schema_is_described() {
-    let mut before = "";
-    for line in sdl().lines().map(str::trim).collect::<Vec<_>>() {
-        let is_type = ["type ", "enum ", "input ", "scalar "].iter().any(|word| line.starts_with(word));
-        if is_type && !line.starts_with("scalar JSON") {
-            assert!(before.ends_with("\"\"\""), "{line} has no description");
+    let schema = sdl();
+    let lines: Vec<&str> = schema.lines().map(str::trim).collect();
+    for pair in lines.windows(2) {
+        let is_type = ["type ", "enum ", "input ", "scalar "].iter().any(|word| pair[1].starts_with(word));
+        if is_type && !pair[1].starts_with("scalar JSON") {
+            assert!(pair[0].ends_with("\"\"\""), "{} has no description", pair[1]);
         }
-        before = Box::leak(line.to_owned().into_boxed_str());
     }
 }
 

