@@ -126,16 +126,12 @@ impl Watched {
         principal: &Principal,
         request: &Request,
     ) -> Result<Option<Self>, Problem> {
-        let is_change = match access.audit {
-            Audit::Not => return Ok(None),
-            Audit::Read | Audit::Event => false,
-            Audit::Change => true,
-        };
-        api.audit.check().map_err(unavailable)?;
+        if access.audit == Audit::Not {
+            return Ok(None);
+        }
         let parts = RequestParts { headers: request.headers(), extensions: request.extensions() };
-        let mut act = begin(api, actor(principal), access.operation, parts);
-        act.object = access.object(request.uri().path());
-        Ok(Some(Self { log: api.audit.clone(), act: Some(act), is_change }))
+        let act = begin(api, actor(principal), access.operation, parts);
+        Self::watch(api, access, Act { object: access.object(request.uri().path()), ..act }).map(Some)
     }
 
     /// Begins to watch what a field of a GraphQL request asks for; `begun` is what is known of the request.
@@ -149,15 +145,16 @@ impl Watched {
         begun: &Act,
         object: Option<Object>,
     ) -> Result<Option<Self>, Problem> {
-        let is_change = match access.audit {
-            Audit::Not => return Ok(None),
-            Audit::Read | Audit::Event => false,
-            Audit::Change => true,
-        };
-        api.audit.check().map_err(unavailable)?;
+        if access.audit == Audit::Not {
+            return Ok(None);
+        }
         let (at, actor, operation) = (api.clock.now(), actor(principal), access.operation.into());
-        let act = Act { at, actor, operation, object, ..begun.clone() };
-        Ok(Some(Self { log: api.audit.clone(), act: Some(act), is_change }))
+        Self::watch(api, access, Act { at, actor, operation, object, ..begun.clone() }).map(Some)
+    }
+
+    fn watch(api: &Api, access: &Access, act: Act) -> Result<Self, Problem> {
+        api.audit.check().map_err(unavailable)?;
+        Ok(Self { log: api.audit.clone(), act: Some(act), is_change: access.audit == Audit::Change })
     }
 
     /// Records how it ended; the answer, unless it must not be given.

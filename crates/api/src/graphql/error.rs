@@ -18,7 +18,11 @@ fn members(problem: &Problem) -> (String, BTreeMap<String, Value>) {
     let detail = body.swap_remove("detail");
     let mut members: BTreeMap<String, Value> = body.into_iter().map(|(name, value)| (camel(&name), value)).collect();
     if let Some(Value::String(field)) = members.get_mut("field") {
-        *field = camel(field);
+        // Attributes have the names that their sender gave them.
+        *field = match field.split_once("attributes.") {
+            Some((before, name)) => format!("{}attributes.{name}", camel(before)),
+            None => camel(field),
+        };
     }
     if let Some(seconds) = retry_after {
         members.insert("retryAfterS".to_owned(), seconds.into());
