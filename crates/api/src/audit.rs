@@ -8,7 +8,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use leadscore_store::{
@@ -130,23 +130,53 @@ impl Watched {
         principal: &Principal,
         request: &Request,
     ) -> Result<Option<Self>, Problem> {
-        let is_change = match access.audit {
-            Audit::Not => return Ok(None),
-            Audit::Read | Audit::Event => false,
-            Audit::Change => true,
-        };
-        api.audit.check().map_err(unavailable)?;
+        if access.audit == Audit::Not {
+            return Ok(None);
+        }
         let parts = RequestParts { headers: request.headers(), extensions: request.extensions() };
-        let mut act = begin(api, actor(principal), access.operation, parts);
-        act.object = access.object(request.uri().path());
-        Ok(Some(Self { log: api.audit.clone(), act: Some(act), is_change }))
+        let act = begin(api, actor(principal), access.operation, parts);
+        Self::watch(api, access, Act { object: access.object(request.uri().path()), ..act }).map(Some)
+    }
+
+    /// Begins to watch what a field of a GraphQL request asks for; `begun` is what is known of the request.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn begin_field(
+        api: &Api,
+        access: &Access,
+        principal: &Principal,
+        begun: &Act,
+        object: Option<Object>,
+    ) -> Result<Option<Self>, Problem> {
+        if access.audit == Audit::Not {
+            return Ok(None);
+        }
+        let (at, actor, operation) = (api.clock.now(), actor(principal), access.operation.into());
+        Self::watch(api, access, Act { at, actor, operation, object, ..begun.clone() }).map(Some)
+    }
+
+    fn watch(api: &Api, access: &Access, act: Act) -> Result<Self, Problem> {
+        api.audit.check().map_err(unavailable)?;
+        Ok(Self { log: api.audit.clone(), act: Some(act), is_change: access.audit == Audit::Change })
     }
 
     /// Records how it ended; the answer, unless it must not be given.
-    pub async fn end(mut self, mut response: Response) -> Response {
+    pub async fn end(self, mut response: Response) -> Response {
         let touched = response.extensions_mut().remove::<Touched>();
-        let Some(mut act) = self.act.take() else { return response };
-        act.status = response.status().as_u16();
+        match self.record(response.status(), touched).await {
+            Ok(()) => response,
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    /// Records how it ended.
+    ///
+    /// # Errors
+    /// [`crate::problem::Code::Unavailable`] where the log does not take it: then nothing may be answered.
+    pub async fn record(mut self, status: StatusCode, touched: Option<Touched>) -> Result<(), Problem> {
+        let Some(mut act) = self.act.take() else { return Ok(()) };
+        act.status = status.as_u16();
         let acts = each(act, touched);
         let recorded = if self.is_change {
             acts.into_iter().for_each(|act| self.log.record_done(act));
@@ -154,10 +184,7 @@ impl Watched {
         } else {
             record_all(&self.log, acts).await
         };
-        match recorded {
-            Ok(()) => response,
-            Err(error) => unavailable(error).into_response(),
-        }
+        recorded.map_err(unavailable)
     }
 }
 

@@ -32,6 +32,7 @@ impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
 }
 
 /// What the sender of a change knows: the `If-Match` fields.
+#[derive(Default)]
 pub struct IfMatch(Vec<HeaderValue>);
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {

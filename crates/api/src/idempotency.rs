@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The header.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says of an answer that it was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest key.

@@ -34,8 +34,18 @@ impl FromRequest<Arc<Api>> for JsonBytes {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
+        Self::read(request, api, api.limits.body_max_bytes).await
+    }
+}
+
+impl JsonBytes {
+    /// The bytes of a body that may be so long at most after it was decompressed; who bounds it more than all bodies are
+    /// bounds what arrives, too.
+    ///
+    /// # Errors
+    /// Where it is longer, does not arrive, or is announced as something else.
+    pub async fn read(request: Request, api: &Arc<Api>, body_max_bytes: usize) -> Result<Self, Problem> {
         check_media_type(request.headers())?;
-        let body_max_bytes = api.limits.body_max_bytes;
         let coding = Coding::of(request.headers())?;
         match tokio::time::timeout(api.limits.body_timeout, Bytes::from_request(request, api)).await {
             Ok(Ok(bytes)) => coding.decode(bytes, body_max_bytes).map(Self),

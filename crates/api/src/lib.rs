@@ -13,6 +13,7 @@ mod edge;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod graphql;
 mod idempotency;
 mod json;
 mod messages;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::header,
+    http::{Method, header},
     middleware::{from_fn, from_fn_with_state},
     response::{Html, Redirect},
     routing::get,
@@ -42,7 +43,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::{auth::permissions::Permissions, state::Api};
+use crate::{
+    auth::permissions::{GRAPHQL, Permissions},
+    state::Api,
+};
 pub use crate::{
     client::{ClientAddress, Encrypted, ForwardedHeader, Proxies},
     edge::{Edge, RequestRates},
@@ -55,9 +59,10 @@ pub use crate::{
 /// are known.
 pub fn router(state: AppState) -> Router {
     let api = Arc::new(Api::from(state));
-    let (routes, document) = endpoints(&api);
+    let (routes, permissions, document) = endpoints(&api);
     let pages = pages(document.into()).route_layer(from_fn_with_state(Arc::clone(&api), rate::admit_address));
-    surround(routes.merge(pages).merge(socket::routes()), api)
+    let graphql = graphql::routes(&api, permissions);
+    surround(routes.merge(pages).merge(socket::routes()).merge(graphql), api)
 }
 
 /// What a process answers that does not serve the API: whether it lives and is ready, and its metrics.
@@ -82,6 +87,12 @@ fn surround(routes: Routes, api: Arc<Api>) -> Router {
     routes.layer(from_fn_with_state(Arc::clone(&api), middleware::observe)).with_state(api)
 }
 
+/// The GraphQL schema, as `docs/schema.graphql` has it.
+#[must_use]
+pub fn graphql_sdl() -> String {
+    graphql::sdl()
+}
+
 /// The OpenAPI document, as `/openapi.json` answers it.
 #[must_use]
 pub fn openapi_json() -> String {
@@ -90,13 +101,17 @@ pub fn openapi_json() -> String {
 
 type Routes = Router<Arc<Api>>;
 
-fn endpoints(api: &Arc<Api>) -> (Routes, String) {
+fn endpoints(api: &Arc<Api>) -> (Routes, Arc<Permissions>, String) {
     let guarded = rest::guarded();
-    let permissions = Arc::new(Permissions::of(guarded.get_openapi()));
-    let guarded = guarded.route_layer(from_fn_with_state((Arc::clone(api), permissions), auth::bearer::require));
+    let permissions = Permissions::of(guarded.get_openapi()).with(Method::POST, graphql::PATH, GRAPHQL);
+    let permissions = Arc::new(permissions);
+    let guard = from_fn_with_state((Arc::clone(api), Arc::clone(&permissions)), auth::bearer::require);
+    let guarded = guarded.route_layer(guard);
     let open = rest::open().route_layer(from_fn(middleware::refuse_query));
     let open = open.route_layer(from_fn_with_state(Arc::clone(api), rate::admit_address));
-    describe(guarded, open.merge(rest::health().route_layer(from_fn(middleware::refuse_query))))
+    let (routes, document) =
+        describe(guarded, open.merge(rest::health().route_layer(from_fn(middleware::refuse_query))));
+    (routes, permissions, document)
 }
 
 fn describe(guarded: OpenApiRouter<Arc<Api>>, open: OpenApiRouter<Arc<Api>>) -> (Routes, String) {

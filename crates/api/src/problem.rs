@@ -28,6 +28,10 @@ pub enum Code {
     InvalidLeadId,
     /// The `Idempotency-Key` is none.
     InvalidIdempotencyKey,
+    /// The text is no GraphQL, or does not fit the schema.
+    InvalidQuery,
+    /// The GraphQL asks for too much at once.
+    QueryTooComplex,
     /// No token, or one that is not valid.
     Unauthenticated,
     /// E-mail address and password do not belong together.
@@ -126,13 +130,15 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 55] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
         Self::InvalidQueryParameter,
         Self::InvalidLeadId,
         Self::InvalidIdempotencyKey,
+        Self::InvalidQuery,
+        Self::QueryTooComplex,
         Self::Unauthenticated,
         Self::WrongPassword,
         Self::SessionOver,
@@ -192,6 +198,8 @@ impl Code {
             Self::InvalidQueryParameter => "invalid-query-parameter",
             Self::InvalidLeadId => "invalid-lead-id",
             Self::InvalidIdempotencyKey => "invalid-idempotency-key",
+            Self::InvalidQuery => "invalid-query",
+            Self::QueryTooComplex => "query-too-complex",
             Self::Unauthenticated => "unauthenticated",
             Self::WrongPassword => "wrong-password",
             Self::SessionOver => "session-over",
@@ -251,7 +259,9 @@ impl Code {
             | Self::UnknownQueryParameter
             | Self::InvalidQueryParameter
             | Self::InvalidLeadId
-            | Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
+            | Self::InvalidIdempotencyKey
+            | Self::InvalidQuery
+            | Self::QueryTooComplex => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword | Self::SessionOver => StatusCode::UNAUTHORIZED,
             Self::Forbidden
             | Self::OriginNotAllowed
@@ -306,6 +316,8 @@ impl Code {
             Self::InvalidQueryParameter => "A query parameter is not valid",
             Self::InvalidLeadId => "The lead id is not a UUID",
             Self::InvalidIdempotencyKey => "The Idempotency-Key is not valid",
+            Self::InvalidQuery => "The GraphQL is not valid",
+            Self::QueryTooComplex => "The GraphQL asks for too much at once",
             Self::Unauthenticated => "A valid token is needed",
             Self::WrongPassword => "E-mail address or password is wrong",
             Self::SessionOver => "The session is over",
@@ -366,6 +378,8 @@ impl Code {
             Self::InvalidQueryParameter => "Correct the parameter that the problem names.",
             Self::InvalidLeadId => "Use the id that the server gave, such as 0198c2c4-5b1e-7f3a-9d7e-2f6a1c0b4d5e.",
             Self::InvalidIdempotencyKey => "Send one key of 1 to 255 visible ASCII characters, such as a UUID.",
+            Self::InvalidQuery => "Correct the GraphQL where the error points; docs/schema.graphql has what there is.",
+            Self::QueryTooComplex => "Ask for fewer fields or shorter lists, or send several requests.",
             Self::Unauthenticated => {
                 "Send `Authorization: Bearer <token>` with an API key, or with a token from POST /api/v1/login."
             }
@@ -552,6 +566,12 @@ impl Problem {
     #[must_use]
     pub fn named_field(&self) -> Option<&str> {
         self.field.as_deref()
+    }
+
+    /// After how many seconds it may be tried again, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u64> {
+        self.retry_after_s
     }
 
     /// The members as they are sent.

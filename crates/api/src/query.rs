@@ -18,6 +18,7 @@ use crate::problem::{Code, Problem};
 const NAME_MAX_CHARS: usize = 64;
 
 /// The parameters of a request. Each is taken by its name; [`Self::end`] refuses what is left.
+#[derive(Default)]
 pub struct Parameters(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     auth::{bearer::Confirmed, jwt::SigningKeys, throttle::Throttle},
     edge::Edge,
+    graphql::{self, Schema},
     middleware::Ids,
     rest::models::Models,
     socket::Sockets,
@@ -176,6 +177,7 @@ pub struct Api {
     pub(crate) batch_permits: Semaphore,
     pub(crate) wait_permits: Semaphore,
     pub(crate) models: Models,
+    pub(crate) graphql: Schema,
 }
 
 impl From<AppState> for Api {
@@ -208,6 +210,7 @@ impl From<AppState> for Api {
             batch_permits: Semaphore::new(limits.batches_at_once),
             wait_permits: Semaphore::new(limits.waits_at_once),
             models: Models::default(),
+            graphql: graphql::schema(),
             store,
             cache,
             scorer,

@@ -9,10 +9,11 @@ use leadscore_domain::{Identity, IdentityKind, LeadId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Assignment, Store, StoreError,
-    db::{After, Conn, Lane, query, select_in},
+    Assignment, Sight, Store, StoreError,
+    db::{After, Conn, Lane, Pieces, Row, query, select_in},
     dead,
     keyring::{DataKey, Keyring, hex, name_binding},
+    search::seen_by,
     untold,
 };
 
@@ -32,6 +33,19 @@ pub struct LeadRecord {
     pub identities: Vec<Identity>,
     /// The lead that absorbed this one; never itself absorbed.
     pub merged_into: Option<LeadId>,
+    /// Whose it is.
+    pub assignment: Assignment,
+}
+
+/// What is shown of a lead wherever it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeadHead {
+    /// Which lead; never one that was absorbed.
+    pub id: LeadId,
+    /// When its first event was received.
+    pub created_at: Timestamp,
+    /// The person's name, where a source sent one and it was asked for.
+    pub name: Option<String>,
     /// Whose it is.
     pub assignment: Assignment,
 }
@@ -80,6 +94,63 @@ impl Store {
         identities.sort_unstable();
         let assignment = Assignment::read(&row, 4)?;
         Ok(Some(LeadRecord { id, created_at: row.get(0)?, name, identities, merged_into: row.get(3)?, assignment }))
+    }
+
+    /// Of `ids`, those that exist and that somebody sees, each with the lead that it belongs to now; with names, where
+    /// these are asked for.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn seen_leads(
+        &self,
+        sight: Sight,
+        ids: &[LeadId],
+        names: bool,
+    ) -> Result<HashMap<LeadId, LeadHead>, StoreError> {
+        let Some(last) = ids.last() else { return Ok(HashMap::new()) };
+        let mut sql = Pieces::new(
+            "SELECT a.id, l.id, l.created_at, l.data_key, l.name, l.agent_id, l.team_id \
+             FROM leads a JOIN leads l ON l.id = COALESCE(a.merged_into, a.id) \
+             WHERE a.data_key IS NOT NULL AND l.data_key IS NOT NULL AND a.id IN (",
+        );
+        // In sizes of powers of two, so that few statements serve any number; the last one fills the list up.
+        for place in 0..ids.len().next_power_of_two() {
+            sql.add_with(if place == 0 { "?" } else { ", ?" }, *ids.get(place).unwrap_or(last));
+        }
+        sql.add(")");
+        seen_by(&mut sql, sight);
+        let rows = sql.query().fetch_all(&mut self.reader().await?).await?;
+        rows.iter().map(|row| Ok((row.get(0)?, self.read_head(row, names)?))).collect()
+    }
+
+    /// Columns as the query above names them.
+    fn read_head(&self, row: &Row, names: bool) -> Result<LeadHead, StoreError> {
+        let id = row.get(1)?;
+        let sealed = if names { row.get::<Option<&[u8]>>(4)? } else { None };
+        let name = match sealed {
+            Some(sealed) => Some(open_text(&*self.keyring().unwrap(id, row.get(3)?)?, &name_binding(id), sealed, id)?),
+            None => None,
+        };
+        Ok(LeadHead { id, created_at: row.get(2)?, name, assignment: Assignment::read(row, 5)? })
+    }
+
+    /// The handles of many leads, of each in order; leads without any are left out.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn handles(&self, ids: &[LeadId]) -> Result<HashMap<LeadId, Vec<Identity>>, StoreError> {
+        let sql = "SELECT i.lead_id, i.lookup, i.kind, i.value, l.data_key FROM identities i \
+                   JOIN leads l ON l.id = i.lead_id WHERE l.data_key IS NOT NULL AND i.lead_id";
+        let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
+        let mut found: HashMap<LeadId, Vec<Identity>> = HashMap::new();
+        for row in &rows {
+            let id = row.get(0)?;
+            let key = self.keyring().unwrap(id, row.get(4)?)?;
+            let value = open_text(&key, row.get(1)?, row.get(3)?, id)?;
+            found.entry(id).or_default().push(Identity::from_stored(identity_kind(row.get(2)?)?, value));
+        }
+        found.values_mut().for_each(|handles| handles.sort_unstable());
+        Ok(found)
     }
 
     /// The lead that has this handle.

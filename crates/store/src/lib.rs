@@ -64,12 +64,12 @@ pub use error::StoreError;
 pub use fail_point::FailPoint;
 pub use features::StoredFeatures;
 pub use health::{Counts, GroupLag, Health};
-pub use history::PastEvent;
+pub use history::{HistoryPage, PastEvent};
 pub use idempotency::{Begun, Claim, Fingerprint, IdempotencyRecords, LIFE as IDEMPOTENCY_LIFE};
 pub use imports::Checkpoint;
 pub use jobs::{Job, JobState};
 pub use keyring::MasterKey;
-pub use leads::{Erased, LeadRecord};
+pub use leads::{Erased, LeadHead, LeadRecord};
 pub use log::{
     APPEND_MAX_EVENTS, Announcement, Appended, Batch, KafkaOptions, LogReader, LogRecord, SealedHistory, Unreadable,
     visible,
@@ -82,7 +82,7 @@ pub use privacy::{Decided, Export, NewRequest, PrivacyRequest, Receipt, RequestF
 pub use rate_limit::{Allowance, Rate, RateLimiter};
 pub use registry::{AliasChange, Registry, RegistryError};
 pub use retention::{Expired, Retention};
-pub use scores::StoredScore;
+pub use scores::{ScorePage, StoredScore};
 pub use search::{FoundLead, FoundScore, LeadFilter, LeadKey, LeadOrder, LeadPlace};
 pub use sessions::{GRACE_US as REFRESH_GRACE_US, Refreshed, Session};
 pub use signing_keys::{Rotation, SIGNED_MAX_US, SigningKey};

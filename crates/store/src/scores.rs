@@ -2,7 +2,10 @@
 //!
 //! Invariant: a lead's latest score never goes back to an earlier position of the log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 use leadscore_domain::{Breakdown, LeadId, Score, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,13 +14,36 @@ use uuid::Uuid;
 use crate::{
     Store, StoreError,
     commit::Living,
-    db::{Conn, Inserts, Row, query, select_in},
+    db::{Conn, Inserts, Row, query, select_each, select_in},
     features,
     keyring::timed_id,
 };
 
 /// Most scores of one page.
 const PAGE_MAX: usize = 10_000;
+
+/// The columns of a score of the history, as [`read`] takes them.
+macro_rules! past_columns {
+    () => {
+        "lead_id, score, confidence_score, probability, lower_probability, upper_probability, behavioral_score, \
+         engagement_score, market_fit_score, timing_score, optimal_contact_time, recommended_approach, \
+         model_version, schema_hash, partition, log_position, calculated_at, expires_at, features_hash"
+    };
+}
+
+/// The column behind these, where scores of several leads are read.
+const PAGE_COLUMN: usize = 19;
+
+/// A page of a lead's scores; see [`Store::score_history`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ScorePage {
+    /// Whose.
+    pub lead: LeadId,
+    /// Before which instant of calculation, and position among the scores of that instant.
+    pub before: Option<(Timestamp, i64)>,
+    /// How many at most.
+    pub limit: usize,
+}
 
 /// A committed score and the partition that its position counts in.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,13 +90,12 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<StoredScore>, StoreError> {
         let (at, position) = before.unwrap_or((Timestamp::MAX, i64::MAX));
-        let rows = query(
-            "SELECT lead_id, score, confidence_score, probability, lower_probability, upper_probability, \
-             behavioral_score, engagement_score, market_fit_score, timing_score, optimal_contact_time, \
-             recommended_approach, model_version, schema_hash, partition, log_position, calculated_at, expires_at, \
-             features_hash FROM lead_scores WHERE lead_id = $1 AND calculated_at <= $2 \
-             AND (calculated_at < $2 OR log_position < $3) ORDER BY calculated_at DESC, log_position DESC LIMIT $4",
-        )
+        let rows = query(concat!(
+            "SELECT ",
+            past_columns!(),
+            " FROM lead_scores WHERE lead_id = $1 AND calculated_at <= $2 \
+                 AND (calculated_at < $2 OR log_position < $3) ORDER BY calculated_at DESC, log_position DESC LIMIT $4"
+        ))
         .bind(id)
         .bind(at)
         .bind(position)
@@ -78,6 +103,33 @@ impl Store {
         .fetch_all(&mut self.reader().await?)
         .await?;
         rows.iter().map(read).collect()
+    }
+
+    /// As [`Self::score_history`], of many leads in one statement: a list for each of `pages`, in their order.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn score_histories(&self, pages: &[ScorePage]) -> Result<Vec<Vec<StoredScore>>, StoreError> {
+        let select = concat!(
+            "SELECT ",
+            past_columns!(),
+            ", CAST(? AS BIGINT) AS page FROM lead_scores WHERE lead_id = ? AND calculated_at <= ? \
+             AND (calculated_at < ? OR log_position < ?) ORDER BY calculated_at DESC, log_position DESC LIMIT ?"
+        );
+        let numbered: Vec<(usize, &ScorePage)> = pages.iter().enumerate().collect();
+        let rows = select_each(&mut self.reader().await?, select, &numbered, |bind, (number, page)| {
+            let (at, position) = page.before.unwrap_or((Timestamp::MAX, i64::MAX));
+            bind.push(*number as i64).push(page.lead).push(at).push(at).push(position);
+            bind.push(i64::try_from(page.limit.min(PAGE_MAX)).unwrap_or(i64::MAX));
+        })
+        .await?;
+        let mut found: Vec<Vec<StoredScore>> = pages.iter().map(|_| Vec::new()).collect();
+        for row in &rows {
+            found[row.get::<i64>(PAGE_COLUMN)? as usize].push(read(row)?);
+        }
+        let age = |stored: &StoredScore| (stored.score.calculated_at, stored.score.log_position);
+        found.iter_mut().for_each(|page| page.sort_by_key(|stored| Reverse(age(stored))));
+        Ok(found)
     }
 
     /// Leads whose latest score expires at `at` or before, the longest expired first, up to `limit` (at most 10,000).

@@ -173,7 +173,7 @@ fn read_score(row: &Row, score: u8) -> Result<FoundScore, StoreError> {
     })
 }
 
-/// Leaves out what somebody does not see: the same rule as [`Store::visible`]'s.
+/// Leaves out what somebody does not see of `leads l`: the same rule as [`Store::visible`]'s.
 pub(crate) fn seen_by(sql: &mut Pieces<'_>, sight: Sight) {
     match sight {
         Sight::All => {}

@@ -17,6 +17,8 @@ pub const STAGE_DURATION: &str = "leadscore_stage_duration_seconds";
 pub const EVENTS: &str = "leadscore_events_total";
 /// Counter of committed scores.
 pub const SCORES: &str = "leadscore_scores_total";
+/// Counter of statements that the database was asked.
+pub const STATEMENTS: &str = "leadscore_statements_total";
 /// Gauge of the events that the scorer has still to read; NaN where the store does not say.
 pub const SCORER_LAG: &str = "leadscore_scorer_lag_events";
 /// Gauge of the connections that are told of scores, by `transport`.
@@ -176,6 +178,11 @@ pub fn count_scores(scores: usize) {
     metrics::counter!(SCORES).increment(scores as u64);
 }
 
+/// Counts a statement.
+pub fn count_statement() {
+    metrics::counter!(STATEMENTS).increment(1);
+}
+
 /// Says how many events the scorer has still to read; `None` where that is not known.
 pub fn set_scorer_lag(events: Option<i64>) {
     metrics::gauge!(SCORER_LAG).set(events.map_or(f64::NAN, |events| events as f64));
@@ -248,6 +255,7 @@ pub fn describe() {
     metrics::describe_histogram!(STAGE_DURATION, metrics::Unit::Seconds, "Duration of a stage of an event's way.");
     metrics::describe_counter!(EVENTS, "Events by what became of them.");
     metrics::describe_counter!(SCORES, "Scores that were committed.");
+    metrics::describe_counter!(STATEMENTS, "Statements that the database was asked.");
     metrics::describe_gauge!(SCORER_LAG, "Events of the log that the scorer has still to read.");
     metrics::describe_gauge!(LIVE_CONNECTIONS, "Connections that are told of scores.");
     metrics::describe_counter!(LIVE_MESSAGES, "Messages to these connections by what became of them.");
@@ -256,6 +264,7 @@ pub fn describe() {
     Transport::ALL.into_iter().for_each(|transport| transport.add(0));
     Delivery::ALL.into_iter().for_each(|fate| fate.count(0));
     count_scores(0);
+    metrics::counter!(STATEMENTS).increment(0);
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{
     Role, Store, StoreError,
     accounts::{check_password, hashed, normalise, role},
     assignment,
-    db::{After, Conn, Lane, Row, query},
+    db::{After, Conn, Lane, Row, query, select_in},
     keyring::timed_id,
     scores::word,
 };
@@ -156,6 +156,16 @@ impl Store {
         row.map(|row| self.read_user(&row)).transpose()
     }
 
+    /// Those of `ids` that are users, in no particular order.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn users_by_id(&self, ids: &[Uuid]) -> Result<Vec<User>, StoreError> {
+        let sql = "SELECT id, email_lookup, email, name, role, team_id, created_at FROM users WHERE id";
+        let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
+        rows.iter().map(|row| self.read_user(row)).collect()
+    }
+
     /// Changes a user. Another password ends their sessions.
     ///
     /// # Errors
@@ -245,7 +255,17 @@ impl Store {
     pub async fn teams(&self) -> Result<Vec<Team>, StoreError> {
         let sql = "SELECT id, name, created_at FROM teams ORDER BY name";
         let rows = query(sql).fetch_all(&mut self.reader().await?).await?;
-        rows.iter().map(|row| Ok(Team { id: row.get(0)?, name: row.get(1)?, created_at: row.get(2)? })).collect()
+        rows.iter().map(read_team).collect()
+    }
+
+    /// Those of `ids` that are teams, in no particular order.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn teams_by_id(&self, ids: &[Uuid]) -> Result<Vec<Team>, StoreError> {
+        let sql = "SELECT id, name, created_at FROM teams WHERE id";
+        let rows = select_in(&mut self.reader().await?, sql, ids, "").await?;
+        rows.iter().map(read_team).collect()
     }
 
     /// Gives a team another name.
@@ -341,4 +361,8 @@ async fn lock(conn: &mut Conn, id: Uuid) -> Result<Option<Role>, StoreError> {
 async fn is_last_admin(conn: &mut Conn, id: Uuid) -> Result<bool, StoreError> {
     let others = query("SELECT 1 FROM users WHERE role = 'admin' AND id <> $1").bind(id);
     Ok(others.fetch_optional(conn).await?.is_none())
+}
+
+fn read_team(row: &Row) -> Result<Team, StoreError> {
+    Ok(Team { id: row.get(0)?, name: row.get(1)?, created_at: row.get(2)? })
 }

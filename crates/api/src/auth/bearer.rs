@@ -107,7 +107,8 @@ async fn check(api: &Api, access: &Access, principal: &Principal, lead: Option<L
     }
 }
 
-fn forbidden(principal: &Principal, Access { least, scope, .. }: &Access) -> Problem {
+/// What is said to somebody who may not do something.
+pub fn forbidden(principal: &Principal, Access { least, scope, .. }: &Access) -> Problem {
     let detail = match &principal.authority {
         Authority::Person { role, .. } => format!("You have the role {role}; this takes {least} or above."),
         Authority::Machine { scopes } => {

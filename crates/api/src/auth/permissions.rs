@@ -108,6 +108,41 @@ const TABLE: [(&str, Role, Option<Scope>, Audit); 70] = [
 pub const TOPICS: [(&str, Role, Scope); 2] =
     [("leads", Role::Agent, Scope::ScoresRead), ("agent_queue", Role::Agent, Scope::ScoresRead)];
 
+/// For each field of the GraphQL schema that is an operation, by its type and its name: which one of the table it is.
+/// What it takes and how it is recorded follow from that. Fields that only show what another one found stand here not.
+pub const FIELDS: [(&str, &str); 30] = [
+    ("Query.lead", "show_lead"),
+    ("Query.leads", "search_leads"),
+    ("Query.queue", "show_queue"),
+    ("Query.market", "list_market"),
+    ("Query.me", "me"),
+    ("Query.models", "list_models"),
+    ("Lead.identities", "show_lead"),
+    ("Lead.profile", "show_lead"),
+    ("Lead.agent", "list_users"),
+    ("Lead.team", "list_teams"),
+    ("Lead.score", "show_score"),
+    ("Lead.scoreProblem", "show_score"),
+    ("Lead.override", "list_overrides"),
+    ("Lead.scores", "list_scores"),
+    ("Lead.explanation", "show_explanation"),
+    ("Lead.events", "list_events"),
+    ("Lead.outcomes", "list_outcomes"),
+    ("Lead.consents", "list_consents"),
+    ("Mutation.createLead", "create_lead"),
+    ("Mutation.updateLead", "update_lead"),
+    ("Mutation.assignLead", "assign_lead"),
+    ("Mutation.mergeLeads", "merge_leads"),
+    ("Mutation.recordOutcome", "create_outcome"),
+    ("Mutation.recordConsent", "create_consent"),
+    ("Mutation.recordEvents", "post_events"),
+    ("Mutation.setOverride", "set_override"),
+    ("Mutation.endOverride", "end_override"),
+    ("Mutation.contestScore", "contest_score"),
+    ("Mutation.eraseLead", "erase_lead"),
+    ("Subscription.scores", "stream_scores"),
+];
+
 type Row = (&'static str, Role, Option<Scope>, Audit);
 
 fn row(operation: &Operation) -> Option<Row> {
@@ -144,6 +179,11 @@ impl Access {
         Some(Self { least, scope, takes_query, operation, audit, object })
     }
 
+    /// Of a row, for what has no address of its own.
+    const fn of_row((operation, least, scope, audit): Row) -> Self {
+        Self { least, scope, takes_query: false, operation, audit, object: None }
+    }
+
     /// What a request to this address is about.
     pub fn object(&self, path: &str) -> Option<Object> {
         let (place, object) = self.object?;
@@ -167,6 +207,15 @@ pub fn topic(name: &str) -> (Role, Scope) {
     row.map_or((Role::Admin, Scope::Admin), |(_, role, scope)| (*role, *scope))
 }
 
+/// What a field of the GraphQL schema takes; `None` for one without a row, which is nobody's.
+pub fn field(name: &str) -> Option<Access> {
+    let (_, operation) = FIELDS.iter().find(|(known, _)| *known == name)?;
+    TABLE.iter().find(|(known, ..)| known == operation).copied().map(Access::of_row)
+}
+
+/// What sending GraphQL takes: that of the fields is theirs.
+pub const GRAPHQL: Access = Access::of_row(("graphql", Role::Agent, None, Audit::Not));
+
 /// The table by address, as requests ask for it.
 pub struct Permissions(HashMap<String, Vec<(Method, Access)>>);
 
@@ -186,6 +235,13 @@ impl Permissions {
             methods.into_iter().filter_map(row).collect()
         };
         Self(document.paths.paths.iter().map(|(path, item)| (path.clone(), operations(path, item))).collect())
+    }
+
+    /// With what an address takes that the document does not describe.
+    #[must_use]
+    pub fn with(mut self, method: Method, path: &str, access: Access) -> Self {
+        self.0.entry(path.to_owned()).or_default().push((method, access));
+        self
     }
 
     /// What a request to this address takes, a template such as `/api/v1/leads/{lead_id}`.

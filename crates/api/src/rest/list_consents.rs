@@ -23,7 +23,7 @@ use crate::{
 pub const PROBLEMS: &[Code] = &[Code::InvalidLeadId, Code::LeadNotFound];
 
 /// Most events whose statements are shown.
-const EVENTS_MAX: usize = 1_000;
+pub const EVENTS_MAX: usize = 1_000;
 
 /// What a person allowed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -109,7 +109,7 @@ pub async fn list_consents(
 }
 
 /// What an event says, its last word first.
-fn statements(event: &PastEvent) -> impl Iterator<Item = &Consent> {
+pub fn statements(event: &PastEvent) -> impl Iterator<Item = &Consent> {
     let said = match &event.body {
         Some(EventBody::Consent(consent)) => std::slice::from_ref(consent),
         Some(EventBody::LeadCreated(LeadCreated { consents, .. })) => consents.as_slice(),

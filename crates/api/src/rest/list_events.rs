@@ -71,16 +71,18 @@ impl EventRow {
     }
 }
 
-fn data(body: &EventBody) -> Value {
+/// What an event says, as JSON.
+pub fn data(body: &EventBody) -> Value {
     serde_json::from_slice(&body.data_to_json()).expect("what was written as JSON is JSON")
 }
 
 /// Where the next page begins: after the event of this instant and id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cursor(Timestamp, EventId);
+pub struct Cursor(pub Timestamp, pub EventId);
 
 impl Cursor {
-    fn after(event: &PastEvent) -> String {
+    /// That of the page after this event.
+    pub fn after(event: &PastEvent) -> String {
         format!("{}.{}", event.occurred_at.as_micros(), event.id.0.simple())
     }
 }

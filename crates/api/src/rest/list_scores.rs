@@ -108,10 +108,11 @@ impl PastScore {
 
 /// Where the next page begins: after the score of this instant and position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cursor(Timestamp, i64);
+pub struct Cursor(pub Timestamp, pub i64);
 
 impl Cursor {
-    fn after(score: &Score) -> String {
+    /// That of the page after this score.
+    pub fn after(score: &Score) -> String {
         format!("{}.{}", score.calculated_at.as_micros(), score.log_position)
     }
 }
@@ -175,12 +176,7 @@ pub async fn list_scores(
     let as_of = query.take("as_of", "send an instant as RFC 3339, such as 2026-03-01T10:30:00Z")?;
     let cursor = query.take("cursor", "send `next` of the page before as it was")?;
     query.end()?;
-    // Whatever position a score of the instant itself has, it held then.
-    let before = match (as_of, cursor) {
-        (Some(as_of), Some(Cursor(at, _))) if as_of < at => Some((as_of, i64::MAX)),
-        (_, Some(Cursor(at, position))) => Some((at, position)),
-        (as_of, None) => as_of.map(|as_of| (as_of, i64::MAX)),
-    };
+    let before = before(as_of, cursor);
     let lead = latest(&api, asked).await?.lead_id;
     let mut stored = api.store.score_history(lead, before, limit + 1).await.map_err(unavailable)?;
     let more = stored.len() > limit;
@@ -188,6 +184,16 @@ pub async fn list_scores(
     let next = stored.last().filter(|_| more).map(|last| Cursor::after(&last.score));
     let scores = stored.iter().map(|one| PastScore::new(&one.score, &principal)).collect();
     Ok(Json(ScoreHistory { lead_id: lead.0, scores, next }))
+}
+
+/// Before what the scores of a page lie: of those that held at an instant, after a cursor.
+pub fn before(as_of: Option<Timestamp>, cursor: Option<Cursor>) -> Option<(Timestamp, i64)> {
+    // Whatever position a score of the instant itself has, it held then.
+    match (as_of, cursor) {
+        (Some(as_of), Some(Cursor(at, _))) if as_of < at => Some((as_of, i64::MAX)),
+        (_, Some(Cursor(at, position))) => Some((at, position)),
+        (as_of, None) => as_of.map(|as_of| (as_of, i64::MAX)),
+    }
 }
 
 #[cfg(test)]

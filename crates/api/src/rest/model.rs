@@ -30,13 +30,13 @@ pub struct ModelVersion {
     #[schema(example = "v3")]
     pub version: String,
     /// Whether it scores now.
-    champion: bool,
+    pub champion: bool,
     /// When it last began to score; `null` where it never did.
     #[schema(value_type = Option<String>, format = DateTime, required)]
-    promoted_at: Option<Timestamp>,
+    pub promoted_at: Option<Timestamp>,
     /// Why it did.
     #[schema(required)]
-    reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// Why nothing is shown of a model.

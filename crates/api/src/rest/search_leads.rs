@@ -204,15 +204,35 @@ pub async fn search_leads(
             .remedy(SAME));
     }
     let after = cursor.map(|Cursor(_, place)| place);
-    let asked = (limit + 1, principal.sees_persons());
-    let found = api.store.search_leads(principal.sight(), &filter, sort.0, after, asked).await;
-    let mut found = found.map_err(unavailable)?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|last| Cursor(sort, last.place(sort.0)).write());
+    let (found, next) = page(&api, &principal, &filter, sort.0, (after, limit)).await?;
     let touched = found.iter().map(|lead| Object::Lead(lead.id)).collect();
     let leads = found.into_iter().map(|lead| LeadRow::new(lead, &principal)).collect();
     Ok((Extension(touched), Json(LeadPage { leads, next })))
+}
+
+/// A page of the leads that somebody sees, and the cursor of the next one.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn page(
+    api: &Api,
+    principal: &Principal,
+    filter: &LeadFilter,
+    order: LeadOrder,
+    (after, limit): (Option<LeadPlace>, usize),
+) -> Result<(Vec<FoundLead>, Option<String>), Problem> {
+    let asked = (limit + 1, principal.sees_persons());
+    let found = api.store.search_leads(principal.sight(), filter, order, after, asked).await;
+    let mut found = found.map_err(unavailable)?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|last| Cursor(Sort(order), last.place(order)).write());
+    Ok((found, next))
+}
+
+/// Where a page begins, from its cursor; `None` where it is none of this order.
+pub fn place(cursor: &str, order: LeadOrder) -> Option<LeadPlace> {
+    cursor.parse().ok().filter(|Cursor(of, _)| *of == Sort(order)).map(|Cursor(_, place)| place)
 }
 
 const SAME: &str = "send `next` of the page before as it was, with the same `sort`";
@@ -233,13 +253,21 @@ fn read_filter(query: &mut Parameters, principal: &Principal, region: Region) ->
     })
 }
 
-/// Who is not shown handles does not learn either whose one is.
+/// Checks that somebody may look for a handle: who is not shown handles does not learn either whose one is.
+///
+/// # Errors
+/// [`Code::Forbidden`].
+pub fn check_sees_handles(principal: &Principal) -> Result<(), Problem> {
+    if principal.sees_persons() {
+        return Ok(());
+    }
+    Err(Problem::new(Code::Forbidden, "To look for a handle takes the scope leads:personal."))
+}
+
 fn read_identity(query: &mut Parameters, principal: &Principal, region: Region) -> Result<Option<Identity>, Problem> {
     let remedy = "send a kind (phone, email, crm or web), a colon and the handle, such as email:ann@example.com";
     let Some(text) = query.take::<String>("identity", remedy)? else { return Ok(None) };
-    if !principal.sees_persons() {
-        return Err(Problem::new(Code::Forbidden, "To look for a handle takes the scope leads:personal."));
-    }
+    check_sees_handles(principal)?;
     let refuse = |detail| Problem::new(Code::InvalidQueryParameter, detail).field("identity").remedy(remedy);
     let (kind, value) = text.split_once(':').ok_or_else(|| refuse("The handle has no kind."))?;
     let Word(kind) = kind.parse().map_err(|()| refuse("The kind of the handle is not known."))?;

@@ -94,7 +94,7 @@ pub struct QueuedLead {
 
 /// What a lead's history says about its turn.
 #[derive(Debug, Clone, Copy)]
-struct Course {
+pub struct Course {
     /// When the lead last turned to us, answered, or came into being.
     heard_at: Timestamp,
     /// When we last turned to the lead.
@@ -121,7 +121,8 @@ impl Course {
         }
     }
 
-    fn waiting_since(&self) -> Option<Timestamp> {
+    /// Since when the lead waits for an answer; `None` where the last word was ours.
+    pub fn waiting_since(&self) -> Option<Timestamp> {
         self.tried_at.is_none_or(|tried| tried < self.heard_at).then_some(self.heard_at)
     }
 
@@ -139,23 +140,37 @@ impl Course {
 }
 
 /// A lead with its turn.
-struct Ranked {
-    id: LeadId,
-    name: Option<String>,
+pub struct Ranked {
+    /// The lead.
+    pub lead: FoundLead,
     score: FoundScore,
-    course: Course,
-    priority: f64,
+    /// What its history says about its turn.
+    pub course: Course,
+    /// What the order goes by.
+    pub priority: f64,
     override_score: Option<u8>,
+}
+
+/// A page of a queue.
+pub struct Page {
+    /// Whose; `None` for that of everybody.
+    pub agent_id: Option<Uuid>,
+    /// The instant for which it is in order.
+    pub as_of: Timestamp,
+    /// The first one first.
+    pub leads: Vec<Ranked>,
+    /// The cursor of the next page.
+    pub next: Option<String>,
 }
 
 impl Ranked {
     /// Who comes first: the higher priority, among equals the older lead.
     fn order(&self, (priority, id): (f64, LeadId)) -> Ordering {
-        priority.total_cmp(&self.priority).then(self.id.cmp(&id))
+        priority.total_cmp(&self.priority).then(self.lead.id.cmp(&id))
     }
 
     fn shown(self, principal: &Principal) -> QueuedLead {
-        let Self { id, name, score, course, priority, override_score } = self;
+        let Self { lead: FoundLead { id, name, .. }, score, course, priority, override_score } = self;
         QueuedLead {
             lead_id: id.0,
             name: principal.sees_persons().then_some(name),
@@ -174,7 +189,7 @@ impl Ranked {
 
 /// Where the next page begins: the instant of the order, and the priority and id of the last lead.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Cursor {
+pub struct Cursor {
     as_of: Timestamp,
     last: (f64, LeadId),
 }
@@ -249,22 +264,37 @@ pub async fn show_queue(
     let cursor: Option<Cursor> = query.take("cursor", "send `next` of the page before as it was")?;
     let limit = query.limit(LIMIT, LIMIT_MAX)?;
     query.end()?;
+    let Page { agent_id, as_of, leads, next } = page(&api, &principal, agent, cursor, limit).await?;
+    let touched = leads.iter().map(|lead| Object::Lead(lead.lead.id)).collect();
+    let leads = leads.into_iter().map(|lead| lead.shown(&principal)).collect();
+    Ok((Extension(touched), Json(Queue { agent_id, as_of, leads, next })))
+}
+
+/// A page of an agent's queue; of one's own where no agent is named, and of everybody's for a program.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn page(
+    api: &Api,
+    principal: &Principal,
+    agent: Option<Uuid>,
+    cursor: Option<Cursor>,
+    limit: usize,
+) -> Result<Page, Problem> {
     let agent_id = agent.or(match principal.authority {
         Authority::Person { .. } => Some(principal.id),
         Authority::Machine { .. } => None,
     });
     let as_of = cursor.map_or_else(|| api.clock.now(), |cursor| cursor.as_of);
-    let mut ranked = rank(&api, &principal, agent_id, as_of).await?;
+    let mut leads = rank(api, principal, agent_id, as_of).await?;
     if let Some(Cursor { last, .. }) = cursor {
-        ranked.retain(|lead| lead.order(last) == Ordering::Greater);
+        leads.retain(|lead| lead.order(last) == Ordering::Greater);
     }
-    let more = ranked.len() > limit;
-    ranked.truncate(limit);
-    let last = ranked.last().filter(|_| more).map(|lead| (lead.priority, lead.id));
+    let more = leads.len() > limit;
+    leads.truncate(limit);
+    let last = leads.last().filter(|_| more).map(|lead| (lead.priority, lead.lead.id));
     let next = last.map(|last| Cursor { as_of, last }.write());
-    let touched = ranked.iter().map(|lead| Object::Lead(lead.id)).collect();
-    let leads = ranked.into_iter().map(|lead| lead.shown(&principal)).collect();
-    Ok((Extension(touched), Json(Queue { agent_id, as_of, leads, next })))
+    Ok(Page { agent_id, as_of, leads, next })
 }
 
 /// Open leads of an agent, or of everybody, the first one first.
@@ -282,18 +312,18 @@ async fn rank(
     let overrides = overrides(api, &ids).await?;
     let scale: Vec<(u8, f64)> = found.iter().filter_map(|lead| lead.score).map(|s| (s.score, s.probability)).collect();
     let read = tokio::task::spawn_blocking(move || {
-        let turn = |FoundLead { id, created_at, name, score, .. }: FoundLead| {
+        let turn = |lead: FoundLead| {
             // A state that cannot be read is about to be folded anew; until then it says nothing.
-            let state = states.remove(&id).and_then(|state| LeadState::from_bytes(&state.bytes).ok());
-            let course = Course::new(&state.unwrap_or_default(), created_at);
-            let score = score?;
-            let override_score = overrides.get(&id).copied();
+            let state = states.remove(&lead.id).and_then(|state| LeadState::from_bytes(&state.bytes).ok());
+            let course = Course::new(&state.unwrap_or_default(), lead.created_at);
+            let score = lead.score?;
+            let override_score = overrides.get(&lead.id).copied();
             let probability = override_score.map_or(score.probability, |given| probability_of(given, &scale));
             let priority = course.priority(probability, as_of);
-            (!course.is_over).then_some(Ranked { id, name, score, course, priority, override_score })
+            (!course.is_over).then_some(Ranked { lead, score, course, priority, override_score })
         };
         let mut ranked: Vec<Ranked> = found.into_iter().filter_map(turn).collect();
-        ranked.sort_unstable_by(|one, other| one.order((other.priority, other.id)));
+        ranked.sort_unstable_by(|one, other| one.order((other.priority, other.lead.id)));
         ranked
     });
     // A blocking task is never cancelled once it runs: what is left is a panic, which goes on where it belongs.

@@ -45,7 +45,7 @@ use crate::{
 };
 
 /// What the audit log calls the leads of a subscription.
-const OPERATION: &str = "subscribe_scores";
+pub const OPERATION: &str = "subscribe_scores";
 /// Longest message of a client: a thousand leads and their versions.
 const MESSAGE_MAX_BYTES: usize = 128 * 1024;
 /// What is read at once; every connection holds so much.
@@ -58,9 +58,9 @@ const WRITE_BUFFER_MAX_BYTES: usize = 2 * 1024 * 1024;
 const FRAMES_BURST: i64 = 60;
 const FRAMES_PER_S: i64 = 10;
 /// Heartbeats that a client may leave unanswered.
-const SILENT_BEATS_MAX: u32 = 3;
+pub const SILENT_BEATS_MAX: u32 = 3;
 /// How long a client may take to hear that the connection ends.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub const FAREWELL: Duration = Duration::from_secs(1);
 /// Seconds after which a full server may be asked again.
 const RETRY_AFTER_FULL_S: u64 = 5;
 
@@ -317,7 +317,7 @@ async fn known(api: &Api, token: Option<String>, ticket: Option<String>) -> Resu
 }
 
 /// What an error of the connection is.
-fn broken(error: Error) -> Ending {
+pub fn broken(error: Error) -> Ending {
     match error.into_inner().downcast_ref::<FrameError>() {
         Some(FrameError::Capacity(CapacityError::MessageTooLong { .. })) => Ending::TooLarge,
         Some(FrameError::Utf8(_)) => Ending::NoText,
@@ -326,17 +326,19 @@ fn broken(error: Error) -> Ending {
 }
 
 /// How many frames a client may still send.
-struct Allowance {
+pub struct Allowance {
     left: i64,
     at: Timestamp,
 }
 
 impl Allowance {
-    const fn new(at: Timestamp) -> Self {
+    /// All of them, from an instant on.
+    pub const fn new(at: Timestamp) -> Self {
         Self { left: FRAMES_BURST, at }
     }
 
-    fn take(&mut self, now: Timestamp) -> bool {
+    /// Takes one; whether there was one.
+    pub fn take(&mut self, now: Timestamp) -> bool {
         let seconds = (now.since(self.at) / SECOND_US).max(0);
         if seconds > 0 {
             self.left = FRAMES_BURST.min(self.left.saturating_add(seconds.saturating_mul(FRAMES_PER_S)));

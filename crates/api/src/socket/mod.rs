@@ -6,19 +6,19 @@
 //! the latest of each lead, and then its connection; everything is bounded by a field of [`Options`] or a named
 //! constant. Deliberately absent: writing anything.
 
-mod connection;
+pub(crate) mod connection;
 mod document;
-mod ending;
+pub(crate) mod ending;
 mod hub;
 mod look;
-mod mailbox;
+pub(crate) mod mailbox;
 pub(crate) mod origin;
 pub(crate) mod protocol;
-mod seats;
-mod session;
+pub(crate) mod seats;
+pub(crate) mod session;
 pub(crate) mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod version;
 
 use std::{sync::Arc, time::Duration};
@@ -114,11 +114,11 @@ impl Sockets {
         &self.0.looks
     }
 
-    fn seats(&self) -> &Arc<Seats> {
+    pub(crate) fn seats(&self) -> &Arc<Seats> {
         &self.0.seats
     }
 
-    fn stopping(&self) -> &CancellationToken {
+    pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.0.stop
     }
 
@@ -127,7 +127,7 @@ impl Sockets {
     }
 
     /// While it is held, the tracker waits.
-    fn tracked(&self) -> TaskTrackerToken {
+    pub(crate) fn tracked(&self) -> TaskTrackerToken {
         self.0.tracker.token()
     }
 

@@ -179,18 +179,7 @@ pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
             area: Some(format!("area {}", a % 60)),
             property_type: Some(PropertyType::Condo),
         }),
-        9 => EventBody::Showing(Showing {
-            action: [
-                ShowingAction::Requested,
-                ShowingAction::Scheduled,
-                ShowingAction::Held,
-                ShowingAction::Cancelled,
-                ShowingAction::NoShow,
-            ][pick(5)],
-            listing_key: None,
-            price: None,
-            scheduled_for: None,
-        }),
+        9 => any_showing(a),
         10 => message(
             if b.is_multiple_of(2) { Direction::Inbound } else { Direction::Outbound },
             "great, can we see it tomorrow?",
@@ -209,6 +198,17 @@ pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
         }),
         _ => EventBody::LeadMerged(LeadMerged { absorbed: lead() }),
     }
+}
+
+fn any_showing(a: u32) -> EventBody {
+    let action = [
+        ShowingAction::Requested,
+        ShowingAction::Scheduled,
+        ShowingAction::Held,
+        ShowingAction::Cancelled,
+        ShowingAction::NoShow,
+    ][a as usize % 5];
+    EventBody::Showing(Showing { action, listing_key: None, price: None, scheduled_for: None })
 }
 
 fn any_creation(a: u32, b: u32) -> EventBody {

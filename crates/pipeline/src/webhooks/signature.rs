@@ -16,13 +16,16 @@ pub(super) fn sign(secrets: &[Vec<u8>], id: &str, timestamp_s: i64, body: &str) 
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     /// The example of the Standard Webhooks libraries.
     #[test]
     fn a_signature_is_that_of_the_standard() {
         let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signed = sign(&[secret.clone()], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
+        let signed =
+            sign(slice::from_ref(&secret), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         let both =
             sign(&[secret, vec![1; 32]], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);

@@ -9,7 +9,7 @@ use super::{
     sqlite,
     value::{Kind, Row, ToValue, Value},
 };
-use crate::StoreError;
+use crate::{StoreError, telemetry::count_statement};
 
 /// A connection of either database.
 pub(crate) enum Conn {
@@ -122,6 +122,7 @@ impl<'q> Query<'q> {
 
     /// Runs it; how many rows it changed.
     pub(crate) async fn execute(self, conn: &mut Conn) -> Result<u64, StoreError> {
+        count_statement();
         if let Conn::Server(conn) = conn {
             return Ok(self.for_server()?.execute(&mut **conn).await?.rows_affected());
         }
@@ -130,6 +131,7 @@ impl<'q> Query<'q> {
 
     /// Every row of its answer.
     pub(crate) async fn fetch_all(self, conn: &mut Conn) -> Result<Vec<Row>, StoreError> {
+        count_statement();
         if let Conn::Server(conn) = conn {
             let rows = self.for_server()?.fetch_all(&mut **conn).await?;
             return Ok(rows.into_iter().map(Row::Postgres).collect());
@@ -139,6 +141,7 @@ impl<'q> Query<'q> {
 
     /// The first row of its answer, where there is one.
     pub(crate) async fn fetch_optional(self, conn: &mut Conn) -> Result<Option<Row>, StoreError> {
+        count_statement();
         if let Conn::Server(conn) = conn {
             return Ok(self.for_server()?.fetch_optional(&mut **conn).await?.map(Row::Postgres));
         }

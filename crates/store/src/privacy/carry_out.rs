@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Appended, Change, Presence, ScoreCache, Sight, Store, StoreError,
-    audit::{Actor, ActorKind},
+    audit::Actor,
     db::{After, Conn, Lane, query},
     keyring::{Keyring, hex},
     leads::{erase_family, family},
@@ -204,7 +204,6 @@ async fn erase_again(
             }
         }
     }
-    let nobody = Actor { kind: ActorKind::Nobody, id: None, role: None };
     let first = line.leads.first().copied().unwrap_or(LeadId(line.request));
     if find(conn, keyring, Sight::All, line.request).await?.is_none() {
         query(
@@ -213,7 +212,7 @@ async fn erase_again(
         )
         .bind(line.request)
         .bind(first)
-        .bind(written(&nobody))
+        .bind(written(&Actor::NOBODY))
         .bind(line.received_at)
         .bind(line.at)
         .execute(conn)

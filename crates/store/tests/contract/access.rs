@@ -1,5 +1,7 @@
 //! Users, teams, and whose leads are.
 
+use std::slice;
+
 use leadscore_domain::LeadId;
 use leadscore_store::{Assigned, Assignment, NewUser, Role, Sight, Store, StoreError, Unwritten, User, UserChange};
 use uuid::Uuid;
@@ -32,8 +34,8 @@ pub async fn users_are_made_changed_and_removed(backend: &impl Backend) {
     let made = store.add_user(new("Wilhelmina", Some(team.id))).await.unwrap().unwrap();
     assert_eq!(store.add_user(new("Wilhelmina", None)).await.unwrap().unwrap_err(), Unwritten::Taken);
     assert_eq!(store.user(made.id).await.unwrap(), Some(made.clone()));
-    assert_eq!(store.users(None).await.unwrap(), [made.clone()]);
-    assert_eq!(store.users(Some(team.id)).await.unwrap(), [made.clone()]);
+    assert_eq!(store.users(None).await.unwrap(), slice::from_ref(&made));
+    assert_eq!(store.users(Some(team.id)).await.unwrap(), slice::from_ref(&made));
     assert_eq!(store.users(Some(Uuid::from_u128(7))).await.unwrap(), []);
     let kept = backend.kept().await;
     for clear in [&b"Wilhelmina"[..], b"wilhelmina"] {

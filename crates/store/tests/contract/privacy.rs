@@ -1,6 +1,6 @@
 //! Privacy requests: deadlines, decisions, what the server carries out, exports, and the erasure ledger.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice};
 
 use leadscore_domain::{EventBody, LeadId, Limit, LimitState, time::DAY_US};
 use leadscore_store::{
@@ -249,9 +249,9 @@ pub async fn limits_are_events_of_the_lead_and_are_said_once(backend: &impl Back
     let events = store.events_of(&[lead]).await.unwrap().remove(&lead).unwrap();
     let mut limits: Vec<_> = events
         .iter()
-        .filter_map(|event| match &event.body {
-            EventBody::ProcessingLimit(said) => Some((event.occurred_at, said.limit, said.state)),
-            _ => None,
+        .filter_map(|event| {
+            let EventBody::ProcessingLimit(said) = &event.body else { return None };
+            Some((event.occurred_at, said.limit, said.state))
         })
         .collect();
     limits.sort_by_key(|(at, ..)| *at);
@@ -347,7 +347,7 @@ pub async fn an_override_ends_by_hand_by_time_or_by_another(backend: &impl Backe
     backend.clock().set(at(1));
     let second = store.set_override(given(20, Some(at(60)))).await.unwrap().unwrap();
     assert!(store.is_overridden(lead));
-    assert_eq!(store.overrides_of(&[lead]).await.unwrap(), [second.clone()]);
+    assert_eq!(store.overrides_of(&[lead]).await.unwrap(), slice::from_ref(&second));
     // Another process learns of it.
     let other = backend.open().await;
     assert!(other.is_overridden(lead));

@@ -144,7 +144,9 @@ impl Client {
                     }
                 }
                 Message::Ping(_) => {}
-                other => panic!("{other:?}"),
+                other @ (Message::Binary(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
+                    panic!("{other:?}")
+                }
             }
         }
     }

@@ -190,7 +190,9 @@ async fn heartbeats_show_that_the_connection_lives_and_who_does_not_answer_them_
                 texts += 1;
             }
             Message::Ping(_) => pings += 1,
-            other => panic!("{other:?}"),
+            other @ (Message::Binary(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
+                panic!("{other:?}")
+            }
         }
         // Answers to pings, and what time they cost.
         server.app.clock.advance_micros(1_000_000);

@@ -1,7 +1,7 @@
 //! Live connections over a real listener, with a real client.
 
 mod access;
-mod client;
+pub mod client;
 mod delivery;
 mod refusals;
 mod streams;

@@ -9,14 +9,11 @@ use super::*;
 
 const UNCHANGED: SwapTest = SwapTest { leads: 50, changed: 0, largest_change: 0.0 };
 
+/// The scores of a group's leads, and the name of their group by lead.
+type Group = (Vec<BacktestRow>, Vec<(u64, String)>);
+
 /// Every `top_every`-th lead of a group has the top grade, and every tenth converts.
-fn group(
-    name: &'static str,
-    first: u64,
-    leads: u64,
-    top_every: u64,
-    off: f64,
-) -> (Vec<BacktestRow>, Vec<(u64, String)>) {
+fn group(name: &'static str, first: u64, leads: u64, top_every: u64, off: f64) -> Group {
     let row = |number: u64| BacktestRow {
         lead: first + number,
         instant: Timestamp::MIN,
@@ -31,7 +28,7 @@ fn group(
     ((0..leads).map(row).collect(), (0..leads).map(|number| (first + number, name.to_owned())).collect())
 }
 
-fn found(groups: Vec<(Vec<BacktestRow>, Vec<(u64, String)>)>, swap: SwapTest) -> Fairness {
+fn found(groups: Vec<Group>, swap: SwapTest) -> Fairness {
     let (rows, of): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
     let grouping = Grouping { by: "sex".to_owned(), of: of.into_iter().flatten().collect() };
     Fairness::new(&rows.concat(), &[grouping], swap)
