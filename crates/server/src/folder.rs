@@ -22,8 +22,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{context::Context, failure::bad_input};
 
-/// The embedded database, or the key to a server's, by which a folder is recognised.
-const MARKS: [&str; 2] = ["leadscore.db", "master.key"];
+/// The embedded database, the key to a server's, and the models, by which a folder is recognised.
+const MARKS: [&str; 3] = ["leadscore.db", "master.key", MODELS_FOLDER];
 /// How often it is looked whether a server has read the log.
 const SETTLE_POLL: Duration = Duration::from_millis(100);
 /// Model bundles.
@@ -144,6 +144,7 @@ impl Folder {
 /// Where the configuration is bad.
 pub fn options(context: &Context) -> anyhow::Result<StoreOptions> {
     let mut options = StoreOptions::new(&context.data, context.clock.clone());
+    options.master_key = context.config.store.master_key()?;
     options.postgres = context.config.store.postgres();
     options.kafka = context.config.kafka()?;
     options.keep_features = context.config.store.keep_features;
@@ -152,7 +153,7 @@ pub fn options(context: &Context) -> anyhow::Result<StoreOptions> {
     Ok(options)
 }
 
-/// Whether the folder holds a database, or the key to one.
+/// Whether the folder was made by `init` or `demo`.
 pub fn exists(data: &Path) -> bool {
     MARKS.iter().any(|mark| data.join(mark).exists())
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use async_graphql::{Context, Enum, ID, InputObject, Json, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Json, Object, SimpleObject};
 use leadscore_domain::{EventKind as Kind, LeadId};
 use leadscore_engine::score::Withheld;
 use leadscore_store::{FoundLead, HistoryPage, LeadHead, ScorePage as Page};
@@ -12,7 +12,7 @@ use super::{
     event::{Event, EventKind, EventPage, Stage, Statement},
     explanation::Explanation,
     loads::{Folded, HandlesOf, Latest, OverrideOf, ScoreOf, StateOf, TeamOf, UserOf},
-    operation::{Asker, asker, perform},
+    operation::{Answer, Asker, asker, perform},
     scalar::{DateTime, cursor, each, first},
     score::{Score, ScoreOverride, ScorePage, ScoreProblem},
 };
@@ -195,26 +195,26 @@ impl Lead {
     }
 
     /// The agent whose lead it is, for managers and administrators.
-    async fn agent(&self, ctx: &Context<'_>) -> Result<Option<User>> {
+    async fn agent(&self, ctx: &Context<'_>) -> Answer<Option<User>> {
         let load = async {
             let Some(id) = self.head.assignment.ids().0 else { return Ok(None.into()) };
             Ok(asker(ctx).loader.load_one(UserOf(id)).await?.map(User::from).into())
         };
-        perform(ctx, "Lead.agent", None, load).await.map(Option::flatten)
+        perform(ctx, "Lead.agent", None, load).await
     }
 
     /// The team that has still to choose an agent, for managers and administrators.
-    async fn team(&self, ctx: &Context<'_>) -> Result<Option<Team>> {
+    async fn team(&self, ctx: &Context<'_>) -> Answer<Option<Team>> {
         let load = async {
             let Some(id) = self.head.assignment.ids().1 else { return Ok(None.into()) };
             let team = asker(ctx).loader.load_one(TeamOf(id)).await?;
             Ok(team.map(|team| Team { id: team.id.into(), name: team.name }).into())
         };
-        perform(ctx, "Lead.team", None, load).await.map(Option::flatten)
+        perform(ctx, "Lead.team", None, load).await
     }
 
     /// Handles by which it is recognised, in normal form; `null` for keys without the scope `leads:personal`.
-    async fn identities(&self, ctx: &Context<'_>) -> Result<Option<Vec<Identity>>> {
+    async fn identities(&self, ctx: &Context<'_>) -> Answer<Option<Vec<Identity>>> {
         let load = async {
             if !asker(ctx).principal().sees_persons() {
                 return Ok(None.into());
@@ -222,17 +222,17 @@ impl Lead {
             let handles = asker(ctx).loader.load_one(HandlesOf(self.head.id)).await?.unwrap_or_default();
             Ok(Some(handles.iter().map(Identity::from).collect()).into())
         };
-        perform(ctx, "Lead.identities", Some(self.head.id), load).await.map(Option::flatten)
+        perform(ctx, "Lead.identities", Some(self.head.id), load).await
     }
 
     /// What its events say of it.
-    async fn profile(&self, ctx: &Context<'_>) -> Result<Option<Profile>> {
+    async fn profile(&self, ctx: &Context<'_>) -> Answer<Profile> {
         let load = async { Ok(Profile::new(self.folded(asker(ctx)).await?.as_deref()).into()) };
         perform(ctx, "Lead.profile", Some(self.head.id), load).await
     }
 
     /// The latest score; `null` where there is none yet, or none may be: see `scoreProblem`.
-    async fn score(&self, ctx: &Context<'_>) -> Result<Option<Score>> {
+    async fn score(&self, ctx: &Context<'_>) -> Answer<Option<Score>> {
         let load = async {
             Ok(match self.latest(asker(ctx)).await? {
                 Some(Latest::Score(score)) => Some(Score::new(&score, asker(ctx).principal())),
@@ -240,22 +240,22 @@ impl Lead {
             }
             .into())
         };
-        perform(ctx, "Lead.score", Some(self.head.id), load).await.map(Option::flatten)
+        perform(ctx, "Lead.score", Some(self.head.id), load).await
     }
 
     /// The score that a person gave it in place of the model's, where one holds.
     #[graphql(name = "override")]
-    async fn score_override(&self, ctx: &Context<'_>) -> Result<Option<ScoreOverride>> {
+    async fn score_override(&self, ctx: &Context<'_>) -> Answer<Option<ScoreOverride>> {
         let load = async {
             let asker = asker(ctx);
             let one = asker.loader.load_one(OverrideOf(self.head.id)).await?;
             Ok(one.map(|one| ScoreOverride::new(&one, asker.principal())).into())
         };
-        perform(ctx, "Lead.override", Some(self.head.id), load).await.map(Option::flatten)
+        perform(ctx, "Lead.override", Some(self.head.id), load).await
     }
 
     /// Why there is no score; `null` where there is one.
-    async fn score_problem(&self, ctx: &Context<'_>) -> Result<Option<ScoreProblem>> {
+    async fn score_problem(&self, ctx: &Context<'_>) -> Answer<Option<ScoreProblem>> {
         let load = async {
             let asker = asker(ctx);
             let (latest, folded) = tokio::join!(self.latest(asker), self.folded(asker));
@@ -266,7 +266,7 @@ impl Lead {
             }
             .into())
         };
-        perform(ctx, "Lead.scoreProblem", Some(self.head.id), load).await.map(Option::flatten)
+        perform(ctx, "Lead.scoreProblem", Some(self.head.id), load).await
     }
 
     /// Its scores, the newest first; none where there is no basis for profiling it. With `asOf` the first one is that which
@@ -278,7 +278,7 @@ impl Lead {
         #[graphql(desc = "How many, 1 to 100; 10 unless you say otherwise")] first: Option<i32>,
         #[graphql(desc = "`next` of the page before")] after: Option<String>,
         #[graphql(desc = "Leave out what was calculated after this instant")] as_of: Option<DateTime>,
-    ) -> Result<Option<ScorePage>> {
+    ) -> Answer<ScorePage> {
         let load = async {
             let asker = asker(ctx);
             let limit = super::scalar::first(first, ENTRIES, ENTRIES_MAX)?;
@@ -303,7 +303,7 @@ impl Lead {
 
     /// Why it stands where it does, what is foreseen, and what to do.
     #[graphql(complexity = "EXPLANATION_COST + child_complexity")]
-    async fn explanation(&self, ctx: &Context<'_>) -> Result<Option<Explanation>> {
+    async fn explanation(&self, ctx: &Context<'_>) -> Answer<Explanation> {
         let load = async {
             let asker = asker(ctx);
             let folded = self.folded(asker).await?.ok_or_else(|| Problem::from(show_score::Error::Pending))?;
@@ -326,7 +326,7 @@ impl Lead {
         #[graphql(desc = "Only events of this kind")] kind: Option<EventKind>,
         #[graphql(desc = "How many, 1 to 100; 10 unless you say otherwise")] first: Option<i32>,
         #[graphql(desc = "`next` of the page before")] after: Option<String>,
-    ) -> Result<Option<EventPage>> {
+    ) -> Answer<EventPage> {
         let kinds = kind.map(|kind| [kind.into(); 2]);
         let load = async { Ok(self.history(asker(ctx), kinds, (first, after.as_deref())).await?.into()) };
         perform(ctx, "Lead.events", Some(self.head.id), load).await
@@ -339,7 +339,7 @@ impl Lead {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 10 unless you say otherwise")] first: Option<i32>,
         #[graphql(desc = "`next` of the page before")] after: Option<String>,
-    ) -> Result<Option<EventPage>> {
+    ) -> Answer<EventPage> {
         let kinds = Some([Kind::Outcome; 2]);
         let load = async { Ok(self.history(asker(ctx), kinds, (first, after.as_deref())).await?.into()) };
         perform(ctx, "Lead.outcomes", Some(self.head.id), load).await
@@ -347,7 +347,7 @@ impl Lead {
 
     /// Every statement about every purpose, the latest first; of each purpose the latest one holds.
     #[graphql(complexity = "each(None, ENTRIES, child_complexity)")]
-    async fn consents(&self, ctx: &Context<'_>) -> Result<Option<Vec<Statement>>> {
+    async fn consents(&self, ctx: &Context<'_>) -> Answer<Vec<Statement>> {
         let load = async {
             let kinds = Some([Kind::Consent, Kind::LeadCreated]);
             let page = HistoryPage { lead: self.head.id, kinds, before: None, limit: EVENTS_MAX };

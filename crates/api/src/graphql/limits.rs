@@ -29,6 +29,8 @@ const ALIASES_MAX: usize = 15;
 const ROOTS_MAX: usize = 15;
 /// Most directives.
 const DIRECTIVES_MAX: usize = 15;
+/// Most fragments in one another, which is how deep documents are walked beside their fields.
+const FRAGMENTS_MAX: usize = 32;
 /// Most selections, fragments spread out.
 const SELECTIONS_MAX: usize = 1_000;
 /// Most that a query may cost: each field 1, each list as many times as it may have entries.
@@ -107,7 +109,7 @@ pub fn check(document: &ExecutableDocument, introspection: bool) -> Result<(), P
     for (_, operation) in document.operations.iter() {
         let is_query = operation.node.ty == OperationType::Query;
         count.directives += operation.node.directives.len();
-        let place = Place { depth: 0, is_query, about_schema: false };
+        let place = Place { depth: 0, fragments: 0, is_query, about_schema: false };
         count.set(&operation.node.selection_set.node, place)?;
     }
     let statements = count.statements + count.loads.len();
@@ -133,9 +135,19 @@ struct Count<'d> {
 struct Place {
     /// Fields above it.
     depth: usize,
+    /// Fragments around it.
+    fragments: usize,
     is_query: bool,
     /// Within a question about the schema.
     about_schema: bool,
+}
+
+impl Place {
+    /// Within one more fragment.
+    fn within(self) -> Result<Self, Problem> {
+        at_most("fragments in one another", self.fragments + 1, FRAGMENTS_MAX)?;
+        Ok(Self { fragments: self.fragments + 1, ..self })
+    }
 }
 
 impl<'d> Count<'d> {
@@ -154,11 +166,11 @@ impl<'d> Count<'d> {
             at_most("directives", self.directives, DIRECTIVES_MAX)?;
             match node {
                 Selection::Field(field) => self.field(&field.node, place)?,
-                Selection::InlineFragment(fragment) => self.set(&fragment.node.selection_set.node, place)?,
+                Selection::InlineFragment(fragment) => self.set(&fragment.node.selection_set.node, place.within()?)?,
                 Selection::FragmentSpread(spread) => {
                     // An unknown name is refused when the document is compared with the schema.
                     if let Some(fragment) = self.document.fragments.get(&spread.node.fragment_name.node) {
-                        self.set(&fragment.node.selection_set.node, place)?;
+                        self.set(&fragment.node.selection_set.node, place.within()?)?;
                     }
                 }
             }
@@ -166,7 +178,8 @@ impl<'d> Count<'d> {
         Ok(())
     }
 
-    fn field(&mut self, field: &'d Field, Place { depth, is_query, about_schema }: Place) -> Result<(), Problem> {
+    fn field(&mut self, field: &'d Field, place: Place) -> Result<(), Problem> {
+        let Place { depth, is_query, about_schema, .. } = place;
         let name = field.name.node.as_str();
         self.aliases += usize::from(field.alias.is_some());
         at_most("aliases", self.aliases, ALIASES_MAX)?;
@@ -186,7 +199,7 @@ impl<'d> Count<'d> {
         if is_query && !field.selection_set.node.items.is_empty() {
             self.loads.extend(loads(name));
         }
-        self.set(&field.selection_set.node, Place { depth, is_query, about_schema })
+        self.set(&field.selection_set.node, Place { depth, about_schema, ..place })
     }
 }
 

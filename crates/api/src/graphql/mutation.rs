@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{Context, ID, Object};
 use axum::{
     body::to_bytes,
     extract::State,
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     changed::{AssignedLead, CreatedLead, Erasure, MergedLead, PrivacyRequest, RecordedEvent, RecordedEvents},
     input::{Assignee, Contest, LeadChange, Merge, NewConsent, NewEvent, NewLead, NewOutcome, NewScoreOverride},
-    operation::{Asker, Done, asker, check_sight, perform},
+    operation::{Answer, Asker, Done, asker, check_sight, perform},
     scalar::lead_id,
     score::ScoreOverride,
 };
@@ -49,7 +49,7 @@ impl Mutation {
         #[graphql(desc = "What is known of it")] input: NewLead,
         #[graphql(desc = "A key of your own: the same request under it gets the first answer for a day")]
         idempotency_key: Option<String>,
-    ) -> Result<Option<CreatedLead>> {
+    ) -> Answer<CreatedLead> {
         let run = async {
             let Sent { api, sender, headers, body } = Sent::new(asker(ctx), &input, idempotency_key)?;
             answered(create_lead(api, sender, headers, body).await).await
@@ -65,7 +65,7 @@ impl Mutation {
         #[graphql(desc = "What changes")] input: LeadChange,
         #[graphql(desc = "A key of your own: the same request under it gets the first answer for a day")]
         idempotency_key: Option<String>,
-    ) -> Result<Option<RecordedEvent>> {
+    ) -> Answer<RecordedEvent> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let Sent { api, sender, headers, body } = Sent::new(asker(ctx), &input, idempotency_key)?;
@@ -82,7 +82,7 @@ impl Mutation {
         #[graphql(desc = "How it ended")] input: NewOutcome,
         #[graphql(desc = "A key of your own: the same request under it gets the first answer for a day")]
         idempotency_key: Option<String>,
-    ) -> Result<Option<RecordedEvent>> {
+    ) -> Answer<RecordedEvent> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let Sent { api, sender, headers, body } = Sent::new(asker(ctx), &input, idempotency_key)?;
@@ -99,7 +99,7 @@ impl Mutation {
         #[graphql(desc = "What its person said")] input: NewConsent,
         #[graphql(desc = "A key of your own: the same request under it gets the first answer for a day")]
         idempotency_key: Option<String>,
-    ) -> Result<Option<RecordedEvent>> {
+    ) -> Answer<RecordedEvent> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let Sent { api, sender, headers, body } = Sent::new(asker(ctx), &input, idempotency_key)?;
@@ -114,7 +114,7 @@ impl Mutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The lead")] lead: ID,
         #[graphql(desc = "Whose it shall be")] to: Assignee,
-    ) -> Result<Option<AssignedLead>> {
+    ) -> Answer<AssignedLead> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let lead_id = path.0.0.into();
@@ -134,7 +134,7 @@ impl Mutation {
         #[graphql(desc = "The lead that is the same person")] absorbed: ID,
         #[graphql(desc = "A key of your own: the same request under it gets the first answer for a day")]
         idempotency_key: Option<String>,
-    ) -> Result<Option<MergedLead>> {
+    ) -> Answer<MergedLead> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let Sent { api, sender, headers, body } = Sent::new(asker(ctx), &Merge { absorbed }, idempotency_key)?;
@@ -151,7 +151,7 @@ impl Mutation {
         #[graphql(desc = "What happened")] input: Vec<NewEvent>,
         #[graphql(desc = "A key of your own: the same request under it gets the first answer for a day")]
         idempotency_key: Option<String>,
-    ) -> Result<Option<RecordedEvents>> {
+    ) -> Answer<RecordedEvents> {
         let run = async {
             let Sent { api, sender, headers, body } = Sent::new(asker(ctx), &input, idempotency_key)?;
             answered(post_events(api, sender, Parameters::default(), headers, body).await).await
@@ -165,7 +165,7 @@ impl Mutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The lead")] lead: ID,
         #[graphql(desc = "Which score, and why")] input: NewScoreOverride,
-    ) -> Result<Option<ScoreOverride>> {
+    ) -> Answer<ScoreOverride> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let Sent { api, sender, body, .. } = Sent::new(asker(ctx), &input, None)?;
@@ -175,11 +175,7 @@ impl Mutation {
     }
 
     /// End the override of a lead's score: the model's holds again.
-    async fn end_override(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The lead")] lead: ID,
-    ) -> Result<Option<ScoreOverride>> {
+    async fn end_override(&self, ctx: &Context<'_>, #[graphql(desc = "The lead")] lead: ID) -> Answer<ScoreOverride> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let (api, sender) = caller(asker(ctx));
@@ -196,7 +192,7 @@ impl Mutation {
         #[graphql(desc = "What the person says")] reason: String,
         #[graphql(desc = "A key of your own: the same request under it gets the first answer for a day")]
         idempotency_key: Option<String>,
-    ) -> Result<Option<PrivacyRequest>> {
+    ) -> Answer<PrivacyRequest> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let Sent { api, sender, headers, body } = Sent::new(asker(ctx), &Contest { reason }, idempotency_key)?;
@@ -206,7 +202,7 @@ impl Mutation {
     }
 
     /// Erase a lead: nothing personal is left of it. This cannot be undone. For administrators.
-    async fn erase_lead(&self, ctx: &Context<'_>, #[graphql(desc = "The lead")] lead: ID) -> Result<Option<Erasure>> {
+    async fn erase_lead(&self, ctx: &Context<'_>, #[graphql(desc = "The lead")] lead: ID) -> Answer<Erasure> {
         let run = async {
             let path = seen(asker(ctx), &lead).await?;
             let (api, sender) = caller(asker(ctx));
@@ -225,7 +221,7 @@ struct Sent {
 }
 
 impl Sent {
-    fn new(asker: &Asker, input: &impl Serialize, key: Option<String>) -> std::result::Result<Self, Problem> {
+    fn new(asker: &Asker, input: &impl Serialize, key: Option<String>) -> Result<Self, Problem> {
         let mut headers = HeaderMap::new();
         if let Some(key) = key {
             let refuse = |_| Problem::new(Code::InvalidIdempotencyKey, "The key is not visible ASCII.");
@@ -248,16 +244,14 @@ fn named(lead: &ID) -> Option<LeadId> {
 }
 
 /// The lead of an argument, where the asker sees it.
-async fn seen(asker: &Asker, lead: &ID) -> std::result::Result<LeadPath, Problem> {
+async fn seen(asker: &Asker, lead: &ID) -> Result<LeadPath, Problem> {
     let lead = lead_id(lead)?;
     check_sight(asker, lead).await?;
     Ok(LeadPath(lead))
 }
 
 /// What a REST request was answered.
-async fn answered<T: DeserializeOwned>(
-    response: std::result::Result<Response, Problem>,
-) -> std::result::Result<Done<T>, Problem> {
+async fn answered<T: DeserializeOwned>(response: Result<Response, Problem>) -> Result<Done<T>, Problem> {
     let (mut parts, body) = response?.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("an answer is in memory");
     if let Some(code) = parts.extensions.remove::<Code>() {

@@ -75,18 +75,22 @@ pub fn asker<'c>(ctx: &Context<'c>) -> &'c Asker {
     ctx.data_unchecked::<Asker>()
 }
 
+/// The value of a field; where it fails the field is null, and those beside it are answered.
+pub type Answer<T> = Option<Result<T>>;
+
 /// Runs the operation that a field is, about a lead where it names one.
 ///
 /// # Errors
+/// Always within an option, so that the error is the field's and not its parent's:
 /// [`Code::Forbidden`]; where `run` fails; [`Code::Unavailable`] where the audit log does not take it.
 pub async fn perform<T>(
     ctx: &Context<'_>,
     field: &'static str,
     lead: Option<LeadId>,
     run: impl Future<Output = Result<Done<T>, Problem>>,
-) -> Result<Option<T>> {
+) -> Answer<T> {
     let done = watch(asker(ctx), field, lead, run).await;
-    done.map(Some).map_err(|problem| error::of_field(&problem))
+    Some(done.map_err(|problem| error::of_field(&problem)))
 }
 
 async fn watch<T>(

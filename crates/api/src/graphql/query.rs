@@ -1,6 +1,6 @@
 //! What can be asked.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use leadscore_domain::RawIdentity;
 use leadscore_store::{Authority, LeadFilter, LeadKey, LeadOrder, Principal, audit::Object as Touches};
 
@@ -8,7 +8,7 @@ use super::{
     lead::{IdentityInput, Lead, Role},
     loads::HeadOf,
     market::Market,
-    operation::{Asker, Done, asker, perform},
+    operation::{Answer, Asker, Done, asker, perform},
     scalar::{DateTime, cursor, each, lead_id, no_cursor, uuid},
     score::Grade,
 };
@@ -143,7 +143,7 @@ pub struct Model {
 #[Object]
 impl Query {
     /// A lead, or the one that it was merged into.
-    async fn lead(&self, ctx: &Context<'_>, #[graphql(desc = "Which")] id: ID) -> Result<Option<Lead>> {
+    async fn lead(&self, ctx: &Context<'_>, #[graphql(desc = "Which")] id: ID) -> Answer<Lead> {
         let asked = lead_id(&id);
         let load = async {
             let asked = lead_id(&id)?;
@@ -162,7 +162,7 @@ impl Query {
         #[graphql(desc = "In which order", default_with = "LeadSort::CreatedAtDesc")] sort: LeadSort,
         #[graphql(desc = "How many, 1 to 200; 20 unless you say otherwise")] first: Option<i32>,
         #[graphql(desc = "`next` of the page before, with the same `sort` and `filter`")] after: Option<String>,
-    ) -> Result<Option<LeadPage>> {
+    ) -> Answer<LeadPage> {
         let load = async {
             let Asker { api, waves, .. } = asker(ctx);
             let (api, principal) = (api.clone(), asker(ctx).principal().clone());
@@ -189,7 +189,7 @@ impl Query {
         >,
         #[graphql(desc = "How many leads, 1 to 200; 20 unless you say otherwise")] first: Option<i32>,
         #[graphql(desc = "`next` of the page before")] after: Option<String>,
-    ) -> Result<Option<Queue>> {
+    ) -> Answer<Queue> {
         let load = async {
             let Asker { api, waves, .. } = asker(ctx);
             let (api, principal) = (api.clone(), asker(ctx).principal().clone());
@@ -220,7 +220,7 @@ impl Query {
         #[graphql(desc = "Only this area, in any case")] area: Option<String>,
         #[graphql(desc = "How many snapshots, 1 to 200; 20 unless you say otherwise")] first: Option<i32>,
         #[graphql(desc = "`next` of the page before")] after: Option<String>,
-    ) -> Result<Option<Market>> {
+    ) -> Answer<Market> {
         let load = async {
             let Asker { api, waves, .. } = asker(ctx);
             let api = api.clone();
@@ -232,13 +232,13 @@ impl Query {
     }
 
     /// Who you are.
-    async fn me(&self, ctx: &Context<'_>) -> Result<Option<Me>> {
+    async fn me(&self, ctx: &Context<'_>) -> Answer<Me> {
         perform(ctx, "Query.me", None, async { Ok(Me::of(asker(ctx)).into()) }).await
     }
 
     /// Every version of the model, the newest first, for managers and administrators.
     #[graphql(complexity = "each(None, LEADS, child_complexity)")]
-    async fn models(&self, ctx: &Context<'_>) -> Result<Option<Vec<Model>>> {
+    async fn models(&self, ctx: &Context<'_>) -> Answer<Vec<Model>> {
         let load = async {
             let known = versions(&asker(ctx).api).await?;
             Ok(known.into_iter().map(Model::from).collect::<Vec<_>>().into())

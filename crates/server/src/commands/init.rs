@@ -42,6 +42,8 @@ pub struct Credentials {
 struct Made<'a> {
     data: &'a str,
     config: String,
+    /// The file of the key.
+    master_key: String,
     #[serde(flatten)]
     credentials: Credentials,
 }
@@ -60,15 +62,16 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let credentials = first_user(&folder.store, &options.email).await;
     folder.store.close().await;
     let data = context.data.display().to_string();
-    let made = Made { data: &data, config: config.display().to_string(), credentials: credentials? };
+    let master_key = context.config.store.master_key_file(&context.data).display().to_string();
+    let made = Made { data: &data, config: config.display().to_string(), master_key, credentials: credentials? };
     context.output.result(&made, || text(&made))?;
     Ok(())
 }
 
 fn text(made: &Made<'_>) -> String {
-    let Made { data, config, credentials: Credentials { email, password, api_key } } = made;
+    let Made { data, config, master_key: key, credentials: Credentials { email, password, api_key } } = made;
     format!(
-        "data folder    {data} (back it up whole; {data}/master.key opens everything in it)\n\
+        "data folder    {data} (back it up whole; {key} opens everything in it)\n\
          configuration  {config}\n\
          log-in         {email}  {password}\n\
          API key        {api_key}\n\

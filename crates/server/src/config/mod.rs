@@ -25,7 +25,7 @@ use leadscore_domain::{
 };
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_pipeline::webhooks::WebhookOptions;
-use leadscore_store::{KafkaOptions, PostgresOptions, Rate, RedisOptions, Retention, audit::AuditOptions};
+use leadscore_store::{KafkaOptions, MasterKey, PostgresOptions, Rate, RedisOptions, Retention, audit::AuditOptions};
 use serde::Deserialize;
 
 use crate::{
@@ -173,6 +173,7 @@ pub struct Store {
     postgres_connections: u32,
     redis: Secret,
     redis_prefix: String,
+    master_key_file: String,
     pub keep_features: bool,
     pub cached_scores: u64,
 }
@@ -193,6 +194,25 @@ impl Store {
     pub fn postgres(&self) -> Option<PostgresOptions> {
         let url = Some(&self.postgres.0).filter(|url| !url.is_empty())?;
         Some(PostgresOptions { connections_max: self.postgres_connections, ..PostgresOptions::new(url) })
+    }
+
+    /// Where the key is that opens everything.
+    pub fn master_key_file(&self, data: &Path) -> PathBuf {
+        if self.master_key_file.is_empty() { data.join("master.key") } else { PathBuf::from(&self.master_key_file) }
+    }
+
+    /// That key, where it is kept outside the data folder.
+    ///
+    /// # Errors
+    /// Bad input where its file cannot be read or holds no key.
+    pub fn master_key(&self) -> anyhow::Result<Option<MasterKey>> {
+        if self.master_key_file.is_empty() {
+            return Ok(None);
+        }
+        let refuse =
+            |why: &dyn fmt::Display| bad_input(format_args!("store.master_key_file: {}: {why}", self.master_key_file));
+        let text = std::fs::read_to_string(&self.master_key_file).map_err(|error| refuse(&error))?;
+        text.parse().map(Some).map_err(|invalid| refuse(&invalid))
     }
 
     /// The server that the processes share; `None` where there is none.

@@ -52,6 +52,26 @@ fn a_configuration_with_a_typing_error() {
 }
 
 #[test]
+fn a_master_key_that_is_none_or_another() {
+    let folder = Folder::new();
+    let [key, other, none] = [("key", "1f".repeat(32)), ("other", "2e".repeat(32)), ("none", "1f".repeat(31))]
+        .map(|(name, text)| folder.write(name, &text));
+    let command = |words: &[&str], key: &std::path::Path| {
+        folder.command(words).env("LEADSCORE_STORE__MASTER_KEY_FILE", key).output().unwrap()
+    };
+    refused(&command(&["init"], &none), &["store.master_key_file", "64 hexadecimal digits"]);
+    refused(&command(&["init"], &folder.path("absent")), &["store.master_key_file", "absent"]);
+    let made = command(&["init"], &key);
+    assert!(made.status.success() && String::from_utf8_lossy(&made.stdout).contains(arg(&key)), "{}", describe(&made));
+    assert!(!folder.data().join("master.key").exists(), "the key must not lie beside the data");
+    assert!(command(&["doctor"], &key).status.success());
+    for wrong in [command(&["models", "list"], &other), folder.run(&["models", "list"])] {
+        assert!(!wrong.status.success(), "{}", describe(&wrong));
+        assert!(String::from_utf8_lossy(&wrong.stderr).contains("master key"), "{}", describe(&wrong));
+    }
+}
+
+#[test]
 fn files_mappings_models_and_leads_that_are_not_there() {
     let (folder, _) = Folder::initialised();
     refused(&folder.run(&["import", "inspect", "absent.csv"]), &["absent.csv"]);

@@ -54,9 +54,10 @@ impl MasterKey {
         let path = folder.join(FILE);
         match fs::read_to_string(&path) {
             Ok(text) => text.parse().map_err(|_| StoreError::WrongKey(format!("{} holds no key", path.display()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(StoreError::WrongKey(format!("{} is missing; restore it or hand in the key", path.display())))
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::WrongKey(format!(
+                "{} is missing; restore it, or name its file in store.master_key_file",
+                path.display()
+            ))),
             Err(error) => Err(io_at(path)(error)),
         }
     }

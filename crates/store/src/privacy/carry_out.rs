@@ -109,12 +109,7 @@ impl Store {
             Some(receipt) => receipt.clone(),
             None => {
                 let leads = family(&mut self.reader().await?, request.lead_id).await?;
-                if let Some(ledger) = self.ledger().cloned() {
-                    let line = Line { request: request.id, leads, received_at: request.received_at, at: self.now() };
-                    tokio::task::spawn_blocking(move || ledger.append(&line))
-                        .await
-                        .map_err(|_| StoreError::Closed)??;
-                }
+                self.note_erasure(request, leads).await?;
                 let (keyring, now, telling) = self.for_erasure();
                 let request = request.clone();
                 self.write(Lane::Intake, 1, After::Scrub, move |conn| {
@@ -123,10 +118,19 @@ impl Store {
                 .await?
             }
         };
+        // A lead that was merged in between is in the receipt only.
+        self.note_erasure(request, receipt.leads.clone()).await?;
         // Only now: what is published is committed.
         cache.publish(receipt.leads.iter().copied().map(Change::gone).collect());
         self.refresh_overrides().await?;
         Ok(receipt)
+    }
+
+    /// Writes into the ledger which leads a request erases.
+    async fn note_erasure(&self, request: &PrivacyRequest, leads: Vec<LeadId>) -> Result<(), StoreError> {
+        let Some(ledger) = self.ledger().cloned() else { return Ok(()) };
+        let line = Line { request: request.id, leads, received_at: request.received_at, at: self.now() };
+        tokio::task::spawn_blocking(move || ledger.append(&line)).await.map_err(|_| StoreError::Closed)?
     }
 
     fn for_erasure(&self) -> (Arc<Keyring>, Timestamp, Option<u16>) {

@@ -54,8 +54,13 @@ impl Ledger {
         lines.map(|line| serde_json::from_slice(line).map_err(damaged)).collect()
     }
 
-    /// Appends a line; it is on the disk afterwards.
+    /// Appends a line, unless each of its leads is named for its request already; it is on the disk afterwards.
     pub(crate) fn append(&self, line: &Line) -> Result<(), StoreError> {
+        let known = self.read()?;
+        let of_request = || known.iter().filter(|one| one.request == line.request);
+        if of_request().count() > 0 && line.leads.iter().all(|lead| of_request().any(|one| one.leads.contains(lead))) {
+            return Ok(());
+        }
         self.write(line).map_err(io_at(&self.0))
     }
 
@@ -90,6 +95,20 @@ mod tests {
     fn line(number: u128) -> Line {
         let at = Timestamp::default();
         Line { request: Uuid::from_u128(number), leads: vec![LeadId(Uuid::from_u128(7))], received_at: at, at }
+    }
+
+    #[test]
+    fn a_lead_is_named_once_for_each_request_and_one_that_joins_the_family_late_is_named_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::new(folder.path().join("erasures.jsonl"));
+        let first = line(1);
+        ledger.append(&first).unwrap();
+        ledger.append(&first).unwrap();
+        let late = Line { leads: vec![first.leads[0], LeadId(Uuid::from_u128(8))], ..line(1) };
+        ledger.append(&late).unwrap();
+        ledger.append(&late).unwrap();
+        ledger.append(&line(2)).unwrap();
+        assert_eq!(ledger.read().unwrap(), [first, late, line(2)]);
     }
 
     #[test]

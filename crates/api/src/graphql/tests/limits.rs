@@ -147,6 +147,7 @@ async fn texts_made_to_exhaust_the_reader_are_refused_at_once() {
         "{a".repeat(3_000),
         format!("{{ me(x: {}", "[".repeat(5_000)),
         "{ ...f } fragment f on Query { ...f }".to_owned(),
+        format!("{}{}{}", "{ ... ".repeat(60), "{ me { id } }", "}".repeat(60)),
         "{ ...f } fragment f on Query { me { ...g } } fragment g on Me { ...f }".to_owned(),
         bomb,
     ] {
