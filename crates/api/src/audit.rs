@@ -53,6 +53,7 @@ pub fn object_of(parameter: &str) -> Option<ObjectOf> {
         "team_id" => Some(|text| Some(Object::Team(text.parse().ok()?))),
         "webhook_id" => Some(|text| Some(Object::Webhook(text.parse().ok()?))),
         "request_id" => Some(|text| Some(Object::PrivacyRequest(text.parse().ok()?))),
+        "session_id" => Some(|text| Some(Object::Session(text.parse().ok()?))),
         "message_id" => Some(|text| Some(Object::WebhookMessage(text.parse().ok()?))),
         "version" => Some(|text| Some(Object::Model(text[..text.floor_char_boundary(OBJECT_MAX_BYTES)].to_owned()))),
         _ => None,

@@ -15,7 +15,7 @@ use crate::{
     Encrypted, Proxies,
     client::Origin,
     coding::Coding,
-    json,
+    graphql, json,
     problem::{Code, Problem},
     query::Parameters,
     socket::{Version, origin, protocol::ClientMessage},
@@ -85,6 +85,18 @@ pub fn origin(headers: &HeaderMap, allowed: &[String]) -> bool {
 /// What is wrong with it.
 pub fn message(bytes: &[u8]) -> Result<(), Problem> {
     json::parse::<ClientMessage>(bytes).map(drop)
+}
+
+/// Reads a query and counts what it asks for, as it is done before anything is executed.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn query_of_graphql(text: &str) -> Result<(), Problem> {
+    graphql::limits::check_text(text)?;
+    match async_graphql::parser::parse_query(text) {
+        Ok(document) => graphql::limits::check(&document, true),
+        Err(error) => Err(Problem::new(Code::InvalidQuery, error.to_string())),
+    }
 }
 
 /// Checks what holds for every problem: it is short, and names a code that is documented.

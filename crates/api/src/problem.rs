@@ -78,6 +78,8 @@ pub enum Code {
     PrivacyRequestNotFound,
     /// No override of the lead's score is in force.
     OverrideNotFound,
+    /// The user has no such session.
+    SessionNotFound,
     /// The lead had no score then.
     ScoreNotFound,
     /// The job stands where this cannot be done.
@@ -130,7 +132,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -158,6 +160,7 @@ impl Code {
         Self::WebhookMessageNotFound,
         Self::PrivacyRequestNotFound,
         Self::OverrideNotFound,
+        Self::SessionNotFound,
         Self::ScoreNotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
@@ -223,6 +226,7 @@ impl Code {
             Self::WebhookMessageNotFound => "webhook-message-not-found",
             Self::PrivacyRequestNotFound => "privacy-request-not-found",
             Self::OverrideNotFound => "override-not-found",
+            Self::SessionNotFound => "session-not-found",
             Self::ScoreNotFound => "score-not-found",
             Self::JobConflict => "job-conflict",
             Self::PrivacyRequestConflict => "privacy-request-conflict",
@@ -279,6 +283,7 @@ impl Code {
             | Self::WebhookMessageNotFound
             | Self::PrivacyRequestNotFound
             | Self::OverrideNotFound
+            | Self::SessionNotFound
             | Self::ScoreNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -341,6 +346,7 @@ impl Code {
             Self::WebhookMessageNotFound => "The webhook has no such message",
             Self::PrivacyRequestNotFound => "There is no such privacy request",
             Self::OverrideNotFound => "The score is not overridden",
+            Self::SessionNotFound => "There is no such session",
             Self::ScoreNotFound => "The lead had no such score",
             Self::JobConflict => "The job stands where this cannot be done",
             Self::PrivacyRequestConflict => "The privacy request stands where this cannot be done",
@@ -400,17 +406,16 @@ impl Code {
             }
             Self::PrivacyRequestNotFound => "Use an id from GET /api/v1/privacy-requests.",
             Self::OverrideNotFound => "See GET /api/v1/leads/{lead_id}/overrides for those that ended.",
+            Self::SessionNotFound => "Use an id from GET /api/v1/me/sessions.",
             Self::ScoreNotFound => "See GET /api/v1/leads/{lead_id}/scores for the instants of its scores.",
-            Self::PrivacyRequestConflict => {
-                "See its kind and status: what the server carries out is not completed by hand, what is over stays as it is, and a deadline is extended once."
-            }
+            Self::PrivacyRequestConflict => "See its kind and status: they say which steps are left.",
             Self::ExportExpired => "Open another request for access.",
             Self::NotFound => "See /docs for the addresses.",
             Self::LeadNotFound => "Create the lead with POST /api/v1/leads, or check the id.",
             Self::ModelNotFound => "Name one of the versions in the detail, or leave `model_version` out.",
             Self::JobNotFound => "Use an id from GET /api/v1/jobs.",
             Self::ApiKeyNotFound => "Use an id from GET /api/v1/api-keys.",
-            Self::NoSession => "Revoke an API key with DELETE /api/v1/api-keys/{key_id}.",
+            Self::NoSession => "Log in as a person; revoke an API key with DELETE /api/v1/api-keys/{key_id}.",
             Self::UserNotFound => "Use an id from GET /api/v1/users.",
             Self::TeamNotFound => "Use an id from GET /api/v1/teams.",
             Self::LeadTaken => "Ask your manager whose lead it is.",

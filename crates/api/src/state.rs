@@ -74,6 +74,10 @@ pub struct AccessOptions {
     pub access_token_us: i64,
     /// Life of a session from its log-in, however often it is refreshed, in microseconds.
     pub session_us: i64,
+    /// After which time without a refresh a session is over, in microseconds.
+    pub session_idle_us: i64,
+    /// Longest life of an API key, in microseconds; `None` for no limit.
+    pub api_key_us: Option<i64>,
     /// Age at which a signing key gets a successor, in microseconds.
     pub signing_key_us: i64,
 }
@@ -85,6 +89,8 @@ impl Default for AccessOptions {
             audience: "leadscore".to_owned(),
             access_token_us: HOUR_US / 6,
             session_us: 30 * DAY_US,
+            session_idle_us: 7 * DAY_US,
+            api_key_us: None,
             signing_key_us: 90 * DAY_US,
         }
     }

@@ -213,6 +213,13 @@ impl TestApp {
         reply.json()["token"].as_str().unwrap().to_owned()
     }
 
+    /// The API with other options for tokens.
+    pub fn with_access(mut self, access: AccessOptions) -> Self {
+        self.state.access = access;
+        self.router = crate::router(self.state.clone());
+        self
+    }
+
     /// The API behind another edge.
     pub fn behind(mut self, edge: Edge) -> Self {
         self.state.edge = edge;

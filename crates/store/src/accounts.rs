@@ -1,14 +1,8 @@
 //! People who log in, and API keys of programs.
 //!
-//! Passwords are kept as Argon2id hashes (RFC 9106), keys as SHA-256 of 256 random bits. Invariant: where a user gets
-//! another password, their sessions end. Deliberately absent: lock-out after failures.
+//! Keys are kept as SHA-256 of 256 random bits, passwords as `passwords.rs` says. Invariant: where a user gets another
+//! password, their sessions end. Deliberately absent: lock-out after failures.
 
-use std::sync::OnceLock;
-
-use argon2::{
-    Argon2,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
-};
 use leadscore_domain::{IdentityKind, Invalid, RawIdentity, Region, Timestamp};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -17,13 +11,10 @@ use crate::{
     Authority, Principal, Role, Scopes, Store, StoreError,
     db::{After, Lane, Row, query},
     keyring::{hex, random, timed_id},
+    passwords,
     scores::{from_word, word},
 };
 
-/// Shortest password, in characters, of which one may take four bytes.
-const PASSWORD_MIN_CHARS: usize = 8;
-/// Longest password.
-const PASSWORD_MAX_BYTES: usize = 256;
 /// Longest name of an API key.
 const KEY_NAME_MAX_BYTES: usize = 128;
 /// How tokens begin, so that scanners for leaked secrets find them.
@@ -48,12 +39,10 @@ impl Store {
     /// Makes a user, or gives an existing one a new password and role and ends their sessions.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for an address that is none or a password under 8 characters or over 256
-    /// bytes; where the database fails.
+    /// [`StoreError::Invalid`] for an address that is none or a password that may not be chosen; where the database fails.
     pub async fn create_user(&self, email: &str, password: &str, role: Role) -> Result<Principal, StoreError> {
         let email = normalise(email)?;
-        check_password(password)?;
-        let hash = hashed(password.to_owned()).await?;
+        let hash = passwords::hashed(password.to_owned(), vec![email.clone()]).await?;
         let lookup = self.keyring().account_lookup(&email);
         let sealed = self.keyring().accounts().seal(&lookup, email.as_bytes());
         let now = self.now();
@@ -95,8 +84,7 @@ impl Store {
             .fetch_optional(&mut self.reader().await?)
             .await?;
         let stored: Option<String> = row.as_ref().map(|row| row.get(2)).transpose()?;
-        let password = password.to_owned();
-        let right = hashing(move || Ok(verify(&password, stored.as_deref()))).await?;
+        let right = passwords::verify(password.to_owned(), stored).await?;
         match row {
             Some(row) if right => {
                 let authority = Authority::Person { role: role(&row, 1)?, team_id: row.get(3)? };
@@ -231,15 +219,6 @@ pub(crate) fn normalise(email: &str) -> Result<String, Invalid> {
     Ok(identity.value().to_owned())
 }
 
-/// Checks that a password is neither short nor long.
-pub(crate) fn check_password(password: &str) -> Result<(), Invalid> {
-    if password.len() <= PASSWORD_MAX_BYTES && password.chars().count() >= PASSWORD_MIN_CHARS {
-        return Ok(());
-    }
-    let remedy = format!("choose at least {PASSWORD_MIN_CHARS} characters, and at most {PASSWORD_MAX_BYTES} bytes");
-    Err(Invalid::new("password", "is too short or too long", remedy))
-}
-
 pub(crate) fn role(row: &Row, column: usize) -> Result<Role, StoreError> {
     let word: Option<&str> = row.get(column)?;
     word.and_then(from_word).ok_or_else(|| StoreError::Corrupt("a role".to_owned()))
@@ -249,35 +228,4 @@ fn scopes(row: &Row, column: usize) -> Result<Scopes, StoreError> {
     let words: Option<&str> = row.get(column)?;
     let damaged = || StoreError::Corrupt("the scopes of an API key".to_owned());
     words.ok_or_else(damaged)?.parse().map_err(|_| damaged())
-}
-
-/// Hashing takes tens of milliseconds: it must not hold up a thread that serves others.
-async fn hashing<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    // A task that was dropped at shutdown has no result.
-    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
-}
-
-/// What is kept of a password.
-pub(crate) async fn hashed(password: String) -> Result<String, StoreError> {
-    hashing(move || hash_password(&password)).await
-}
-
-fn hash_password(password: &str) -> Result<String, StoreError> {
-    let mut salt = [0; 16];
-    random::fill(&mut salt);
-    let hash: PasswordHash = Argon2::default()
-        .hash_password_with_salt(password.as_bytes(), &salt)
-        .map_err(|e| StoreError::Invalid(Invalid::new("password", e, "choose another one")))?;
-    Ok(hash.to_string())
-}
-
-/// Compares with `stored`, or with the hash of a password that nobody has: both take equally long.
-fn verify(password: &str, stored: Option<&str>) -> bool {
-    static NOBODY: OnceLock<Option<String>> = OnceLock::new();
-    let nobody = NOBODY.get_or_init(|| hash_password("nobody's password").ok());
-    let Some(Ok(hash)) = stored.or(nobody.as_deref()).map(PasswordHash::new) else { return false };
-    let right = Argon2::default().verify_password(password.as_bytes(), &hash).is_ok();
-    right && stored.is_some()
 }

@@ -3,7 +3,8 @@
 //! Invariant: a refresh token is good once. One that is used again ends its session, whoever used it first: either the
 //! first or the second was a thief (RFC 9700, section 4.14.2). A browser with two tabs, or whose connection broke,
 //! sends the same token twice at once: within [`GRACE_US`], from the same address, that counts as one use. A session
-//! ends at its time, with its user, and with a new password. Deliberately absent: access tokens.
+//! ends at its time, with its user, with a new password, and where nobody goes on with it. Deliberately absent: access
+//! tokens.
 
 use leadscore_domain::{Timestamp, time::SECOND_US};
 use sha2::{Digest as _, Sha256};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     Authority, Principal, Store, StoreError,
     accounts::role,
-    db::{After, Conn, Lane, query},
+    db::{After, Conn, Lane, Row, query},
     keyring::{hex, random, timed_id},
 };
 
@@ -34,6 +35,19 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// The token: `lsr_` and 64 hexadecimal digits; it is kept as a hash and cannot be shown again.
     pub refresh_token: String,
+}
+
+/// A session as its holder is shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Its id.
+    pub id: Uuid,
+    /// When somebody logged in.
+    pub created_at: Timestamp,
+    /// When it was last carried on; access tokens are used without a trace.
+    pub refreshed_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
 }
 
 /// What became of a refresh token.
@@ -75,11 +89,12 @@ impl Store {
         Ok(made)
     }
 
-    /// Exchanges a refresh token for another one. `client` is where it comes from, as text; it is kept as a keyed hash.
+    /// Exchanges a refresh token for another one. `client` is where it comes from, as text; it is kept as a keyed hash. A
+    /// session that was not carried on for `idle_us` microseconds is over.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn refresh_session(&self, token: &str, client: &str) -> Result<Refreshed, StoreError> {
+    pub async fn refresh_session(&self, token: &str, client: &str, idle_us: i64) -> Result<Refreshed, StoreError> {
         let hash = hash(token);
         let known = query("SELECT 1 FROM refresh_tokens WHERE token_hash = $1").bind(hash.clone());
         // What nobody was given costs no transaction.
@@ -87,8 +102,9 @@ impl Store {
             return Ok(Refreshed::Unknown);
         }
         let (now, client) = (self.now(), self.keyring().client_lookup(client).to_vec());
+        let idle_since = now.plus_micros(-idle_us);
         self.write(Lane::Intake, 3, After::Sync, move |conn| {
-            Box::pin(async move { refresh(conn, hash, client, now).await })
+            Box::pin(async move { refresh(conn, (hash, client), now, idle_since).await })
         })
         .await
     }
@@ -120,12 +136,54 @@ impl Store {
     pub async fn end_session(&self, id: Uuid) -> Result<bool, StoreError> {
         self.write(Lane::Intake, 1, After::Sync, move |conn| Box::pin(async move { end(conn, id).await })).await
     }
+
+    /// The sessions of a user that have not ended, the newest first.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn sessions(&self, user: Uuid) -> Result<Vec<SessionRecord>, StoreError> {
+        let rows = query(
+            "SELECT s.id, s.created_at, s.expires_at, \
+             COALESCE((SELECT MAX(r.used_at) FROM refresh_tokens r WHERE r.session_id = s.id), s.created_at) \
+             FROM sessions s WHERE s.user_id = $1 AND s.expires_at > $2 ORDER BY s.id DESC",
+        )
+        .bind(user)
+        .bind(self.now())
+        .fetch_all(&mut self.reader().await?)
+        .await?;
+        let read = |row: &Row| {
+            let (id, created_at, expires_at) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(SessionRecord { id, created_at, refreshed_at: row.get(3)?, expires_at })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Ends a session of a user, or all of them where none is named; how many.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn end_sessions(&self, user: Uuid, only: Option<Uuid>) -> Result<u64, StoreError> {
+        self.write(Lane::Intake, 1, After::Sync, move |conn| {
+            Box::pin(async move {
+                let sql = "DELETE FROM sessions WHERE user_id = $1 AND ($2 IS NULL OR id = $2)";
+                query(sql).bind(user).bind(only).execute(conn).await
+            })
+        })
+        .await
+    }
 }
 
-async fn refresh(conn: &mut Conn, hash: Vec<u8>, client: Vec<u8>, now: Timestamp) -> Result<Refreshed, StoreError> {
+async fn refresh(
+    conn: &mut Conn,
+    (hash, client): (Vec<u8>, Vec<u8>),
+    now: Timestamp,
+    idle_since: Timestamp,
+) -> Result<Refreshed, StoreError> {
     let row = query(
-        "SELECT s.id, s.user_id, s.expires_at, s.refreshes, r.used_at, r.used_by FROM refresh_tokens r \
-         JOIN sessions s ON s.id = r.session_id WHERE r.token_hash = $1 AND s.expires_at > $2",
+        "SELECT s.id, s.user_id, s.expires_at, s.refreshes, r.used_at, r.used_by, \
+         COALESCE((SELECT MAX(u.used_at) FROM refresh_tokens u WHERE u.session_id = s.id), s.created_at) \
+         FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \
+         WHERE r.token_hash = $1 AND s.expires_at > $2",
     )
     .bind(hash.clone())
     .bind(now)
@@ -139,7 +197,7 @@ async fn refresh(conn: &mut Conn, hash: Vec<u8>, client: Vec<u8>, now: Timestamp
         end(conn, session.id).await?;
         return Ok(Refreshed::Reused);
     }
-    if row.get::<i64>(3)? >= REFRESHES_MAX {
+    if row.get::<i64>(3)? >= REFRESHES_MAX || row.get::<Timestamp>(6)? <= idle_since {
         end(conn, session.id).await?;
         return Ok(Refreshed::Unknown);
     }

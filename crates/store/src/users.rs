@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use crate::{
     Role, Store, StoreError,
-    accounts::{check_password, hashed, normalise, role},
+    accounts::{normalise, role},
     assignment,
     db::{After, Conn, Lane, Row, query, select_in},
     keyring::timed_id,
+    passwords,
     scores::word,
 };
 
@@ -93,14 +94,14 @@ impl Store {
     /// Makes a user.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for an address that is none, a password under 8 characters or over 256
-    /// bytes, or a name over 128; where the database fails.
+    /// [`StoreError::Invalid`] for an address that is none, a password that may not be chosen, or a
+    /// name over 128 bytes; where the database fails.
     pub async fn add_user(&self, new: NewUser) -> Result<Result<User, Unwritten>, StoreError> {
         let NewUser { email, password, name, role, team_id } = new;
         let email = normalise(&email)?;
         let name = name.map(|name| check_name(&name)).transpose()?;
-        check_password(&password)?;
-        let hash = hashed(password).await?;
+        let known = std::iter::once(&email).chain(&name).cloned().collect();
+        let hash = passwords::hashed(password, known).await?;
         let lookup = self.keyring().account_lookup(&email);
         let sealed = self.keyring().accounts().seal(&lookup, email.as_bytes());
         let created_at = self.now();
@@ -176,8 +177,9 @@ impl Store {
         let name = name.map(|name| name.map(|name| self.seal_user_name(id, &name)));
         let hash = match password {
             Some(password) => {
-                check_password(&password)?;
-                Some(hashed(password).await?)
+                let user = self.user(id).await?;
+                let known = user.into_iter().flat_map(|user| [Some(user.email), user.name]).flatten().collect();
+                Some(passwords::hashed(password, known).await?)
             }
             None => None,
         };

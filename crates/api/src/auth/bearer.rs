@@ -213,7 +213,7 @@ mod tests {
                 guarded += u8::from(asks);
             }
         }
-        assert_eq!(guarded, 70);
+        assert_eq!(guarded, 74);
     }
 
     #[tokio::test]

@@ -31,7 +31,7 @@ pub enum Audit {
 
 /// For each operation that takes a token, by its id in the OpenAPI document: the least role, the scope, `None` for what
 /// every key may do, and how it is recorded.
-const TABLE: [(&str, Role, Option<Scope>, Audit); 70] = [
+const TABLE: [(&str, Role, Option<Scope>, Audit); 74] = [
     ("create_lead", Role::Agent, Some(Scope::LeadsWrite), Audit::Event),
     ("show_lead", Role::Agent, Some(Scope::LeadsRead), Audit::Read),
     ("show_score", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
@@ -88,6 +88,10 @@ const TABLE: [(&str, Role, Option<Scope>, Audit); 70] = [
     ("show_queue", Role::Agent, Some(Scope::ScoresRead), Audit::Read),
     ("me", Role::Agent, None, Audit::Not),
     ("log_out", Role::Agent, None, Audit::Change),
+    ("change_password", Role::Agent, None, Audit::Change),
+    ("list_sessions", Role::Agent, None, Audit::Not),
+    ("end_session", Role::Agent, None, Audit::Change),
+    ("end_sessions", Role::Admin, Some(Scope::Admin), Audit::Change),
     ("list_audit", Role::Admin, Some(Scope::Admin), Audit::Read),
     ("export_audit", Role::Admin, Some(Scope::Admin), Audit::Read),
     ("create_webhook", Role::Admin, Some(Scope::Admin), Audit::Change),
@@ -319,7 +323,8 @@ mod tests {
                 let reply = ask(&app, &method, &path, NOBODY).await;
                 assert_eq!(is_forbidden(&reply), role < row(&id).0, "{role:?} {id}: {reply:?}");
                 assert_ne!(reply.status, 401, "{role:?} {id}");
-                if id == "log_out" {
+                // It may have ended the session.
+                if ["log_out", "change_password"].contains(&&*id) {
                     app.token = app.log_in(&user).await;
                 }
             }

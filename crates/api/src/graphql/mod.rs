@@ -13,7 +13,7 @@ mod explanation;
 mod http;
 mod input;
 mod lead;
-mod limits;
+pub(crate) mod limits;
 mod loads;
 mod market;
 mod mutation;

@@ -77,6 +77,14 @@ pub async fn create_api_key(
             .field("expires_at")
             .remedy("send a later instant, or leave it out"));
     }
+    if let Some(longest) = api.access.api_key_us
+        && expires_at.is_none_or(|at| at.since(api.clock.now()) > longest)
+    {
+        let last = api.clock.now().plus_micros(longest);
+        return Err(Problem::new(Code::InvalidField, "The key would last longer than keys may.")
+            .field("expires_at")
+            .remedy(format!("send an instant up to {last}")));
+    }
     let (key, record) = api.store.create_api_key(&name, scopes, expires_at).await.map_err(unavailable)?;
     let touched = Touched::from_iter([Object::ApiKey(record.id)]);
     Ok((StatusCode::CREATED, Extension(touched), Answer(MadeApiKey { key, record: record.into() })))
@@ -88,12 +96,29 @@ mod tests {
         body::Body,
         http::{Method, StatusCode},
     };
-    use leadscore_domain::time::SECOND_US;
-    use serde_json::json;
+    use leadscore_domain::time::{DAY_US, SECOND_US};
+    use serde_json::{Value, json};
 
-    use crate::testing::{NOBODY, TestApp};
+    use crate::{
+        AccessOptions,
+        testing::{NOBODY, TestApp},
+    };
 
     const PATH: &str = "/api/v1/api-keys";
+
+    #[tokio::test]
+    async fn a_key_may_have_to_end() {
+        let access = AccessOptions { api_key_us: Some(30 * DAY_US), ..AccessOptions::default() };
+        let app = TestApp::new().await.with_access(access);
+        for (expires_at, status) in
+            [(Value::Null, 422), (json!("2026-03-31T10:00:01Z"), 422), (json!("2026-03-31T10:00:00Z"), 201)]
+        {
+            let body = json!({"name": "website", "scopes": ["leads:read"], "expires_at": expires_at});
+            let reply = app.post("/api/v1/api-keys", &body).await;
+            assert_eq!(reply.status, status, "{expires_at}: {reply:?}");
+            assert!(status == 201 || reply.json()["remedy"].as_str().unwrap().contains("2026-03-31"), "{reply:?}");
+        }
+    }
 
     #[tokio::test]
     async fn what_is_wrong_is_named_and_makes_no_key() {

@@ -7,7 +7,7 @@ use axum::{extract::State, http::StatusCode};
 use crate::{
     auth::identity::Identity,
     problem::{Code, Problem},
-    rest::unavailable,
+    rest::{session::no_session, unavailable},
     state::Api,
 };
 
@@ -24,8 +24,7 @@ pub const PROBLEMS: &[Code] = &[Code::NoSession];
     responses((status = 204, description = "The session has ended"))
 )]
 pub async fn log_out(State(api): State<Arc<Api>>, identity: Identity) -> Result<StatusCode, Problem> {
-    let refuse = || Problem::new(Code::NoSession, "The token is an API key, which has no session.");
-    let (session, _) = identity.session.ok_or_else(refuse)?;
+    let (session, _) = identity.session.ok_or_else(no_session)?;
     api.store.end_session(session).await.map_err(unavailable)?;
     Ok(StatusCode::NO_CONTENT)
 }

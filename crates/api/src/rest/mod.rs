@@ -10,6 +10,7 @@ pub mod audit_entry;
 pub mod batch_score;
 pub mod batch_stream;
 pub mod cancel_job;
+pub mod change_password;
 pub mod complete_privacy_request;
 pub mod contest_score;
 pub mod create_api_key;
@@ -25,6 +26,8 @@ pub mod delete_team;
 pub mod delete_user;
 pub mod delete_webhook;
 pub mod end_override;
+pub mod end_session;
+pub mod end_sessions;
 pub mod erase_lead;
 pub mod export_audit;
 pub mod export_lead;
@@ -47,6 +50,7 @@ pub mod list_overrides;
 pub mod list_predictions;
 pub mod list_privacy_requests;
 pub mod list_scores;
+pub mod list_sessions;
 pub mod list_teams;
 pub mod list_users;
 pub mod list_webhook_deliveries;
@@ -115,7 +119,7 @@ use crate::{
 const RETRY_AFTER_BUSY_S: u64 = 1;
 
 /// What an operation can answer beside success, by its id in the OpenAPI document.
-pub(crate) const PROBLEMS: [(&str, &[Code]); 76] = [
+pub(crate) const PROBLEMS: [(&str, &[Code]); 80] = [
     ("create_lead", create_lead::PROBLEMS),
     ("search_leads", search_leads::PROBLEMS),
     ("show_lead", show_lead::PROBLEMS),
@@ -139,10 +143,14 @@ pub(crate) const PROBLEMS: [(&str, &[Code]); 76] = [
     ("revoke_api_key", revoke_api_key::PROBLEMS),
     ("me", me::PROBLEMS),
     ("log_out", log_out::PROBLEMS),
+    ("change_password", change_password::PROBLEMS),
+    ("list_sessions", list_sessions::PROBLEMS),
+    ("end_session", end_session::PROBLEMS),
     ("create_user", create_user::PROBLEMS),
     ("list_users", list_users::PROBLEMS),
     ("update_user", update_user::PROBLEMS),
     ("delete_user", delete_user::PROBLEMS),
+    ("end_sessions", end_sessions::PROBLEMS),
     ("create_team", create_team::PROBLEMS),
     ("list_teams", list_teams::PROBLEMS),
     ("rename_team", rename_team::PROBLEMS),
@@ -225,8 +233,12 @@ pub(crate) fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(revoke_api_key::revoke_api_key))
         .routes(routes!(me::me))
         .routes(routes!(log_out::log_out))
+        .routes(routes!(change_password::change_password))
+        .routes(routes!(list_sessions::list_sessions))
+        .routes(routes!(end_session::end_session))
         .routes(routes!(create_user::create_user, list_users::list_users))
         .routes(routes!(update_user::update_user, delete_user::delete_user))
+        .routes(routes!(end_sessions::end_sessions))
         .routes(routes!(create_team::create_team, list_teams::list_teams))
         .routes(routes!(rename_team::rename_team, delete_team::delete_team))
         .routes(routes!(assign_lead::assign_lead))

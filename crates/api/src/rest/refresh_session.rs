@@ -75,7 +75,7 @@ pub async fn refresh_session(
         Problem::new(Code::TooManyAttempts, "This refresh token was sent too often.").retry_after_s(seconds)
     })?;
     let client = address.ip().map_or_else(String::new, |address| address.to_string());
-    match api.store.refresh_session(&refresh_token, &client).await.map_err(unavailable)? {
+    match api.store.refresh_session(&refresh_token, &client, api.access.session_idle_us).await.map_err(unavailable)? {
         Refreshed::Renewed(session) => session::answer(&api, session).await,
         Refreshed::Reused => {
             tracing::warn!("a refresh token was used twice; its session was ended");

@@ -5,7 +5,12 @@ use leadscore_domain::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{auth::jwt, problem::Problem, rest::unavailable, state::Api};
+use crate::{
+    auth::jwt,
+    problem::{Code, Problem},
+    rest::unavailable,
+    state::Api,
+};
 
 /// An access token for requests, and a refresh token for the next one.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,6 +27,11 @@ pub struct Session {
     /// When the session ends, and with it every refresh token: then it takes a log-in.
     #[schema(value_type = String, format = DateTime)]
     session_expires_at: Timestamp,
+}
+
+/// What is said of a token that has no session.
+pub fn no_session() -> Problem {
+    Problem::new(Code::NoSession, "The token is an API key, which has no session.")
 }
 
 /// What the holder of a session gets.

@@ -131,6 +131,8 @@ pub struct Access {
     audience: String,
     access_token_min: u32,
     session_d: u32,
+    session_idle_d: u32,
+    api_key_d: u32,
     signing_key_d: u32,
 }
 
@@ -142,6 +144,8 @@ impl Access {
             audience: self.audience.clone(),
             access_token_us: i64::from(self.access_token_min) * 60 * SECOND_US,
             session_us: i64::from(self.session_d) * DAY_US,
+            session_idle_us: i64::from(self.session_idle_d) * DAY_US,
+            api_key_us: Some(i64::from(self.api_key_d) * DAY_US).filter(|life| *life > 0),
             signing_key_us: i64::from(self.signing_key_d) * DAY_US,
         }
     }
@@ -149,16 +153,16 @@ impl Access {
     /// The key that is wrong, and why.
     fn problem(&self) -> Option<(&'static str, &'static str)> {
         let is_name = |name: &str| (1..=256).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        match self {
-            Self { issuer, .. } if !is_name(issuer) => Some(("access.issuer", NAME)),
-            Self { audience, .. } if !is_name(audience) => Some(("access.audience", NAME)),
-            Self { access_token_min: 1..=60, session_d: 1..=365, signing_key_d: 1..=3_650, .. } => None,
-            Self { access_token_min: 1..=60, session_d: 1..=365, .. } => {
-                Some(("access.signing_key_d", "must be from 1 to 3650"))
-            }
-            Self { access_token_min: 1..=60, .. } => Some(("access.session_d", "must be from 1 to 365")),
-            _ => Some(("access.access_token_min", "must be from 1 to 60")),
-        }
+        let checks = [
+            (is_name(&self.issuer), "access.issuer", NAME),
+            (is_name(&self.audience), "access.audience", NAME),
+            ((1..=60).contains(&self.access_token_min), "access.access_token_min", "must be from 1 to 60"),
+            ((1..=365).contains(&self.session_d), "access.session_d", "must be from 1 to 365"),
+            ((1..=365).contains(&self.session_idle_d), "access.session_idle_d", "must be from 1 to 365"),
+            (self.api_key_d <= 3_650, "access.api_key_d", "must be from 1 to 3650, or 0 for no limit"),
+            ((1..=3_650).contains(&self.signing_key_d), "access.signing_key_d", "must be from 1 to 3650"),
+        ];
+        checks.into_iter().find(|(holds, ..)| !holds).map(|(_, key, why)| (key, why))
     }
 }
 
@@ -670,6 +674,8 @@ mod tests {
             ("audience", "\"a b\""),
             ("access_token_min", "61"),
             ("session_d", "0"),
+            ("session_idle_d", "366"),
+            ("api_key_d", "3651"),
             ("signing_key_d", "0"),
         ] {
             let error = with_file(&format!("[access]\n{key} = {value}")).unwrap_err().to_string();

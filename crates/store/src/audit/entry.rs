@@ -104,6 +104,8 @@ pub enum Object {
     WebhookMessage(Uuid),
     /// A privacy request.
     PrivacyRequest(Uuid),
+    /// A session.
+    Session(Uuid),
 }
 
 impl Object {
@@ -121,6 +123,7 @@ impl Object {
             Self::Webhook(_) => "webhook",
             Self::WebhookMessage(_) => "webhook_message",
             Self::PrivacyRequest(_) => "privacy_request",
+            Self::Session(_) => "session",
         }
     }
 
@@ -135,7 +138,8 @@ impl Object {
             | Self::Team(id)
             | Self::Webhook(id)
             | Self::WebhookMessage(id)
-            | Self::PrivacyRequest(id) => id.to_string(),
+            | Self::PrivacyRequest(id)
+            | Self::Session(id) => id.to_string(),
             Self::Account(id) | Self::Model(id) => id.clone(),
         }
     }
@@ -153,7 +157,8 @@ impl Object {
             | Self::Team(_)
             | Self::Webhook(_)
             | Self::WebhookMessage(_)
-            | Self::PrivacyRequest(_) => None,
+            | Self::PrivacyRequest(_)
+            | Self::Session(_) => None,
         }
     }
 }

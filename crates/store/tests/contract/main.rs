@@ -171,6 +171,7 @@ contracts! {
     accounts::api_keys_are_shown_once_expire_and_can_be_revoked,
     sessions::a_session_is_its_users_and_ends_with_the_password_and_with_time,
     sessions::a_refresh_token_is_good_once_and_a_second_use_ends_the_session,
+    sessions::sessions_are_listed_ended_and_over_where_nobody_goes_on_with_them,
     sessions::a_new_signing_key_is_known_before_it_signs_and_an_old_one_for_long_enough,
     sessions::processes_that_start_together_make_one_key,
     audit::what_was_done_is_found_page_by_page_and_verifies,

@@ -6,8 +6,11 @@ use uuid::Uuid;
 
 use crate::support::{Backend, at};
 
+/// After which time without use a session is over.
+const IDLE_US: i64 = DAY_US;
+
 async fn renewed(store: &Store, token: &str, client: &str) -> Session {
-    match store.refresh_session(token, client).await.unwrap() {
+    match store.refresh_session(token, client, IDLE_US).await.unwrap() {
         Refreshed::Renewed(session) => session,
         other @ (Refreshed::Reused | Refreshed::Unknown) => panic!("{other:?}"),
     }
@@ -30,7 +33,7 @@ pub async fn a_session_is_its_users_and_ends_with_the_password_and_with_time(bac
 
     let again = store.create_user("ann@example.com", "battery staple", Role::Agent).await.unwrap();
     assert_eq!(store.session(first.id, ann.id).await.unwrap(), None);
-    assert_eq!(store.refresh_session(&first.refresh_token, "").await.unwrap(), Refreshed::Unknown);
+    assert_eq!(store.refresh_session(&first.refresh_token, "", IDLE_US).await.unwrap(), Refreshed::Unknown);
     let second = store.create_session(ann.id, at(10)).await.unwrap();
     assert_eq!(store.session(second.id, ann.id).await.unwrap(), Some((again, at(10))), "the role of now");
     let ended = store.create_session(ann.id, at(10)).await.unwrap();
@@ -39,7 +42,7 @@ pub async fn a_session_is_its_users_and_ends_with_the_password_and_with_time(bac
 
     backend.clock().set(at(10));
     assert_eq!(store.session(second.id, ann.id).await.unwrap(), None);
-    assert_eq!(store.refresh_session(&second.refresh_token, "").await.unwrap(), Refreshed::Unknown);
+    assert_eq!(store.refresh_session(&second.refresh_token, "", IDLE_US).await.unwrap(), Refreshed::Unknown);
     store.create_session(bob.id, at(20)).await.unwrap();
     assert_eq!((backend.count("sessions").await, backend.count("refresh_tokens").await), (1, 1), "what is over goes");
 }
@@ -59,16 +62,45 @@ pub async fn a_refresh_token_is_good_once_and_a_second_use_ends_the_session(back
     renewed(&store, &one.refresh_token, "tab").await;
     let last = renewed(&store, &two.refresh_token, "elsewhere").await;
     backend.clock().set(at(seconds(REFRESH_GRACE_US)));
-    assert_eq!(store.refresh_session(&first.refresh_token, "tab").await.unwrap(), Refreshed::Reused);
-    assert_eq!(store.refresh_session(&last.refresh_token, "tab").await.unwrap(), Refreshed::Unknown);
+    assert_eq!(store.refresh_session(&first.refresh_token, "tab", IDLE_US).await.unwrap(), Refreshed::Reused);
+    assert_eq!(store.refresh_session(&last.refresh_token, "tab", IDLE_US).await.unwrap(), Refreshed::Unknown);
     assert_eq!(store.session(first.id, ann.id).await.unwrap(), None);
 
     // Somebody else has no grace.
     let stolen = begin().await;
     renewed(&store, &stolen.refresh_token, "owner").await;
-    assert_eq!(store.refresh_session(&stolen.refresh_token, "thief").await.unwrap(), Refreshed::Reused);
+    assert_eq!(store.refresh_session(&stolen.refresh_token, "thief", IDLE_US).await.unwrap(), Refreshed::Reused);
     assert_eq!(store.session(stolen.id, ann.id).await.unwrap(), None);
-    assert_eq!(store.refresh_session("lsr_unknown", "thief").await.unwrap(), Refreshed::Unknown);
+    assert_eq!(store.refresh_session("lsr_unknown", "thief", IDLE_US).await.unwrap(), Refreshed::Unknown);
+}
+
+pub async fn sessions_are_listed_ended_and_over_where_nobody_goes_on_with_them(backend: &impl Backend) {
+    let store = backend.open().await;
+    let ann = store.create_user("ann@example.com", "correct horse battery", Role::Admin).await.unwrap();
+    let bob = store.create_user("bob@example.com", "correct horse battery", Role::Agent).await.unwrap();
+    let (long, idle) = (at(10_000_000), IDLE_US / SECOND_US);
+    let first = store.create_session(ann.id, long).await.unwrap();
+    backend.clock().set(at(60));
+    let second = store.create_session(ann.id, long).await.unwrap();
+    store.create_session(bob.id, long).await.unwrap();
+    backend.clock().set(at(120));
+    let carried_on = renewed(&store, &first.refresh_token, "tab").await;
+    let listed = store.sessions(ann.id).await.unwrap();
+    let times: Vec<_> = listed.iter().map(|one| (one.id, one.created_at, one.refreshed_at)).collect();
+    assert_eq!(times, [(second.id, at(60), at(60)), (first.id, at(0), at(120))]);
+
+    // A day after the second was begun, and before one has passed since the first was carried on.
+    backend.clock().set(at(60 + idle));
+    assert_eq!(store.refresh_session(&second.refresh_token, "tab", IDLE_US).await.unwrap(), Refreshed::Unknown);
+    assert!(store.sessions(ann.id).await.unwrap().iter().all(|one| one.id == first.id));
+    renewed(&store, &carried_on.refresh_token, "tab").await;
+
+    assert_eq!(store.end_sessions(bob.id, Some(first.id)).await.unwrap(), 0, "it is somebody else's");
+    assert_eq!(store.end_sessions(ann.id, Some(first.id)).await.unwrap(), 1);
+    store.create_session(ann.id, long).await.unwrap();
+    store.create_session(ann.id, long).await.unwrap();
+    assert_eq!(store.end_sessions(ann.id, None).await.unwrap(), 2);
+    assert_eq!((store.sessions(ann.id).await.unwrap(), store.sessions(bob.id).await.unwrap().len()), (vec![], 1));
 }
 
 pub async fn a_new_signing_key_is_known_before_it_signs_and_an_old_one_for_long_enough(backend: &impl Backend) {
