@@ -59,7 +59,7 @@ pub use access::{Authority, Principal, Role, Scope, Scopes, Sight};
 pub use accounts::ApiKey;
 pub use assignment::{Assigned, Assignment};
 pub use cache::{Cached, Change, Reading, ScoreCache, Seen, Update};
-pub use db::{Migrated, PostgresOptions, Store, StoreOptions};
+pub use db::{Migrated, NextMasterKey, PostgresOptions, Store, StoreOptions};
 pub use dead::{DeadFilter, DeadOrigin, DeadPlace, DeadRecord, Undelivered};
 pub use error::StoreError;
 pub use fail_point::FailPoint;

@@ -1,11 +1,13 @@
-//! `leadscore keys`: the keys that sign access tokens.
+//! `leadscore keys`: the master key, and the keys that sign access tokens.
+
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use leadscore_store::{Rotation, SigningKey};
+use leadscore_store::{NextMasterKey, Rotation, SigningKey};
 use serde_json::json;
 
-use crate::{context::Context, folder::Folder, output::Table};
+use crate::{config::read_master_key, context::Context, failure::bad_input, folder::Folder, output::Table};
 
 /// What can be asked of it.
 #[derive(Debug, Subcommand)]
@@ -13,12 +15,30 @@ use crate::{context::Context, folder::Folder, output::Table};
 Examples:
   leadscore keys list
   leadscore keys rotate-signing
-  leadscore keys rotate-signing --compromised")]
+  leadscore keys rotate-signing --compromised
+  leadscore keys rotate-master")]
 pub enum Command {
     /// List the keys that sign access tokens, will sign or still verify
     List(List),
     /// Make a new key that signs access tokens
     RotateSigning(RotateSigning),
+    /// Exchange the master key, which opens everything
+    RotateMaster(RotateMaster),
+}
+
+/// By which key.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  leadscore keys rotate-master
+  openssl rand -hex 32 > next.key && leadscore keys rotate-master --new-key-file next.key
+
+Takes a moment, whatever the size: the master key wraps one key in the database, from which all others come. Servers
+that run go on; the next start takes the new key. Backups from before still take the old one: keep it as long as them.")]
+pub struct RotateMaster {
+    /// File with the new key, where keys are kept outside the data folder (store.master_key_file)
+    #[arg(long, value_name = "FILE")]
+    new_key_file: Option<PathBuf>,
 }
 
 /// Nothing more.
@@ -46,10 +66,15 @@ pub struct RotateSigning {
 
 /// Runs the command.
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
+    let rotation = match command {
+        Command::RotateMaster(options) => return rotate_master(options, context).await,
+        Command::RotateSigning(RotateSigning { compromised: true }) => Some(Rotation::Compromised),
+        Command::RotateSigning(RotateSigning { compromised: false }) => Some(Rotation::Asked),
+        Command::List(List {}) => None,
+    };
     let folder = Folder::open(context).await?;
     let done = async {
-        if let Command::RotateSigning(RotateSigning { compromised }) = command {
-            let rotation = if compromised { Rotation::Compromised } else { Rotation::Asked };
+        if let Some(rotation) = rotation {
             folder.store.rotate_signing_key(rotation).await.context("rotating the signing key")?;
         }
         folder.store.signing_keys().await.context("reading the signing keys")
@@ -59,6 +84,34 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     let keys = keys?;
     let rows: Vec<_> = keys.iter().map(row).collect();
     context.output.result(&json!({ "keys": rows }), || table(&keys))?;
+    Ok(())
+}
+
+async fn rotate_master(RotateMaster { new_key_file }: RotateMaster, context: &Context) -> anyhow::Result<()> {
+    let (next, file) = match (new_key_file, context.config.store.has_master_key_file()) {
+        (Some(file), _) => (NextMasterKey::Given(read_master_key("--new-key-file", &file)?), file),
+        (None, true) => {
+            return Err(bad_input("store.master_key_file is set: name the file of the new key with --new-key-file"));
+        }
+        (None, false) => {
+            (NextMasterKey::InFolder(context.data.clone()), context.config.store.master_key_file(&context.data))
+        }
+    };
+    let folder = Folder::open(context).await?;
+    let done = async {
+        folder.record(context, "rotate_master_key", None).await?;
+        folder.store.rotate_master_key(next).await.context("exchanging the master key")
+    };
+    let done = done.await;
+    folder.store.close().await;
+    done?;
+    let file = file.display().to_string();
+    context.output.result(&json!({ "master_key": file }), || {
+        format!(
+            "from now on {file} opens everything; the next start takes it (store.master_key_file, where it is not in the \
+             data folder). Backups from before take the old key."
+        )
+    })?;
     Ok(())
 }
 

@@ -182,6 +182,16 @@ pub struct Store {
     pub cached_scores: u64,
 }
 
+/// The master key in a file that `setting` names.
+///
+/// # Errors
+/// Bad input where the file cannot be read or holds no key.
+pub fn read_master_key(setting: &str, file: &Path) -> anyhow::Result<MasterKey> {
+    let refuse = |why: &dyn fmt::Display| bad_input(format_args!("{setting}: {}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| refuse(&error))?;
+    text.parse().map_err(|invalid| refuse(&invalid))
+}
+
 /// A password, or an address that may hold one.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(transparent)]
@@ -210,13 +220,13 @@ impl Store {
     /// # Errors
     /// Bad input where its file cannot be read or holds no key.
     pub fn master_key(&self) -> anyhow::Result<Option<MasterKey>> {
-        if self.master_key_file.is_empty() {
-            return Ok(None);
-        }
-        let refuse =
-            |why: &dyn fmt::Display| bad_input(format_args!("store.master_key_file: {}: {why}", self.master_key_file));
-        let text = std::fs::read_to_string(&self.master_key_file).map_err(|error| refuse(&error))?;
-        text.parse().map(Some).map_err(|invalid| refuse(&invalid))
+        let file = Path::new(&self.master_key_file);
+        self.has_master_key_file().then(|| read_master_key("store.master_key_file", file)).transpose()
+    }
+
+    /// Whether that key is kept outside the data folder.
+    pub const fn has_master_key_file(&self) -> bool {
+        !self.master_key_file.is_empty()
     }
 
     /// The server that the processes share; `None` where there is none.

@@ -69,6 +69,11 @@ fn a_master_key_that_is_none_or_another() {
         assert!(!wrong.status.success(), "{}", describe(&wrong));
         assert!(String::from_utf8_lossy(&wrong.stderr).contains("master key"), "{}", describe(&wrong));
     }
+    refused(&command(&["keys", "rotate-master"], &key), &["--new-key-file"]);
+    refused(&command(&["keys", "rotate-master", "--new-key-file", arg(&none)], &key), &["--new-key-file", "none"]);
+    assert!(command(&["keys", "rotate-master", "--new-key-file", arg(&other)], &key).status.success());
+    assert!(!command(&["models", "list"], &key).status.success(), "the old key is over");
+    assert!(command(&["doctor"], &other).status.success());
 }
 
 #[test]

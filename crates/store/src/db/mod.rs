@@ -31,7 +31,6 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::postgres::PostgresOptions;
 pub(crate) use self::{
     bulk::{Bind, Inserts, insert, keys, select_each, select_in, select_lists, update},
     migrations::version as schema_version,
@@ -41,6 +40,7 @@ pub(crate) use self::{
     value::{Kind, Row},
     writer::After,
 };
+pub use self::{open::NextMasterKey, postgres::PostgresOptions};
 use self::{
     postgres::months::{self, Months},
     writer::Source,

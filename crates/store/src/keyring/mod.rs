@@ -1,13 +1,16 @@
-//! Keys: one master key, sub-keys derived from it, and one data key per lead that seals all that is personal.
+//! Keys: one master key outside of the database, which wraps the root key in it; sub-keys derived from that, and one data
+//! key per lead that seals all that is personal.
 //!
 //! Invariant: whoever has the database without the master key has no personal data; whoever destroys a lead's wrapped
-//! key has destroyed what it sealed. Sub-keys: HKDF-SHA-256 (RFC 5869) with one label each. Sealing:
+//! key has destroyed what it sealed. The master key can be exchanged at any time: the root key is wrapped anew, and
+//! nothing else changes. Sub-keys: HKDF-SHA-256 (RFC 5869) with one label each. Sealing:
 //! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) with random nonces of 24 bytes. Handles are looked up by HMAC-SHA-256
-//! of their normal form. Deliberately absent: rotation of the master key.
+//! of their normal form. Deliberately absent: rotation of the root key.
 
 mod data_key;
 mod master;
 pub(crate) mod random;
+mod root;
 
 use std::sync::Arc;
 
@@ -21,6 +24,7 @@ use uuid::Uuid;
 
 pub(crate) use self::data_key::DataKey;
 pub use self::master::MasterKey;
+pub(crate) use self::root::RootKey;
 use crate::StoreError;
 
 /// Most unwrapped data keys held in memory.
@@ -29,8 +33,9 @@ const KEYS_MAX: u64 = 65_536;
 /// What a handle is looked up by.
 pub(crate) type Lookup = [u8; 32];
 
-/// Everything that is derived from the master key.
+/// The root key, and everything that is derived from it.
 pub(crate) struct Keyring {
+    root: RootKey,
     wrapping: DataKey,
     accounts: DataKey,
     dead_letters: DataKey,
@@ -45,10 +50,10 @@ pub(crate) struct Keyring {
 }
 
 impl Keyring {
-    pub(crate) fn new(master: &MasterKey) -> Self {
+    pub(crate) fn new(root: RootKey) -> Self {
         let derive = |label: &str| {
             let mut key = [0; 32];
-            Hkdf::<Sha256>::new(Some(b"leadscore"), master.bytes())
+            Hkdf::<Sha256>::new(Some(b"leadscore"), root.bytes())
                 .expand(label.as_bytes(), &mut key)
                 .expect("32 bytes are a valid length for HKDF-SHA-256");
             key
@@ -65,10 +70,16 @@ impl Keyring {
             lookup: Hmac::new_from_slice(&derive("look-up of handles")).expect("HMAC takes keys of any length"),
             check: derive("check value"),
             keys: Cache::new(KEYS_MAX),
+            root,
         }
     }
 
-    /// Tells whether a master key is the right one, and nothing else about it.
+    /// What everything is derived from.
+    pub(crate) const fn root(&self) -> &RootKey {
+        &self.root
+    }
+
+    /// Tells whether a root key is the right one, and nothing else about it.
     pub(crate) fn check_value(&self) -> String {
         hex(&self.check)
     }
@@ -180,6 +191,13 @@ pub(crate) fn timed_id(now: leadscore_domain::Timestamp) -> Uuid {
     random::fill(&mut bytes);
     let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+}
+
+/// The bytes of hexadecimal digits; `None` where they are none.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let is_hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| text.as_bytes().chunks(2).map(pair).collect()).flatten()
 }
 
 /// Lower-case hexadecimal digits.

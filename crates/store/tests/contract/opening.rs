@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use leadscore_store::{MasterKey, Store, StoreError};
+use leadscore_store::{MasterKey, NextMasterKey, Store, StoreError};
 
 use crate::support::{Backend, Embedded, append_one, arrival, derived, email, event, score};
 
@@ -80,6 +80,64 @@ async fn a_key_that_is_handed_in_is_not_written_down() {
     assert!(!backend.folder().join("data/master.key").exists());
     assert!(matches!(Store::open(backend.options()).await, Err(StoreError::WrongKey(_))));
     assert!(Store::open(options).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_master_key_is_exchanged_and_everything_stays_readable() {
+    let backend = Embedded::new();
+    let store = backend.open().await;
+    let lead = append_one(&store, event("1", &[email("ann")], 0)).await;
+    let folder = backend.folder().join("data");
+    let (file, next) = (folder.join("master.key"), folder.join("master.key.next"));
+    let read = || fs::read_to_string(&file).unwrap();
+    // Found by the look-up key, and opened by the lead's own.
+    let found = async |store: &Store| {
+        append_one(store, event("1", &[email("ann")], 0)).await == lead
+            && store.events_of(&[lead]).await.unwrap()[&lead].len() == 1
+    };
+    let old = read();
+    store.rotate_master_key(NextMasterKey::InFolder(folder.clone())).await.unwrap();
+    assert!(read() != old && !next.exists() && found(&store).await, "what is open stays open");
+    append_one(&store, event("2", &[email("bob")], 1)).await;
+    store.close().await;
+    let store = backend.open().await;
+    assert!(found(&store).await);
+    // A process that dies on its way leaves both; either is good.
+    let new = read();
+    store.rotate_master_key(NextMasterKey::InFolder(folder.clone())).await.unwrap();
+    store.close().await;
+    fs::write(&next, read()).unwrap();
+    fs::write(&file, &new).unwrap();
+    let store = backend.open().await;
+    assert!(found(&store).await && !next.exists() && read() != new, "the exchange was finished");
+    fs::write(&next, "cut o").unwrap();
+    assert!(found(&backend.open().await).await);
+
+    let given: MasterKey = "44".repeat(32).parse().unwrap();
+    store.rotate_master_key(NextMasterKey::Given(given.clone())).await.unwrap();
+    store.close().await;
+    assert!(matches!(Store::open(backend.options()).await, Err(StoreError::WrongKey(_))), "the old one is over");
+    let mut options = backend.options();
+    options.master_key = Some(given);
+    assert!(found(&Store::open(options).await.unwrap()).await);
+}
+
+#[tokio::test]
+async fn a_database_from_before_there_were_root_keys_opens_and_its_master_key_is_exchanged() {
+    let backend = Embedded::new();
+    let folder = backend.folder().join("data");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("master.key"), "55".repeat(32)).unwrap();
+    backend.open().await.close().await;
+    // As such a database was made: everything hangs on the master key itself, whose check value this is.
+    let check = "37ac6e9861877d2477637ae552336dc95356096c153de4b0ce649e5bb419f6ee";
+    backend.run(&format!("UPDATE meta SET value = '{check}' WHERE name = 'key_check'")).await.unwrap();
+    backend.run("DELETE FROM meta WHERE name = 'root_key'").await.unwrap();
+    let store = backend.open().await;
+    let lead = append_one(&store, event("1", &[email("ann")], 0)).await;
+    store.rotate_master_key(NextMasterKey::InFolder(folder)).await.unwrap();
+    store.close().await;
+    assert_eq!(backend.open().await.events_of(&[lead]).await.unwrap()[&lead].len(), 1);
 }
 
 #[test]
