@@ -37,6 +37,7 @@ use uuid::Uuid;
 
 use crate::{
     AccessOptions, AppState, Edge, Limits, Metrics,
+    provider::{ProviderOptions, Providers},
     socket::{Options, Sockets},
     state::Api,
 };
@@ -125,6 +126,7 @@ impl TestApp {
             edge: Edge::default(),
             events_rate,
             access: AccessOptions::default(),
+            providers: Providers::default(),
             sockets,
             tickets,
             limits,
@@ -211,6 +213,15 @@ impl TestApp {
         let reply = self.post("/api/v1/login", &json!({"email": user.name, "password": PASSWORD})).await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
         reply.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// The API with identity providers.
+    pub fn trusting(mut self, providers: Vec<ProviderOptions>) -> Self {
+        let stop = CancellationToken::new();
+        let shared: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        self.state.providers = Providers::start(providers, &shared, &self.tracker, &stop).unwrap();
+        self.router = crate::router(self.state.clone());
+        self
     }
 
     /// The API behind another edge.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
+use leadscore_store::Authority;
 
 use crate::{
     auth::identity::Identity,
@@ -24,7 +25,12 @@ pub const PROBLEMS: &[Code] = &[Code::NoSession];
     responses((status = 204, description = "The session has ended"))
 )]
 pub async fn log_out(State(api): State<Arc<Api>>, identity: Identity) -> Result<StatusCode, Problem> {
-    let refuse = || Problem::new(Code::NoSession, "The token is an API key, which has no session.");
+    let refuse = || match identity.principal.authority {
+        Authority::Machine { .. } => Problem::new(Code::NoSession, "The token is an API key, which has no session."),
+        Authority::Person { .. } => {
+            Problem::new(Code::NoSession, "The session is the identity provider's.").remedy("Log out there.")
+        }
+    };
     let (session, _) = identity.session.ok_or_else(refuse)?;
     api.store.end_session(session).await.map_err(unavailable)?;
     Ok(StatusCode::NO_CONTENT)
