@@ -52,6 +52,21 @@ fn a_configuration_with_a_typing_error() {
 }
 
 #[test]
+fn an_identity_provider_that_cannot_be() {
+    let (folder, _) = Folder::initialised();
+    let provider = "[[access.providers]]\nissuer = \"https://id.example.com\"\naudience = \"leads\"\n";
+    let with = |line: &str| {
+        std::fs::write(folder.data().join("config.toml"), format!("{provider}{line}\n")).unwrap();
+        folder.run(&["serve", "--listen", "127.0.0.1:0"])
+    };
+    refused(&with(""), &["config.toml", "access.providers[0].jwks_url", "https://"]);
+    refused(&with("jwks_url = \"http://id.example.com/keys\""), &["access.providers[0].jwks_url", "https://"]);
+    let keys = "jwks_url = \"https://id.example.com/keys\"";
+    refused(&with(&format!("{keys}\nalgorithms = [\"HS256\"]")), &["access.providers[0].algorithms", "HS256"]);
+    refused(&with(&format!("{keys}\nca_file = \"/nowhere/ca.pem\"")), &["access.providers[0].ca_file"]);
+}
+
+#[test]
 fn files_mappings_models_and_leads_that_are_not_there() {
     let (folder, _) = Folder::initialised();
     refused(&folder.run(&["import", "inspect", "absent.csv"]), &["absent.csv"]);

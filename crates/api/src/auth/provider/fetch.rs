@@ -166,7 +166,7 @@ fn fresh_us(headers: &HeaderMap) -> i64 {
 }
 
 #[cfg(test)]
-mod unit {
+mod tests {
     use super::*;
 
     #[test]
@@ -176,7 +176,8 @@ mod unit {
             ("max-age=10", 300),
             ("public, max-age=3600", 3_600),
             ("Max-Age=\"7200\"", 7_200),
-            ("max-age=999999999999999999", 300),
+            ("max-age=999999999999999999", 86_400),
+            ("max-age=99999999999999999999", 300),
             ("max-age=99999999999", 86_400),
             ("max-age=-5", 300),
             ("max-age=7200, no-store", 300),
