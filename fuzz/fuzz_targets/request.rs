@@ -17,6 +17,7 @@ use axum::{
 };
 use leadscore_api::{
     AccessOptions, AppState, Edge, Limits,
+    provider::Providers,
     socket::{Options, Sockets},
 };
 use leadscore_domain::{Clock, ManualClock, Region, webhook::DestinationPolicy};
@@ -82,6 +83,7 @@ async fn serve(folder: &TempDir, clock: Arc<dyn Clock>, scorer: watch::Receiver<
         edge: Edge::default(),
         events_rate: None,
         access: AccessOptions::default(),
+        providers: Providers::default(),
         sockets,
         limits: Limits { wait_timeout: Duration::from_millis(1), ..Limits::default() },
         destinations: DestinationPolicy::default(),

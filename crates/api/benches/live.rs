@@ -18,7 +18,9 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use leadscore_api::{
-    AccessOptions, AppState, Edge, Limits, router,
+    AccessOptions, AppState, Edge, Limits,
+    provider::Providers,
+    router,
     socket::{Options, Sockets},
 };
 use leadscore_domain::{
@@ -127,6 +129,7 @@ async fn state(folder: &Path, clock: &ManualClock, stop: &CancellationToken) -> 
         audit,
         edge: Edge::default(),
         access: AccessOptions::default(),
+        providers: Providers::default(),
         destinations: DestinationPolicy::default(),
         sockets: Sockets::start(&cache, options, &TaskTracker::new(), stop.clone()),
         tickets: Tickets::new(&store, Arc::clone(&clock), None),

@@ -10,7 +10,7 @@ use axum::{
 use leadscore_domain::{EventEnvelope, Timestamp};
 use serde_json::Value;
 
-pub use crate::auth::jwt::fuzzing::token;
+pub use crate::auth::{jwt::fuzzing::token, provider::fuzzing::provider};
 use crate::{
     Encrypted, Proxies,
     client::Origin,

@@ -48,6 +48,7 @@ use crate::{
     state::Api,
 };
 pub use crate::{
+    auth::provider,
     client::{ClientAddress, Encrypted, ForwardedHeader, Proxies},
     edge::{Edge, RequestRates},
     state::{AccessOptions, AppState, Limits, Metrics},

@@ -55,7 +55,9 @@ pub(crate) fn base() -> openapi::OpenApi {
     let mut document = Base::openapi();
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key, or an access token from `POST /api/v1/login`."))
+        .description(Some(
+            "An API key, an access token from `POST /api/v1/login`, or one of an identity provider that is configured.",
+        ))
         .build();
     document.webhooks = Some(webhooks());
     let components = document.components.get_or_insert_with(Default::default);
@@ -88,7 +90,7 @@ fn codes(path: &str, operation: &Operation, needs_token: bool) -> Vec<Code> {
         codes.extend(rest::BODY_PROBLEMS);
     }
     if needs_token {
-        codes.extend([Code::Unauthenticated, Code::Forbidden]);
+        codes.extend([Code::Unauthenticated, Code::UnknownUser, Code::Forbidden]);
     }
     if path.starts_with("/api/") {
         codes.push(Code::Unavailable);

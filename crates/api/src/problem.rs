@@ -38,6 +38,8 @@ pub enum Code {
     WrongPassword,
     /// The refresh token is none, or its session has ended.
     SessionOver,
+    /// An identity provider vouches for somebody who is no user here.
+    UnknownUser,
     /// The role may not do this.
     Forbidden,
     /// The web page is of an origin that may not open sockets.
@@ -132,7 +134,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 57] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -144,6 +146,7 @@ impl Code {
         Self::Unauthenticated,
         Self::WrongPassword,
         Self::SessionOver,
+        Self::UnknownUser,
         Self::Forbidden,
         Self::OriginNotAllowed,
         Self::ProfilingConsentMissing,
@@ -206,6 +209,7 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::WrongPassword => "wrong-password",
             Self::SessionOver => "session-over",
+            Self::UnknownUser => "unknown-user",
             Self::Forbidden => "forbidden",
             Self::OriginNotAllowed => "origin-not-allowed",
             Self::ProfilingConsentMissing => "profiling-consent-missing",
@@ -267,7 +271,8 @@ impl Code {
             | Self::InvalidQuery
             | Self::QueryTooComplex => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::WrongPassword | Self::SessionOver => StatusCode::UNAUTHORIZED,
-            Self::Forbidden
+            Self::UnknownUser
+            | Self::Forbidden
             | Self::OriginNotAllowed
             | Self::ProfilingConsentMissing
             | Self::ProcessingRestricted
@@ -326,6 +331,7 @@ impl Code {
             Self::Unauthenticated => "A valid token is needed",
             Self::WrongPassword => "E-mail address or password is wrong",
             Self::SessionOver => "The session is over",
+            Self::UnknownUser => "The provider's user is none here",
             Self::Forbidden => "The role does not allow this",
             Self::OriginNotAllowed => "The web page may not open sockets",
             Self::ProfilingConsentMissing => "The lead has not allowed profiling",
@@ -391,6 +397,7 @@ impl Code {
             }
             Self::WrongPassword => "Check both; an administrator can set a new password.",
             Self::SessionOver => "Log in again with POST /api/v1/login.",
+            Self::UnknownUser => "Have an administrator make a user with the address that the provider names.",
             Self::Forbidden => "Ask somebody who has the role that the detail names, or use a token of that role.",
             Self::OriginNotAllowed => {
                 "Serve the page from the server's own host, or have `server.allowed_origins` name it."

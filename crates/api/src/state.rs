@@ -15,7 +15,7 @@ use leadscore_store::{IdempotencyRecords, RateLimiter, Registry, ScoreCache, Sto
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    auth::{bearer::Confirmed, jwt::SigningKeys, throttle::Throttle},
+    auth::{bearer::Confirmed, jwt::SigningKeys, provider::Providers, throttle::Throttle},
     edge::Edge,
     graphql::{self, Schema},
     middleware::Ids,
@@ -48,6 +48,8 @@ pub struct AppState {
     pub events_rate: Option<RateLimiter>,
     /// Tokens of people.
     pub access: AccessOptions,
+    /// Identity providers whose access tokens are taken, too.
+    pub providers: Providers,
     /// Live connections.
     pub sockets: Sockets,
     /// Tickets that open them.
@@ -169,6 +171,7 @@ pub struct Api {
     pub(crate) edge: Edge,
     pub(crate) events_rate: Option<RateLimiter>,
     pub(crate) access: AccessOptions,
+    pub(crate) providers: Providers,
     pub(crate) sockets: Sockets,
     pub(crate) tickets: Tickets,
     pub(crate) limits: Limits,
@@ -200,6 +203,7 @@ impl From<AppState> for Api {
             edge,
             events_rate,
             access,
+            providers,
             limits,
             destinations,
             sockets,
@@ -228,6 +232,7 @@ impl From<AppState> for Api {
             edge,
             events_rate,
             access,
+            providers,
             sockets,
             tickets,
             limits,

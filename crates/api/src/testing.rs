@@ -37,6 +37,7 @@ use uuid::Uuid;
 
 use crate::{
     AccessOptions, AppState, Edge, Limits, Metrics,
+    provider::{ProviderOptions, Providers},
     socket::{Options, Sockets},
     state::Api,
 };
@@ -125,6 +126,7 @@ impl TestApp {
             edge: Edge::default(),
             events_rate,
             access: AccessOptions::default(),
+            providers: Providers::default(),
             sockets,
             tickets,
             limits,
@@ -216,6 +218,15 @@ impl TestApp {
     /// The API with other options for tokens.
     pub fn with_access(mut self, access: AccessOptions) -> Self {
         self.state.access = access;
+        self.router = crate::router(self.state.clone());
+        self
+    }
+
+    /// The API with identity providers.
+    pub fn trusting(mut self, providers: Vec<ProviderOptions>) -> Self {
+        let stop = CancellationToken::new();
+        let shared: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        self.state.providers = Providers::start(providers, &shared, &self.tracker, &stop).unwrap();
         self.router = crate::router(self.state.clone());
         self
     }

@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use leadscore_api::{AppState, Limits, socket::Sockets};
+use leadscore_api::{AppState, Limits, provider::Providers, socket::Sockets};
 use leadscore_pipeline::topology::{Duties, Health, Pipeline, PipelineOptions};
 use leadscore_store::{IdempotencyRecords, RateLimiter, Redis, ScoreCache, StoreError, Tickets, audit::AuditLog};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
@@ -111,6 +111,7 @@ async fn until_drained(
         clock: context.clock.clone(),
         region: context.config.import.region()?,
         access: context.config.access.options(),
+        providers: providers(context, &tracker, &stop)?,
         destinations: context.config.webhooks.policy(),
         limits: Limits { late_max_us: context.config.ingest.late_max_us(), ..Limits::default() },
         metrics: Arc::new(move || metrics.render()),
@@ -132,6 +133,18 @@ async fn until_drained(
     store.close().await;
     tracing::info!("stopped");
     ended.map(|_| ())
+}
+
+/// Identity providers, of a process that serves the API. They may be away.
+fn providers(context: &Context, tracker: &TaskTracker, stop: &CancellationToken) -> anyhow::Result<Providers> {
+    let config = &context.config;
+    if !config.server.roles.contains(&Role::Api) {
+        return Ok(Providers::default());
+    }
+    let options = config.access.providers().map_err(|(key, problem)| bad_input(format_args!("{key}: {problem}")))?;
+    Providers::start(options, &context.clock, tracker, &stop.child_token()).map_err(|error| {
+        bad_input(format_args!("access.providers[{}].{}: {}", error.index, error.option, error.problem))
+    })
 }
 
 fn open_redis(context: &Context) -> Result<Option<Redis>, StoreError> {

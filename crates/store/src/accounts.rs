@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     Authority, Principal, Role, Scopes, Store, StoreError,
     db::{After, Lane, Row, query},
+    federation,
     keyring::{hex, random, timed_id},
     passwords,
     scores::{from_word, word},
@@ -49,6 +50,7 @@ impl Store {
         let (id, team_id) = self
             .write(Lane::Intake, 1, After::Sync, move |conn| {
                 Box::pin(async move {
+                    federation::forgive(conn, &lookup).await?;
                     let row = query(
                         "INSERT INTO users (id, email_lookup, email, password_hash, role, created_at) \
                          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email_lookup) DO UPDATE \

@@ -19,6 +19,7 @@ mod dead;
 mod error;
 mod fail_point;
 mod features;
+mod federation;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -64,6 +65,7 @@ pub use dead::{DeadFilter, DeadOrigin, DeadPlace, DeadRecord, Undelivered};
 pub use error::StoreError;
 pub use fail_point::FailPoint;
 pub use features::StoredFeatures;
+pub use federation::Admitted;
 pub use health::{Counts, GroupLag, Health};
 pub use history::{HistoryPage, PastEvent};
 pub use idempotency::{Begun, Claim, Fingerprint, IdempotencyRecords, LIFE as IDEMPOTENCY_LIFE};

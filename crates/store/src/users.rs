@@ -11,6 +11,7 @@ use crate::{
     accounts::{normalise, role},
     assignment,
     db::{After, Conn, Lane, Row, query, select_in},
+    federation,
     keyring::timed_id,
     passwords,
     scores::word,
@@ -112,6 +113,7 @@ impl Store {
                 if !team_exists(conn, user.team_id).await? {
                     return Ok(Err(Unwritten::UnknownTeam));
                 }
+                federation::forgive(conn, &lookup).await?;
                 let written = query(
                     "INSERT INTO users (id, email_lookup, email, password_hash, role, created_at, name, team_id) \
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (email_lookup) DO NOTHING",
@@ -213,11 +215,12 @@ impl Store {
         .await
     }
 
-    /// Removes a user and their sessions; their leads go to their team.
+    /// Removes a user and their sessions; their leads go to their team. No identity provider brings them back.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn remove_user(&self, id: Uuid) -> Result<Result<(), Unwritten>, StoreError> {
+        let now = self.now();
         self.write(Lane::Intake, 1, After::Sync, move |conn| {
             Box::pin(async move {
                 match lock(conn, id).await? {
@@ -226,6 +229,7 @@ impl Store {
                     Some(Role::Agent | Role::Manager | Role::Admin) => {}
                 }
                 assignment::hand_over(conn, id).await?;
+                federation::remember_removed(conn, id, now).await?;
                 query("DELETE FROM users WHERE id = $1").bind(id).execute(conn).await?;
                 Ok(Ok(()))
             })

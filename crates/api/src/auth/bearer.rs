@@ -17,7 +17,6 @@ use crate::{
     audit::Watched,
     auth::{
         identity::{Identity, identify},
-        jwt::TOKEN_MAX_BYTES,
         permissions::{Access, Permissions},
         sight,
     },
@@ -62,13 +61,14 @@ pub async fn require(
     if !access.is_some_and(|access| access.takes_query) {
         check_query(&request)?;
     }
-    let confirmed = match bearer(request.headers()) {
+    let confirmed = match bearer(&api, request.headers()) {
         Ok(token) => confirm(&api, token).await,
         Err(problem) => Err(problem),
     };
     let identity = match confirmed {
         Ok(identity) => identity,
-        Err(problem) if problem.code() == Code::Unauthenticated => {
+        // Also whoever has a good token of a provider and is nobody here.
+        Err(problem) if matches!(problem.code(), Code::Unauthenticated | Code::UnknownUser | Code::Forbidden) => {
             return Ok(rate::without_token(&api, client, problem).await);
         }
         Err(problem) => return Err(problem),
@@ -154,7 +154,8 @@ impl FromRequestParts<Arc<Api>> for Caller {
 /// Whose token it is.
 ///
 /// # Errors
-/// [`Code::Unauthenticated`] where it is nobody's; where the store fails.
+/// [`Code::Unauthenticated`] where it is nobody's; [`Code::UnknownUser`] and [`Code::Forbidden`] where it is a provider's,
+/// of nobody who may do anything here; where the store fails.
 pub async fn confirm(api: &Api, token: &str) -> Result<Identity, Problem> {
     let now = api.clock.now();
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
@@ -172,7 +173,7 @@ pub async fn confirm(api: &Api, token: &str) -> Result<Identity, Problem> {
 ///
 /// # Errors
 /// [`Code::Unauthenticated`] where there is none.
-pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+pub fn bearer<'h>(api: &Api, headers: &'h HeaderMap) -> Result<&'h str, Problem> {
     let refuse = |detail| Problem::new(Code::Unauthenticated, detail);
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refuse("The request carries no token."))?;
     value
@@ -181,7 +182,7 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
         .and_then(|text| text.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
-        .filter(|token| !token.is_empty() && token.len() <= TOKEN_MAX_BYTES)
+        .filter(|token| !token.is_empty() && token.len() <= api.providers.token_max_bytes())
         .ok_or_else(|| refuse("The Authorization header is not `Bearer <token>`."))
 }
 

@@ -1,6 +1,6 @@
-//! Who a token stands for: an API key's record, or the user of a session.
+//! Who a token stands for: an API key's record, the user of a session, or one for whom an identity provider vouches.
 //!
-//! Invariant: the role is the store's of this moment, never the token's.
+//! Invariant: the role is the store's of this moment, never the token's, but where the operator leaves it to a provider.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -10,7 +10,7 @@ use leadscore_store::Principal;
 use uuid::Uuid;
 
 use crate::{
-    auth::jwt,
+    auth::{jwt, provider},
     problem::{Code, Problem},
     rest::unavailable,
     state::Api,
@@ -21,7 +21,7 @@ use crate::{
 pub struct Identity {
     /// The user or API key.
     pub principal: Arc<Principal>,
-    /// The session and when it ends; `None` for an API key.
+    /// The session and when it ends; `None` for an API key, and for a token of an identity provider.
     pub session: Option<(Uuid, Timestamp)>,
 }
 
@@ -34,12 +34,15 @@ impl FromRequestParts<Arc<Api>> for Identity {
     }
 }
 
-/// Who holds a token: with dots in it, it is an access token, else an API key.
+/// Who holds a token: with dots in it, it is an access token, of a provider's or our own; else an API key.
 ///
 /// # Errors
-/// [`Code::Unauthenticated`]; [`Code::Unavailable`].
+/// [`Code::Unauthenticated`]; [`Code::Unavailable`]; of a provider's, what [`provider::identify`] says.
 pub async fn identify(api: &Api, token: &str) -> Result<Identity, Problem> {
     let known = if token.contains('.') {
+        if let Some((provider, parts)) = api.providers.claimed(token) {
+            return provider::identify(api, provider, &parts).await;
+        }
         match jwt::verify(api, token).await.map_err(unavailable)? {
             None => None,
             Some(jwt::Bearer { user, session }) => {
@@ -54,7 +57,10 @@ pub async fn identify(api: &Api, token: &str) -> Result<Identity, Problem> {
         let found = api.store.token(token).await.map_err(unavailable)?;
         found.map(|principal| Identity { principal: Arc::new(principal), session: None })
     };
-    known.ok_or_else(|| {
-        Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.").challenge("invalid_token")
-    })
+    known.ok_or_else(not_valid)
+}
+
+/// What is said of every token that is not taken, whatever is wrong with it.
+pub fn not_valid() -> Problem {
+    Problem::new(Code::Unauthenticated, "The token is not known, or no longer valid.").challenge("invalid_token")
 }

@@ -122,7 +122,7 @@ pub struct Me {
     team_id: Option<ID>,
     /// What the API key may do, with a space between; `null` for a user.
     scopes: Option<String>,
-    /// When the session ends; `null` for an API key.
+    /// When the session ends; `null` for an API key, and for a token of an identity provider.
     session_expires_at: Option<DateTime>,
 }
 

@@ -194,7 +194,10 @@ async fn authenticate(
     let token = payload.and_then(|init| init.token).ok_or(Closing::As(Ending::Unauthenticated))?;
     match confirm(api, &token).await {
         Ok(identity) => Ok(Connected { api: Arc::clone(api), token, principal: identity.principal, act, ended }),
-        Err(problem) if problem.code() == Code::Unauthenticated => Err(Closing::As(Ending::Unauthenticated)),
+        Err(problem) if matches!(problem.code(), Code::Unauthenticated | Code::UnknownUser) => {
+            Err(Closing::As(Ending::Unauthenticated))
+        }
+        Err(problem) if problem.code() == Code::Forbidden => Err(Closing::As(Ending::Forbidden)),
         Err(_) => Err(Closing::As(Ending::Unavailable)),
     }
 }

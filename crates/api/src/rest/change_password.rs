@@ -65,7 +65,7 @@ pub async fn change_password(
     address: ClientAddress,
     Json(NewPassword { current_password, password }): Json<NewPassword>,
 ) -> Result<Answer<Session>, Problem> {
-    session.ok_or_else(no_session)?;
+    session.ok_or_else(|| no_session(&principal))?;
     let (email, address, now) = (&principal.name, address.network(), api.clock.now());
     // Whoever finds an open page guesses no faster than at the door.
     api.logins.attempt(email, address, now).map_err(|seconds| {

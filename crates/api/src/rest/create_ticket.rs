@@ -53,6 +53,6 @@ pub async fn create_ticket(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
 ) -> Result<(StatusCode, Answer<MadeTicket>), Problem> {
-    let ticket = api.tickets.issue(bearer(&headers)?).await;
+    let ticket = api.tickets.issue(bearer(&api, &headers)?).await;
     Ok((StatusCode::CREATED, Answer(MadeTicket { ticket, expires_in_s: TICKET_LIFE.as_secs() })))
 }

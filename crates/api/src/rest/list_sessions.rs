@@ -65,7 +65,7 @@ pub async fn list_sessions(
     State(api): State<Arc<Api>>,
     Identity { principal, session }: Identity,
 ) -> Result<Json<Sessions>, Problem> {
-    let (present, _) = session.ok_or_else(no_session)?;
+    let (present, _) = session.ok_or_else(|| no_session(&principal))?;
     let found = api.store.sessions(principal.id).await.map_err(unavailable)?;
     let shown = |one: leadscore_store::SessionRecord| {
         let leadscore_store::SessionRecord { id, created_at, refreshed_at, expires_at } = one;

@@ -24,7 +24,7 @@ pub const PROBLEMS: &[Code] = &[Code::NoSession];
     responses((status = 204, description = "The session has ended"))
 )]
 pub async fn log_out(State(api): State<Arc<Api>>, identity: Identity) -> Result<StatusCode, Problem> {
-    let (session, _) = identity.session.ok_or_else(no_session)?;
+    let (session, _) = identity.session.ok_or_else(|| no_session(&identity.principal))?;
     api.store.end_session(session).await.map_err(unavailable)?;
     Ok(StatusCode::NO_CONTENT)
 }

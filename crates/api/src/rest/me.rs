@@ -30,7 +30,7 @@ pub struct Me {
     /// What the API key may do; null for a user.
     #[schema(value_type = Option<Vec<schema::Scope>>, required)]
     scopes: Option<Scopes>,
-    /// When the session ends; null for an API key.
+    /// When the session ends; null for an API key, and for a token of an identity provider.
     #[schema(value_type = Option<String>, format = DateTime)]
     session_expires_at: Option<Timestamp>,
 }

@@ -2,6 +2,7 @@
 
 use axum::Json as Answer;
 use leadscore_domain::Timestamp;
+use leadscore_store::{Authority, Principal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,8 +31,13 @@ pub struct Session {
 }
 
 /// What is said of a token that has no session.
-pub fn no_session() -> Problem {
-    Problem::new(Code::NoSession, "The token is an API key, which has no session.")
+pub fn no_session(principal: &Principal) -> Problem {
+    match principal.authority {
+        Authority::Machine { .. } => Problem::new(Code::NoSession, "The token is an API key, which has no session."),
+        Authority::Person { .. } => {
+            Problem::new(Code::NoSession, "The session is the identity provider's.").remedy("Do this there.")
+        }
+    }
 }
 
 /// What the holder of a session gets.

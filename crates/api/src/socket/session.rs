@@ -343,7 +343,9 @@ impl Session {
                 }
                 Ok(())
             }
-            Err(problem) if problem.code() == Code::Unauthenticated => Err(Ending::Unauthenticated),
+            Err(problem) if matches!(problem.code(), Code::Unauthenticated | Code::UnknownUser) => {
+                Err(Ending::Unauthenticated)
+            }
             Err(problem) if problem.code() == Code::Forbidden => Err(Ending::Forbidden),
             Err(_) => {
                 mailbox.mute(true);

@@ -81,7 +81,7 @@ pub async fn stream_scores(
     if !seat.claim(principal.id) {
         return Err(Problem::new(Code::TooManyConnections, "You have as many connections as one may have."));
     }
-    let token = bearer(&headers)?.to_owned();
+    let token = bearer(&api, &headers)?.to_owned();
     act.operation = "stream_scores".into();
     let mut session = Session::new(Arc::clone(&api), act, token, principal, seat);
     session.subscribe(SUBSCRIPTION.to_owned(), topic, &seen).await?;

@@ -4,6 +4,7 @@
 //! Invariant: an unknown key is refused with its name. Deliberately absent: secrets; they live in files of their own.
 
 mod edge;
+mod providers;
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,7 @@ use ::config::{Config as Layers, ConfigError, Environment, File, FileFormat};
 use clap::ValueEnum;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
-use leadscore_api::{AccessOptions, socket};
+use leadscore_api::{AccessOptions, provider::ProviderOptions, socket};
 use leadscore_domain::{
     Invalid, Region,
     time::{DAY_US, HOUR_US, SECOND_US},
@@ -29,7 +30,10 @@ use leadscore_store::{KafkaOptions, MasterKey, PostgresOptions, Rate, RedisOptio
 use serde::Deserialize;
 
 use crate::{
-    config::edge::{ForwardedHeader, Rates, Tls},
+    config::{
+        edge::{ForwardedHeader, Rates, Tls},
+        providers::Provider,
+    },
     failure::bad_input,
     telemetry::LogFormat,
 };
@@ -134,6 +138,8 @@ pub struct Access {
     session_idle_d: u32,
     api_key_d: u32,
     signing_key_d: u32,
+    #[serde(default)]
+    providers: Vec<Provider>,
 }
 
 impl Access {
@@ -148,6 +154,14 @@ impl Access {
             api_key_us: Some(i64::from(self.api_key_d) * DAY_US).filter(|life| *life > 0),
             signing_key_us: i64::from(self.signing_key_d) * DAY_US,
         }
+    }
+
+    /// Identity providers whose tokens are taken.
+    ///
+    /// # Errors
+    /// The key that is wrong, and why; none that the configuration has passed.
+    pub fn providers(&self) -> Result<Vec<ProviderOptions>, (String, String)> {
+        providers::options(&self.providers, &self.issuer)
     }
 
     /// The key that is wrong, and why.
@@ -611,6 +625,9 @@ impl Config {
         }
         if let Some((key, problem)) = self.access.problem() {
             return refuse(key, problem);
+        }
+        if let Err((key, problem)) = self.access.providers() {
+            return refuse(&key, &problem);
         }
         if let Some((key, problem)) =
             self.audit.problem().or_else(|| self.retention.problem()).or_else(|| self.webhooks.problem())

@@ -77,6 +77,24 @@ fn a_master_key_that_is_none_or_another() {
 }
 
 #[test]
+fn an_identity_provider_that_cannot_be() {
+    let (folder, _) = Folder::initialised();
+    let provider = "[[access.providers]]\nissuer = \"https://id.example.com\"\naudience = \"leads\"\n";
+    let with = |line: &str| {
+        std::fs::write(folder.data().join("config.toml"), format!("{provider}{line}\n")).unwrap();
+        folder.run(&["serve", "--listen", "127.0.0.1:0"])
+    };
+    refused(&with(""), &["config.toml", "access.providers[0].jwks_url", "https://"]);
+    refused(&with("jwks_url = \"http://id.example.com/keys\""), &["access.providers[0].jwks_url", "https://"]);
+    let keys = "jwks_url = \"https://id.example.com/keys\"";
+    refused(&with(&format!("{keys}\nalgorithms = [\"HS256\"]")), &["access.providers[0].algorithms", "HS256"]);
+    // Files are read when the port is open already.
+    let missing = with(&format!("{keys}\nca_file = \"/nowhere/ca.pem\""));
+    assert_eq!(missing.status.code(), Some(2), "{}", describe(&missing));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("access.providers[0].ca_file"), "{}", describe(&missing));
+}
+
+#[test]
 fn files_mappings_models_and_leads_that_are_not_there() {
     let (folder, _) = Folder::initialised();
     refused(&folder.run(&["import", "inspect", "absent.csv"]), &["absent.csv"]);

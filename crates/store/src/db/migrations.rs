@@ -18,6 +18,7 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0011_webhooks.sql"),
     include_str!("sqlite/0012_leads_created_at.sql"),
     include_str!("sqlite/0013_privacy.sql"),
+    include_str!("sqlite/0014_removed_users.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),
@@ -32,6 +33,7 @@ const POSTGRES: &[&str] = &[
     include_str!("postgres/0010_webhooks.sql"),
     include_str!("postgres/0011_leads_created_at.sql"),
     include_str!("postgres/0012_privacy.sql"),
+    include_str!("postgres/0013_removed_users.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use leadscore_store::{Authority, Role, Scope, Scopes, StoreError};
+use leadscore_store::{Admitted, Authority, NewUser, Role, Scope, Scopes, StoreError};
 
 use crate::support::{Backend, at};
 
@@ -48,6 +48,45 @@ pub async fn unknown_addresses_take_as_long_as_wrong_passwords(backend: &impl Ba
     let (known, unknown) = (fastest("ann@example.com").await, fastest("bob@example.com").await);
     // Without the comparison an unknown address would answer a hundred times faster.
     assert!(unknown > known / 3 && known > unknown / 3, "{known:?} and {unknown:?}");
+}
+
+pub async fn who_was_removed_is_not_brought_back_by_a_provider(backend: &impl Backend) {
+    let store = backend.open().await;
+    assert!(matches!(store.admit_user("nobody", Role::Agent).await, Err(StoreError::Invalid(_))));
+    assert_eq!(store.user_by_address("nobody").await.unwrap(), None);
+    assert_eq!(store.user_by_address("ann@example.com").await.unwrap(), None);
+    let Admitted::Made(ann) = store.admit_user(" Ann@Example.com", Role::Manager).await.unwrap() else {
+        panic!("she is new")
+    };
+    assert_eq!(ann.authority, Authority::Person { role: Role::Manager, team_id: None });
+    assert_eq!(store.user_by_address("ANN@example.com").await.unwrap(), Some(ann.clone()));
+    let again = store.admit_user("ann@example.com", Role::Admin).await.unwrap();
+    assert_eq!(again, Admitted::Known(ann.clone()), "her role stays");
+    for password in ["", "!", "ann@example.com"] {
+        assert_eq!(store.verify_password("ann@example.com", password).await.unwrap(), None);
+    }
+    let beginners =
+        (store.admit_user("bob@example.com", Role::Agent), store.admit_user("bob@example.com", Role::Agent));
+    let (one, other) = tokio::join!(beginners.0, beginners.1);
+    let made = [one.unwrap(), other.unwrap()].iter().filter(|admitted| matches!(admitted, Admitted::Made(_))).count();
+    assert_eq!(made, 1, "two first requests make one user");
+
+    store.remove_user(ann.id).await.unwrap().unwrap();
+    assert_eq!(store.user_by_address("ann@example.com").await.unwrap(), None);
+    assert_eq!(store.admit_user("ann@example.com", Role::Agent).await.unwrap(), Admitted::Removed);
+    let new = NewUser {
+        email: "ann@example.com".to_owned(),
+        password: "correct horse".to_owned(),
+        name: None,
+        role: Role::Agent,
+        team_id: None,
+    };
+    let anew = store.add_user(new).await.unwrap().unwrap();
+    assert_ne!(anew.id, ann.id);
+    store.remove_user(anew.id).await.unwrap().unwrap();
+    assert_eq!(store.admit_user("ann@example.com", Role::Agent).await.unwrap(), Admitted::Removed);
+    let user = store.create_user("ann@example.com", "correct horse", Role::Agent).await.unwrap();
+    assert_eq!(store.admit_user("ann@example.com", Role::Agent).await.unwrap(), Admitted::Known(user));
 }
 
 pub async fn api_keys_are_shown_once_expire_and_can_be_revoked(backend: &impl Backend) {

@@ -10,9 +10,9 @@ use super::Refusal;
 /// What the clocks of two machines may differ.
 pub const LEEWAY_S: i64 = 30;
 /// Longest text of a claim that is looked at.
-const TEXT_MAX_BYTES: usize = 256;
+pub const TEXT_MAX_BYTES: usize = 256;
 /// Most audiences of a token.
-const AUDIENCES_MAX: usize = 16;
+const AUDIENCES_MAX: usize = 32;
 
 /// What a token has to say.
 pub struct Rules<'r> {
@@ -27,6 +27,15 @@ impl Rules<'_> {
     /// # Errors
     /// [`Refusal::Claim`], which names the claim.
     pub fn check(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<(), Refusal> {
+        instant(claims, "nbf")?;
+        self.check_without_beginning(claims, now)
+    }
+
+    /// The same of a token that need not say when it begins (RFC 9068, section 2.2).
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_without_beginning(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<(), Refusal> {
         if text(claims, "iss")? != self.issuer {
             return Err(Refusal::Claim("iss"));
         }
@@ -34,7 +43,8 @@ impl Rules<'_> {
             return Err(Refusal::Claim("aud"));
         }
         let now_s = seconds(now);
-        let (issued, begins, ends) = (instant(claims, "iat")?, instant(claims, "nbf")?, instant(claims, "exp")?);
+        let (issued, ends) = (instant(claims, "iat")?, instant(claims, "exp")?);
+        let begins = if claims.contains_key("nbf") { instant(claims, "nbf")? } else { issued };
         match () {
             () if issued > now_s + LEEWAY_S => Err(Refusal::Claim("iat")),
             () if begins > now_s + LEEWAY_S => Err(Refusal::Claim("nbf")),

@@ -43,8 +43,8 @@ pub fn parse(token: &str) -> Result<Parts<'_>, Refusal> {
     }
     let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Shape)?;
     let (header, claims) = signed.split_once('.').ok_or(Refusal::Shape)?;
-    let header = Header::of(object(header)?)?;
-    Ok(Parts { header, claims: object(claims)?, signed, signature: decode(signature)? })
+    let header = Header::of(compact_object(header)?)?;
+    Ok(Parts { header, claims: compact_object(claims)?, signed, signature: decode(signature)? })
 }
 
 impl Header {
@@ -75,15 +75,30 @@ fn is_kid(text: &str) -> bool {
 }
 
 /// Bytes of base64url without padding, in their only spelling.
-fn decode(text: &str) -> Result<Vec<u8>, Refusal> {
+///
+/// # Errors
+/// [`Refusal::Shape`], also for none.
+pub fn decode(text: &str) -> Result<Vec<u8>, Refusal> {
     if text.is_empty() {
         return Err(Refusal::Shape);
     }
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::Shape)
 }
 
-fn object(text: &str) -> Result<Map<String, Value>, Refusal> {
-    match serde_json::from_slice(&decode(text)?) {
+/// A JSON object in base64url.
+///
+/// # Errors
+/// [`Refusal::Shape`].
+pub fn compact_object(text: &str) -> Result<Map<String, Value>, Refusal> {
+    strict_object(&decode(text)?)
+}
+
+/// A JSON object without a member twice, at any depth.
+///
+/// # Errors
+/// [`Refusal::Shape`].
+pub fn strict_object(text: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    match serde_json::from_slice(text) {
         Ok(Strict(Value::Object(members))) => Ok(members),
         Ok(Strict(_)) | Err(_) => Err(Refusal::Shape),
     }

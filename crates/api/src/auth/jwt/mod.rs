@@ -15,6 +15,11 @@ mod signing;
 mod vectors;
 
 pub use self::signing::{Bearer, SigningKeys, issue, published, verify};
+/// What tokens of providers are read by, too.
+pub(super) use self::{
+    claims::{Rules, TEXT_MAX_BYTES, text},
+    compact::{compact_object, decode, strict_object},
+};
 
 /// Longest token that is looked at.
 pub const TOKEN_MAX_BYTES: usize = 4_096;

@@ -167,7 +167,7 @@ impl Forge {
             ("aud", json!([])),
             ("aud", json!(["other"])),
             ("aud", json!(["leadscore", 7])),
-            ("aud", json!(vec!["leadscore"; 17])),
+            ("aud", json!(vec!["leadscore"; 33])),
             ("sub", json!(NOBODY)),
             ("sub", json!("ann@example.com")),
             ("sid", json!(NOBODY)),

@@ -44,7 +44,10 @@ pub struct Server {
 
 impl Server {
     pub async fn start(options: Options) -> Self {
-        let app = TestApp::with_sockets(Limits::default(), options).await;
+        Self::of(TestApp::with_sockets(Limits::default(), options).await).await
+    }
+
+    pub async fn of(app: TestApp) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = app.router.clone().into_make_service_with_connect_info::<SocketAddr>();
