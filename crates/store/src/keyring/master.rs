@@ -55,7 +55,7 @@ impl MasterKey {
     }
 
     fn read(path: &Path) -> Result<Self, StoreError> {
-        match fs::read_to_string(&path) {
+        match fs::read_to_string(path) {
             Ok(text) => text.parse().map_err(|_| StoreError::WrongKey(format!("{} holds no key", path.display()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::WrongKey(format!(
                 "{} is missing; restore it, or name its file in store.master_key_file",
