@@ -37,8 +37,11 @@ pub struct Issuer {
     serving: JoinSet<()>,
 }
 
+/// Status, header fields and body.
+type Answer = (StatusCode, Vec<(&'static str, String)>, String);
+
 struct Says {
-    answer: Mutex<(StatusCode, Vec<(&'static str, String)>, String)>,
+    answer: Mutex<Answer>,
     asked: AtomicUsize,
     /// How many requests have come; each waits while it is not open.
     arrived: watch::Sender<usize>,
@@ -150,7 +153,7 @@ pub async fn secure(certificate: CertificateDer<'static>, key: Vec<u8>, body: St
             let (stream, _) = listener.accept().await.unwrap();
             // Who does not trust it breaks the handshake off.
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            stream.read(&mut [0; 4_096]).await.unwrap();
+            assert_ne!(stream.read(&mut [0; 4_096]).await.unwrap(), 0);
             stream.write_all(answer.as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
         }
