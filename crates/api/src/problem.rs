@@ -382,7 +382,6 @@ impl Code {
 
     /// What the sender can do, where the problem itself does not say better.
     #[must_use]
-    #[expect(clippy::too_many_lines, reason = "one arm for each code")]
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::MalformedJson => "Correct the text at the line and column that the problem names.",

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod bench;
+mod canaries;
 mod clients;
 mod crash;
 mod demo;

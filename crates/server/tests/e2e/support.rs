@@ -167,7 +167,8 @@ impl Server {
     /// The same for one that may end before it serves.
     pub fn try_start(mut command: Command) -> Result<Self, ExitStatus> {
         let mut child = command.spawn().unwrap();
-        drain(child.stderr.take().unwrap());
+        // Where it goes into a file there is nothing to read.
+        child.stderr.take().map(drain);
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
         let started: Value = loop {
@@ -277,6 +278,11 @@ impl Client {
     /// Status and body; an error where the connection broke.
     pub async fn try_get(&self, path: &str) -> reqwest::Result<(u16, Value)> {
         answer(self.http.get(format!("{}{path}", self.address)).bearer_auth(&self.key)).await
+    }
+
+    /// Status and body; an error where the connection broke.
+    pub async fn delete(&self, path: &str) -> reqwest::Result<(u16, Value)> {
+        answer(self.http.delete(format!("{}{path}", self.address)).bearer_auth(&self.key)).await
     }
 
     /// Status and body; an error where the connection broke.
