@@ -112,7 +112,7 @@ async fn watch<T>(
             Ok(done) => (done.status, done.touched.clone()),
             Err(problem) => (problem.code().status(), None),
         };
-        watched.record(status, touched).await?;
+        asker.waves.hold(watched.record(status, touched)).await?;
     }
     done.map(|done| done.value)
 }

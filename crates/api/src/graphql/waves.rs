@@ -1,13 +1,17 @@
 //! When a query's loads run: all that it waits for together, and nothing while it could still ask for more.
 //!
 //! Invariant: no load begins before the execution can go on no further, and the execution goes on only when all that
-//! began are done; so what the leads of a list have in common is one load, on any number of processors. Loads run in
-//! the request's own task: with the request they end.
+//! began are done; so what the leads of a list have in common is one load, on any number of processors. What else the
+//! execution waits for is held ([`Waves::hold`]): it will go on by itself. Loads run in the request's own task: with the
+//! request they end.
 
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Poll,
 };
 
@@ -16,7 +20,22 @@ use tokio::{sync::oneshot, task::unconstrained};
 
 /// The loads of one query. Clones share them.
 #[derive(Clone, Default)]
-pub struct Waves(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
+pub struct Waves(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    next: Mutex<Vec<BoxFuture<'static, ()>>>,
+    held: AtomicUsize,
+}
+
+/// Something that the execution waits for and that is no load.
+struct Held<'w>(&'w AtomicUsize);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// How far the execution came.
 enum Progress<T> {
@@ -28,11 +47,18 @@ impl Waves {
     /// Puts a load into the next wave.
     pub fn add(&self, load: BoxFuture<'static, ()>) {
         // Nothing here panics halfway.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(load);
+        self.0.next.lock().unwrap_or_else(PoisonError::into_inner).push(load);
     }
 
     fn take(&self) -> Vec<BoxFuture<'static, ()>> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.0.next.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits for something that is no load. No wave begins before.
+    pub async fn hold<T>(&self, other: impl Future<Output = T>) -> T {
+        self.0.held.fetch_add(1, Ordering::Relaxed);
+        let _held = Held(&self.0.held);
+        other.await
     }
 
     /// Runs a load in the next wave.
@@ -51,6 +77,8 @@ impl Waves {
         loop {
             let progress = poll_fn(|cx| match execution.as_mut().poll(cx) {
                 Poll::Ready(done) => Poll::Ready(Progress::Done(done)),
+                // It goes on by itself, and may ask for more.
+                Poll::Pending if self.0.held.load(Ordering::Relaxed) > 0 => Poll::Pending,
                 Poll::Pending => match self.take() {
                     // It waits for something else.
                     wave if wave.is_empty() => Poll::Pending,
@@ -62,5 +90,34 @@ impl Waves {
                 Progress::Waits(wave) => drop(join_all(wave).await),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    /// One part asks at once, the other after something that is no load: both are in one wave.
+    #[tokio::test]
+    async fn a_wave_waits_for_what_is_held() {
+        let waves = Waves::default();
+        let running = Arc::new(AtomicUsize::new(0));
+        let load = || {
+            let running = Arc::clone(&running);
+            async move {
+                running.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+                running.load(Ordering::Relaxed)
+            }
+        };
+        let late = async {
+            waves.hold(yield_now()).await;
+            waves.run(load()).await
+        };
+        let together = waves.drive(async { tokio::join!(waves.run(load()), late) }).await;
+        assert_eq!(together, (2, 2));
+        assert_eq!(waves.0.held.load(Ordering::Relaxed), 0);
     }
 }
