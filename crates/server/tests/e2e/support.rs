@@ -168,7 +168,9 @@ impl Server {
     pub fn try_start(mut command: Command) -> Result<Self, ExitStatus> {
         let mut child = command.spawn().unwrap();
         // Where it goes into a file there is nothing to read.
-        child.stderr.take().map(drain);
+        if let Some(stderr) = child.stderr.take() {
+            drain(stderr);
+        }
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
         let started: Value = loop {
