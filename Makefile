@@ -76,8 +76,9 @@ coverage: deps ## Measure the tests' line coverage against its bar
 	@scripts/coverage.sh
 
 .PHONY: fuzz
-fuzz: deps ## Run the fuzz targets, FUZZ_SECONDS=600 each (TARGETS="token json"; docs/SECURITY.md)
+fuzz: deps ## Run the fuzz targets, FUZZ_SECONDS=600 each (TARGETS="token json"; docs/SECURITY.md), and 1,000 requests of each operation
 	@scripts/fuzz $(TARGETS)
+	@[ -n "$(TARGETS)" ] || LEADSCORE_GENERATED_EXAMPLES=1000 cargo test --locked --workspace --test e2e generated::
 
 .PHONY: sbom
 sbom: deps ## Write what the release is made of, with licences, as CycloneDX in target/sbom
@@ -86,7 +87,7 @@ sbom: deps ## Write what the release is made of, with licences, as CycloneDX in 
 .PHONY: docs
 docs: ## Write anew what is generated from the code: the manuals of features, API and command line
 	@UPDATE_DOCS=1 cargo test --locked -p leadscore-engine --test features
-	@UPDATE_DOCS=1 cargo test --locked -p leadscore-api --lib the_committed_documents_are_current
+	@UPDATE_DOCS=1 cargo test --locked -p leadscore-api --lib the_committed
 	@UPDATE_DOCS=1 cargo test --locked -p leadscore-server --bin leadscore the_manual_is_what_help_prints
 	@npm --prefix clients/typescript install --no-audit --no-fund --silent && npm --prefix clients/typescript run --silent generate
 

@@ -79,7 +79,7 @@ async fn known(client: &Client, canaries: &Canaries) -> String {
         json!({
             "source": "canaries", "source_event_id": id, "lead": {"identities": identities}, "occurred_at": at.to_string(),
             "type": "voice_call",
-            "data": {"direction": "inbound", "answered": true, "turns": [{"speaker": "lead", "text": said, "start_ms": 100}]}
+            "data": {"direction": "inbound", "answered": true, "duration_ms": 60_000, "turns": [{"speaker": "lead", "text": said, "start_ms": 100}]}
         })
     };
     let now = jiff::Timestamp::now();
