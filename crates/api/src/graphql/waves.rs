@@ -2,20 +2,23 @@
 //!
 //! Invariant: no load begins before the execution can go on no further, and the execution goes on only when all that
 //! began are done; so what the leads of a list have in common is one load, on any number of processors. What else the
-//! execution waits for is held ([`Waves::hold`]): it will go on by itself. Loads run in the request's own task: with the
-//! request they end.
+//! execution waits for is held ([`Waves::hold`]), and where it only pauses it wakes itself: in both cases it will go on
+//! without a wave. Loads run in the request's own task: with the request they end.
 
 use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll, Wake, Waker},
 };
 
-use async_graphql::futures_util::future::{BoxFuture, join_all};
+use async_graphql::futures_util::{
+    future::{BoxFuture, join_all},
+    task::AtomicWaker,
+};
 use tokio::{sync::oneshot, task::unconstrained};
 
 /// The loads of one query. Clones share them.
@@ -34,6 +37,20 @@ struct Held<'w>(&'w AtomicUsize);
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Wakes the request's task, and remembers it.
+#[derive(Default)]
+struct Bell {
+    task: AtomicWaker,
+    rung: AtomicBool,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        self.task.wake();
     }
 }
 
@@ -74,16 +91,24 @@ impl Waves {
     pub async fn drive<T>(&self, execution: impl Future<Output = T>) -> T {
         // A budget that runs out would look as if the execution waited.
         let mut execution = pin!(unconstrained(execution));
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
         loop {
-            let progress = poll_fn(|cx| match execution.as_mut().poll(cx) {
-                Poll::Ready(done) => Poll::Ready(Progress::Done(done)),
+            let progress = poll_fn(|cx| {
+                bell.task.register(cx.waker());
+                bell.rung.store(false, Ordering::Release);
+                let polled = execution.as_mut().poll(&mut Context::from_waker(&waker));
                 // It goes on by itself, and may ask for more.
-                Poll::Pending if self.0.held.load(Ordering::Relaxed) > 0 => Poll::Pending,
-                Poll::Pending => match self.take() {
-                    // It waits for something else.
-                    wave if wave.is_empty() => Poll::Pending,
-                    wave => Poll::Ready(Progress::Waits(wave)),
-                },
+                let goes_on = || bell.rung.load(Ordering::Acquire) || self.0.held.load(Ordering::Relaxed) > 0;
+                match polled {
+                    Poll::Ready(done) => Poll::Ready(Progress::Done(done)),
+                    Poll::Pending if goes_on() => Poll::Pending,
+                    Poll::Pending => match self.take() {
+                        // It waits for something else.
+                        wave if wave.is_empty() => Poll::Pending,
+                        wave => Poll::Ready(Progress::Waits(wave)),
+                    },
+                }
             });
             match progress.await {
                 Progress::Done(done) => return done,
@@ -99,9 +124,22 @@ mod tests {
 
     use super::*;
 
-    /// One part asks at once, the other after something that is no load: both are in one wave.
+    /// As a set of many futures does, so that others have their turn.
+    async fn pause() {
+        let mut paused = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut paused, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// One part asks at once, the others later, without having waited for a load: all are in one wave.
     #[tokio::test]
-    async fn a_wave_waits_for_what_is_held() {
+    async fn a_wave_waits_for_what_is_held_and_for_pauses() {
         let waves = Waves::default();
         let running = Arc::new(AtomicUsize::new(0));
         let load = || {
@@ -112,12 +150,17 @@ mod tests {
                 running.load(Ordering::Relaxed)
             }
         };
-        let late = async {
+        let held = async {
             waves.hold(yield_now()).await;
             waves.run(load()).await
         };
-        let together = waves.drive(async { tokio::join!(waves.run(load()), late) }).await;
-        assert_eq!(together, (2, 2));
+        let paused = async {
+            pause().await;
+            pause().await;
+            waves.run(load()).await
+        };
+        let together = waves.drive(async { tokio::join!(waves.run(load()), held, paused) }).await;
+        assert_eq!(together, (3, 3, 3));
         assert_eq!(waves.0.held.load(Ordering::Relaxed), 0);
     }
 }

@@ -44,6 +44,7 @@ pub const PROBLEMS: &[Code] = &[
     Code::InvalidIdempotencyKey,
     Code::IdempotencyKeyReused,
     Code::RequestRunning,
+    Code::LeadNotFound,
     Code::TooFast,
 ];
 
