@@ -65,7 +65,7 @@ pub async fn answer(api: Arc<Api>, principal: Arc<Principal>, body: Body) -> Res
         let (bytes, ended) = work.lines().await;
         Some((Ok::<_, Infallible>(bytes), if ended { None } else { Some(work) }))
     });
-    Ok((Extension(touched), [(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines)).into_response())
+    Ok((Extension(touched), [(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines.fuse())).into_response())
 }
 
 struct Work {

@@ -10,7 +10,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use leadscore_store::{
     StoreError,
     audit::{AuditCursor, AuditFilter},
@@ -69,7 +69,7 @@ pub async fn export_audit(State(api): State<Arc<Api>>, mut query: Parameters) ->
         let (bytes, has_ended) = export.lines().await;
         Some((Ok::<_, Infallible>(bytes), if has_ended { None } else { Some(export) }))
     });
-    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines)).into_response())
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(lines.fuse())).into_response())
 }
 
 struct Export {

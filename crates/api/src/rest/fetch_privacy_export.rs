@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use leadscore_store::{RequestKind, audit::Object};
 
 use crate::{
@@ -98,7 +98,10 @@ pub async fn fetch_privacy_export(
         match bytes {
             Ok(Some(bytes)) => Some((Ok(Bytes::from(bytes)), Some((api, None, part + 1)))),
             Ok(None) => None,
-            Err(error) => Some((Err(io::Error::other(error)), None)),
+            Err(error) => {
+                tracing::error!(%error, request = %id, part, "an export broke off");
+                Some((Err(io::Error::other(error)), None))
+            }
         }
     });
     let name = HeaderValue::try_from(format!("attachment; filename=\"privacy-request-{id}.json\""));
@@ -107,5 +110,6 @@ pub async fn fetch_privacy_export(
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
     ];
     let touched: Touched = [Object::PrivacyRequest(id), Object::Lead(request.lead_id)].into_iter().collect();
-    Ok((Extension(touched), headers, Body::from_stream(parts)).into_response())
+    // What packs it asks once more after the end.
+    Ok((Extension(touched), headers, Body::from_stream(parts.fuse())).into_response())
 }

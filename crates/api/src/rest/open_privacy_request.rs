@@ -281,6 +281,9 @@ mod tests {
         let name = format!("attachment; filename=\"privacy-request-{request}.json\"");
         assert_eq!(reply.header("content-disposition"), name);
         let export = reply.json();
+        let packed = app.request(axum::http::Method::GET, &path).header("accept-encoding", "zstd");
+        let packed = app.send(packed.body(axum::body::Body::empty()).unwrap()).await;
+        assert_eq!(zstd::stream::decode_all(&packed.body[..]).unwrap(), reply.body, "{:?}", packed.headers);
         // What is exported is taken in again, as a new lead of another server would be.
         app.delete(&format!("/api/v1/leads/{lead}")).await;
         let sent = app.post("/api/v1/events", &export["events"]).await.json();

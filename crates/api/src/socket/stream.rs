@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderMap, HeaderName, header},
     response::{IntoResponse as _, Response},
 };
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use leadscore_domain::{LeadId, Timestamp};
 use leadscore_store::telemetry::{Delivery, Transport, count_closed};
 use tokio::{sync::mpsc, time::timeout};
@@ -91,7 +91,7 @@ pub async fn stream_scores(
         let part: Bytes = body.recv().await?;
         Some((Ok::<_, Infallible>(part), body))
     });
-    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(body)).into_response())
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(body.fuse())).into_response())
 }
 
 fn topic(query: &mut Parameters) -> Result<Topic, Problem> {
