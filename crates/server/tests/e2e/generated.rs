@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Folder, Server, arg, describe};
 
 /// Of each operation, in each of the generator's phases that take a number.
-const EXAMPLES: &str = "100";
+const EXAMPLES: &str = "300";
 /// What a stream of events is like, no generator can say; the others would end the session that asks.
 const WITHOUT: [&str; 5] = ["stream_scores", "log_out", "change_password", "end_session", "end_sessions"];
 const PASSWORD: &str = "correct horse battery staple";
