@@ -47,7 +47,7 @@ impl Folder {
                 "no leadscore data in {data}; run `leadscore init --data {data}`, or name another folder with --data"
             )));
         }
-        Self::open_with(context, options(context)?).await
+        Self::open_with(context, options(context).await?).await
     }
 
     /// Opens the folder, making it, and the schema of its database, where they are missing.
@@ -55,7 +55,7 @@ impl Folder {
     /// # Errors
     /// Where it cannot be made or opened.
     pub async fn open_or_create(context: &Context) -> anyhow::Result<Self> {
-        let mut options = options(context)?;
+        let mut options = options(context).await?;
         if let Some(server) = &mut options.postgres {
             server.migrate = true;
         }
@@ -142,9 +142,9 @@ impl Folder {
 ///
 /// # Errors
 /// Where the configuration is bad.
-pub fn options(context: &Context) -> anyhow::Result<StoreOptions> {
+pub async fn options(context: &Context) -> anyhow::Result<StoreOptions> {
     let mut options = StoreOptions::new(&context.data, context.clock.clone());
-    options.master_key = context.config.store.master_key()?;
+    options.master_key = context.config.store.master_key().await?;
     options.postgres = context.config.store.postgres();
     options.kafka = context.config.kafka()?;
     options.keep_features = context.config.store.keep_features;

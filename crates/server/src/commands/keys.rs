@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use leadscore_store::{NextMasterKey, Rotation, SigningKey};
 use serde_json::json;
 
-use crate::{config::read_master_key, context::Context, failure::bad_input, folder::Folder, output::Table};
+use crate::{context::Context, failure::bad_input, folder::Folder, output::Table};
 
 /// What can be asked of it.
 #[derive(Debug, Subcommand)]
@@ -89,7 +89,9 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
 
 async fn rotate_master(RotateMaster { new_key_file }: RotateMaster, context: &Context) -> anyhow::Result<()> {
     let (next, file) = match (new_key_file, context.config.store.has_master_key_file()) {
-        (Some(file), _) => (NextMasterKey::Given(read_master_key("--new-key-file", &file)?), file),
+        (Some(file), _) => {
+            (NextMasterKey::Given(context.config.store.read_master_key("--new-key-file", &file).await?), file)
+        }
         (None, true) => {
             return Err(bad_input("store.master_key_file is set: name the file of the new key with --new-key-file"));
         }

@@ -20,7 +20,8 @@ pub struct Options {}
 
 /// Runs the command.
 pub async fn run(Options {}: &Options, context: &Context) -> anyhow::Result<()> {
-    let Migrated { from, to } = Store::migrate(&folder::options(context)?).await.context("migrating the database")?;
+    let Migrated { from, to } =
+        Store::migrate(&folder::options(context).await?).await.context("migrating the database")?;
     context.output.result(&json!({ "from": from, "to": to }), || {
         if from == to { format!("schema {to}: nothing to do") } else { format!("schema {from} became {to}") }
     })?;

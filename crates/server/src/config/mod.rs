@@ -5,6 +5,8 @@
 
 mod edge;
 mod providers;
+mod store;
+mod vault;
 
 use std::{
     collections::HashMap,
@@ -26,13 +28,14 @@ use leadscore_domain::{
 };
 use leadscore_engine::score::ScoringPolicy;
 use leadscore_pipeline::webhooks::WebhookOptions;
-use leadscore_store::{KafkaOptions, MasterKey, PostgresOptions, Rate, RedisOptions, Retention, audit::AuditOptions};
+use leadscore_store::{KafkaOptions, Rate, Retention, audit::AuditOptions};
 use serde::Deserialize;
 
 use crate::{
     config::{
         edge::{ForwardedHeader, Rates, Tls},
         providers::Provider,
+        store::Store,
     },
     failure::bad_input,
     telemetry::LogFormat,
@@ -183,29 +186,6 @@ impl Access {
 /// What a name in a token has to be.
 const NAME: &str = "must be 1 to 256 visible ASCII characters";
 
-/// What is kept, and how much of it in memory.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Store {
-    postgres: Secret,
-    postgres_connections: u32,
-    redis: Secret,
-    redis_prefix: String,
-    master_key_file: String,
-    pub keep_features: bool,
-    pub cached_scores: u64,
-}
-
-/// The master key in a file that `setting` names.
-///
-/// # Errors
-/// Bad input where the file cannot be read or holds no key.
-pub fn read_master_key(setting: &str, file: &Path) -> anyhow::Result<MasterKey> {
-    let refuse = |why: &dyn fmt::Display| bad_input(format_args!("{setting}: {}: {why}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| refuse(&error))?;
-    text.parse().map_err(|invalid| refuse(&invalid))
-}
-
 /// A password, or an address that may hold one.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(transparent)]
@@ -214,39 +194,6 @@ struct Secret(String);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() { "\"\"" } else { "…" })
-    }
-}
-
-impl Store {
-    /// The server that holds the database; `None` for the embedded one.
-    pub fn postgres(&self) -> Option<PostgresOptions> {
-        let url = Some(&self.postgres.0).filter(|url| !url.is_empty())?;
-        Some(PostgresOptions { connections_max: self.postgres_connections, ..PostgresOptions::new(url) })
-    }
-
-    /// Where the key is that opens everything.
-    pub fn master_key_file(&self, data: &Path) -> PathBuf {
-        if self.master_key_file.is_empty() { data.join("master.key") } else { PathBuf::from(&self.master_key_file) }
-    }
-
-    /// That key, where it is kept outside the data folder.
-    ///
-    /// # Errors
-    /// Bad input where its file cannot be read or holds no key.
-    pub fn master_key(&self) -> anyhow::Result<Option<MasterKey>> {
-        let file = Path::new(&self.master_key_file);
-        self.has_master_key_file().then(|| read_master_key("store.master_key_file", file)).transpose()
-    }
-
-    /// Whether that key is kept outside the data folder.
-    pub const fn has_master_key_file(&self) -> bool {
-        !self.master_key_file.is_empty()
-    }
-
-    /// The server that the processes share; `None` where there is none.
-    pub fn redis(&self) -> Option<RedisOptions> {
-        let url = Some(&self.redis.0).filter(|url| !url.is_empty())?;
-        Some(RedisOptions { url: url.clone(), prefix: self.redis_prefix.clone() })
     }
 }
 
@@ -604,18 +551,14 @@ impl Config {
         if !(1..=10_000).contains(&self.server.append_timeout_ms) {
             return refuse("server.append_timeout_ms", "must be from 1 to 10000");
         }
+        if let Some((key, problem)) = self.store.problem() {
+            return refuse(key, problem);
+        }
         if let Some((key, problem)) = self.server.edge_problem() {
             return refuse(key, &problem);
         }
-        if !(4..=100).contains(&self.store.postgres_connections) {
-            return refuse("store.postgres_connections", "must be from 4 to 100");
-        }
         if self.ingest.late_max_d > 36_500 {
             return refuse("ingest.late_max_d", "must be from 0 to 36500");
-        }
-        let prefix = &self.store.redis_prefix;
-        if !(1..=64).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return refuse("store.redis_prefix", "must be 1 to 64 visible ASCII characters");
         }
         if !(1..=4000).contains(&self.import.batch_rows) {
             return refuse("import.batch_rows", "must be from 1 to 4000");
@@ -637,7 +580,7 @@ impl Config {
         if self.server.roles.is_empty() {
             return refuse("server.roles", "must name at least one role");
         }
-        if !self.server.is_alone() && self.store.postgres.0.is_empty() {
+        if !self.server.is_alone() && self.store.postgres().is_none() {
             return refuse(
                 "server.roles",
                 "must name all roles without store.postgres: nobody else can take the others",

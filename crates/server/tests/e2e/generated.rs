@@ -4,10 +4,9 @@
 
 use std::{path::PathBuf, process::Command};
 
-use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::support::{Folder, Server, arg, describe};
+use crate::support::{Folder, Server, arg, describe, http};
 
 /// Of each operation, in each of the generator's phases that take a number.
 const EXAMPLES: &str = "300";
@@ -38,7 +37,7 @@ async fn generate(server: &Server, token: &str) {
         .output()
         .unwrap();
     assert!(found.status.success(), "{}", describe(&found));
-    let me = Client::new().get(format!("{}/api/v1/me", server.address)).bearer_auth(token).send().await.unwrap();
+    let me = http().get(format!("{}/api/v1/me", server.address)).bearer_auth(token).send().await.unwrap();
     assert_eq!(me.status(), 200, "the token ended on the way, and nothing after it was tried");
 }
 
@@ -55,7 +54,7 @@ fn folder() -> (Folder, String) {
 
 async fn post(server: &Server, path: &str, token: &str, body: Value) -> Value {
     let url = format!("{}{path}", server.address);
-    let answer = Client::new().post(url).bearer_auth(token).json(&body).send().await.unwrap();
+    let answer = http().post(url).bearer_auth(token).json(&body).send().await.unwrap();
     assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
     answer.json().await.unwrap()
 }

@@ -18,3 +18,5 @@ mod scale_out;
 mod serving;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 mod support;
+mod vault;
+mod withdrawal;

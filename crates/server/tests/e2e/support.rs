@@ -4,9 +4,11 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use tempfile::TempDir;
@@ -189,7 +191,7 @@ impl Server {
 
     /// Requests with this key.
     pub fn client(&self, key: &str) -> Client {
-        Client { http: reqwest::Client::new(), address: self.address.clone(), key: key.to_owned() }
+        Client { http: http(), address: self.address.clone(), key: key.to_owned() }
     }
 
     /// kill -9.
@@ -263,6 +265,16 @@ pub async fn eventually(what: &str, ask: impl AsyncFn() -> bool) {
     }
 }
 
+/// One that speaks to servers here, and trusts nobody by TLS.
+pub fn http() -> reqwest::Client {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap()
+}
+
 /// Requests to a server with a key. Clones share connections.
 #[derive(Clone)]
 pub struct Client {
@@ -275,6 +287,11 @@ impl Client {
     /// Status and body; null where that is no JSON.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         self.try_get(path).await.unwrap()
+    }
+
+    /// An answer whose body is read as it comes.
+    pub async fn open(&self, path: &str) -> reqwest::Response {
+        self.http.get(format!("{}{path}", self.address)).bearer_auth(&self.key).send().await.unwrap()
     }
 
     /// Status and body; an error where the connection broke.

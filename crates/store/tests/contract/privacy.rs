@@ -11,7 +11,9 @@ use leadscore_store::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Backend, append_one, arrival, at, crm, derived, email, event as plain, score};
+use crate::support::{
+    Backend, Embedded, Postgres, append_one, arrival, at, crm, derived, email, event as plain, score,
+};
 
 const LEASE_US: i64 = 60_000_000;
 const SECRET: &str = "Zephyrine";
@@ -366,18 +368,53 @@ pub async fn an_override_ends_by_hand_by_time_or_by_another(backend: &impl Backe
     assert_eq!(all[1].ended_at, Some(at(60)), "when it ran out");
 }
 
-/// A copy of the embedded database that is older than an erasure.
-#[tokio::test]
-async fn an_erasure_is_done_again_over_a_database_that_was_restored() {
-    let backend = crate::support::Embedded::new();
-    let ledger = backend.folder().join("elsewhere/erasures.jsonl");
+/// A database that an older copy can take the place of; nobody has it open.
+trait Restorable: Backend {
+    fn options(&self) -> StoreOptions;
+    async fn back_up(&self);
+    async fn restore(&self);
+}
+
+impl Restorable for Embedded {
+    fn options(&self) -> StoreOptions {
+        self.options()
+    }
+
+    async fn back_up(&self) {
+        std::fs::copy(self.folder().join("data/leadscore.db"), self.folder().join("backup.db")).unwrap();
+    }
+
+    async fn restore(&self) {
+        let data = self.folder().join("data");
+        std::fs::copy(self.folder().join("backup.db"), data.join("leadscore.db")).unwrap();
+        for name in ["leadscore.db-wal", "leadscore.db-shm"] {
+            std::fs::remove_file(data.join(name)).ok();
+        }
+    }
+}
+
+impl Restorable for Postgres {
+    fn options(&self) -> StoreOptions {
+        self.options()
+    }
+
+    async fn back_up(&self) {
+        self.copy(&self.name, &format!("{}_backup", self.name)).await;
+    }
+
+    async fn restore(&self) {
+        self.copy(&format!("{}_backup", self.name), &self.name).await;
+    }
+}
+
+async fn an_erasure_is_done_again(backend: impl Restorable) {
+    let ledger = backend.options().folder.with_file_name("elsewhere").join("erasures.jsonl");
     let options = || StoreOptions { erasure_ledger: Some(ledger.clone()), ..backend.options() };
     let store = Store::open(options()).await.unwrap();
     let ann = append_one(&store, arrival("1", &[email("ann")], 0, SECRET)).await;
     let bob = append_one(&store, arrival("2", &[email("bob")], 0, "Bob")).await;
     store.close().await;
-    let (file, copy) = (backend.folder().join("data/leadscore.db"), backend.folder().join("backup.db"));
-    std::fs::copy(&file, &copy).unwrap();
+    backend.back_up().await;
 
     let store = Store::open(options()).await.unwrap();
     let request = approved(&store, RequestKind::Erasure, ann).await;
@@ -387,10 +424,7 @@ async fn an_erasure_is_done_again_over_a_database_that_was_restored() {
     let written = std::fs::read_to_string(&ledger).unwrap();
     assert!(written.contains(&ann.to_string()) && !written.contains(SECRET) && !written.contains("ann@"), "{written}");
 
-    std::fs::copy(&copy, &file).unwrap();
-    for name in ["leadscore.db-wal", "leadscore.db-shm"] {
-        std::fs::remove_file(backend.folder().join("data").join(name)).ok();
-    }
+    backend.restore().await;
     // Without the ledger it would be there again.
     let store = Store::open(backend.options()).await.unwrap();
     assert!(store.lead(ann).await.unwrap().is_some());
@@ -406,4 +440,14 @@ async fn an_erasure_is_done_again_over_a_database_that_was_restored() {
     store.close().await;
     let store = Store::open(options()).await.unwrap();
     assert_eq!(show(&store, request.id).await.receipt.unwrap(), receipt, "and is not done a third time");
+}
+
+#[tokio::test]
+async fn an_erasure_is_done_again_over_a_database_that_was_restored() {
+    an_erasure_is_done_again(Embedded::new()).await;
+}
+
+#[tokio::test]
+async fn an_erasure_is_done_again_over_a_database_that_was_restored_on_a_server() {
+    an_erasure_is_done_again(Postgres::new().await).await;
 }

@@ -108,7 +108,7 @@ pub struct Postgres {
     folder: tempfile::TempDir,
     clock: ManualClock,
     server: PgConnectOptions,
-    name: String,
+    pub name: String,
 }
 
 impl Postgres {
@@ -134,6 +134,15 @@ impl Postgres {
     /// The address of the database for another role.
     pub fn url_of(&self, role: &str, password: &str) -> String {
         self.server.clone().username(role).password(password).to_url_lossy().to_string()
+    }
+
+    /// Makes one database of the server what another is; nobody has either open.
+    pub async fn copy(&self, from: &str, to: &str) {
+        let mut conn = self.server.clone().database("postgres").connect().await.unwrap();
+        for sql in [format!("DROP DATABASE IF EXISTS {to}"), format!("CREATE DATABASE {to} TEMPLATE {from}")] {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
+        }
+        conn.close().await.unwrap();
     }
 
     /// A connection past the store.
