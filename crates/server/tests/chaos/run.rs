@@ -13,7 +13,7 @@ use crate::{
     checker::check,
     load::Load,
     recording::Recording,
-    support::{Server, eventually},
+    support::{Server, eventually, http},
     world::{Clock, World},
 };
 
@@ -29,7 +29,7 @@ const SERVERS: [&str; 3] = ["postgres", "redis", "kafka"];
 
 /// Events that a process has applied, as it counts them itself.
 async fn applied(server: &Server) -> f64 {
-    let metrics = reqwest::get(format!("{}/metrics", server.address)).await.unwrap().text().await.unwrap();
+    let metrics = http().get(format!("{}/metrics", server.address)).send().await.unwrap().text().await.unwrap();
     let count = |line: &str| line.strip_prefix(r#"leadscore_events_total{fate="applied"} "#)?.parse().ok();
     metrics.lines().find_map(count).unwrap_or(0.0)
 }

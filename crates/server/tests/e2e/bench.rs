@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Folder, Server};
+use crate::support::{Folder, Server, http};
 
 /// Leads that the load is about.
 const LEADS: u64 = 50;
@@ -74,7 +74,7 @@ fn assert_adds_up(report: &Value, requests: u64) {
 
 /// What the server says without being shown a token.
 async fn metrics(server: &Server) -> String {
-    let response = reqwest::get(format!("{}/metrics", server.address)).await.unwrap();
+    let response = http().get(format!("{}/metrics", server.address)).send().await.unwrap();
     assert_eq!(response.status(), 200);
     response.text().await.unwrap()
 }
