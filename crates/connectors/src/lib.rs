@@ -4,6 +4,7 @@
 //! method, address and arrival; the same delivery gives the same events. Deliberately absent: I/O, the clock, the store
 //! of replay keys, the look-up of callers.
 
+mod analytics;
 mod json;
 mod make;
 mod proof;
@@ -21,8 +22,22 @@ pub use seam::{
     ReplayKey, Request, ToolCall, UNKNOWN_MAX, UnknownType,
 };
 use vendor::{
-    elevenlabs::ElevenLabs, follow_up_boss::FollowUpBoss, hubspot::HubSpot, livekit::LiveKit, retell::Retell,
-    salesforce::Salesforce, standard::StandardWebhooks, twilio::Twilio, vapi::Vapi,
+    cloudevents::CloudEvents,
+    elevenlabs::ElevenLabs,
+    follow_up_boss::FollowUpBoss,
+    hubspot::HubSpot,
+    livekit::LiveKit,
+    mailgun::Mailgun,
+    mapped::Mapped,
+    posthog::PostHog,
+    postmark::Postmark,
+    retell::Retell,
+    salesforce::Salesforce,
+    segment::{RudderStack, Segment},
+    sendgrid::SendGrid,
+    standard::StandardWebhooks,
+    twilio::Twilio,
+    vapi::Vapi,
 };
 
 /// A configured connector.
@@ -52,6 +67,18 @@ pub enum Vendor {
     HubSpot(HubSpot),
     FollowUpBoss(FollowUpBoss),
     Salesforce(Salesforce),
+    Segment(Segment),
+    #[serde(rename = "rudderstack")]
+    RudderStack(RudderStack),
+    #[serde(rename = "posthog")]
+    PostHog(PostHog),
+    #[serde(rename = "sendgrid")]
+    SendGrid(SendGrid),
+    Mailgun(Mailgun),
+    Postmark(Postmark),
+    #[serde(rename = "cloudevents")]
+    CloudEvents(CloudEvents),
+    Mapped(Mapped),
 }
 
 impl Connector {
@@ -70,6 +97,14 @@ impl Connector {
             Vendor::HubSpot(vendor) => vendor.verify(request),
             Vendor::FollowUpBoss(vendor) => vendor.verify(request),
             Vendor::Salesforce(vendor) => vendor.proof.verify(request),
+            Vendor::Segment(vendor) => vendor.verify(request),
+            Vendor::RudderStack(vendor) => vendor.proof.verify(request),
+            Vendor::PostHog(vendor) => vendor.proof.verify(request),
+            Vendor::SendGrid(vendor) => vendor.verify(request),
+            Vendor::Mailgun(vendor) => vendor.verify(request),
+            Vendor::Postmark(vendor) => vendor.proof.verify(request),
+            Vendor::CloudEvents(vendor) => vendor.verify(request),
+            Vendor::Mapped(vendor) => vendor.proof.verify(request),
         }
     }
 
@@ -89,6 +124,14 @@ impl Connector {
             Vendor::HubSpot(vendor) => vendor.read(source, request),
             Vendor::FollowUpBoss(vendor) => vendor.read(source, request),
             Vendor::Salesforce(vendor) => vendor.read(source, request),
+            Vendor::Segment(vendor) => vendor.read(source, request),
+            Vendor::RudderStack(vendor) => vendor.read(source, request),
+            Vendor::PostHog(vendor) => vendor.read(source, request),
+            Vendor::SendGrid(vendor) => vendor.read(source, request),
+            Vendor::Mailgun(vendor) => vendor.read(source, request),
+            Vendor::Postmark(vendor) => vendor.read(source, request),
+            Vendor::CloudEvents(vendor) => vendor.read(source, request),
+            Vendor::Mapped(vendor) => vendor.read(source, request),
         }
     }
 
@@ -101,9 +144,18 @@ impl Connector {
             Vendor::Twilio(vendor) => vendor.answer(reading, context),
             Vendor::ElevenLabs(_) => ElevenLabs::answer(reading, context),
             Vendor::Salesforce(_) => Salesforce::answer(),
-            Vendor::StandardWebhooks(_) | Vendor::LiveKit(_) | Vendor::HubSpot(_) | Vendor::FollowUpBoss(_) => {
-                Answer::empty()
-            }
+            Vendor::CloudEvents(_) => CloudEvents::answer(reading),
+            Vendor::StandardWebhooks(_)
+            | Vendor::LiveKit(_)
+            | Vendor::HubSpot(_)
+            | Vendor::FollowUpBoss(_)
+            | Vendor::Segment(_)
+            | Vendor::RudderStack(_)
+            | Vendor::PostHog(_)
+            | Vendor::SendGrid(_)
+            | Vendor::Mailgun(_)
+            | Vendor::Postmark(_)
+            | Vendor::Mapped(_) => Answer::empty(),
         }
     }
 
@@ -121,7 +173,15 @@ impl Connector {
             | Vendor::ElevenLabs(_)
             | Vendor::LiveKit(_)
             | Vendor::HubSpot(_)
-            | Vendor::Salesforce(_) => None,
+            | Vendor::Salesforce(_)
+            | Vendor::Segment(_)
+            | Vendor::RudderStack(_)
+            | Vendor::PostHog(_)
+            | Vendor::SendGrid(_)
+            | Vendor::Mailgun(_)
+            | Vendor::Postmark(_)
+            | Vendor::CloudEvents(_)
+            | Vendor::Mapped(_) => None,
         }
     }
 }
