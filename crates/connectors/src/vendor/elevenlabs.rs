@@ -46,7 +46,8 @@ impl ElevenLabs {
                 Some(("t", value)) if time.is_none() => time = Some(value),
                 Some(("t", _)) => return Err(Refusal::Doubled("t".into())),
                 Some(("v0", value)) => tags.push(from_hex(SIGNATURE, value)?),
-                Some(_) | None => {}
+                Some(_) => {}
+                None => return Err(Refusal::Unreadable(SIGNATURE.into())),
             }
         }
         let time = time.ok_or_else(|| Refusal::Unreadable(SIGNATURE.into()))?;
