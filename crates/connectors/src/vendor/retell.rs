@@ -235,6 +235,7 @@ fn read_live(maker: Maker<'_>, reading: &mut Reading, call: &Value) -> Result<()
     if opt_out {
         maker.stop_calls(reading, &call_id, &lead(call), Some(at), &format!("said in call {call_id}"));
     }
-    reading.live.push(LiveSignal::Turn { call_id, speaker, text: said.to_owned(), at, opt_out });
+    let text = text::cut(said, leadscore_domain::limits::TEXT_MAX_BYTES).to_owned();
+    reading.live.push(LiveSignal::Turn { call_id, speaker, text, at, opt_out });
     Ok(())
 }
