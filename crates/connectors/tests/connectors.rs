@@ -431,3 +431,22 @@ fn messages_of_the_relay_are_read() {
     assert_eq!(RelayMessage::parse(r#"{"type":"novel","x":1}"#), Ok(RelayMessage::Unknown));
     assert!(RelayMessage::parse("{").is_err());
 }
+
+#[test]
+fn variables_reach_the_assistant_and_the_relay_escaped() {
+    let with = |name: &str, setting: &str, value: &str| -> Connector {
+        let mut config = vectors().into_iter().find(|vector| vector.name == name).unwrap().config;
+        config[setting] = value.into();
+        serde_json::from_value(config).unwrap()
+    };
+    let context = CallContext { talking_points: "\"<Elm> & Oak\"".into(), ..CallContext::neutral() };
+    let vapi = with("vapi-bearer", "assistant_id", "asst-1");
+    let answer = vapi.answer(&read("vapi-bearer", "vapi/assistant-request.json"), Some(&context));
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(body["assistantId"], "asst-1");
+    assert_eq!(body["assistantOverrides"]["variableValues"]["talking_points"], "\"<Elm> & Oak\"");
+    let twilio = with("twilio", "relay_url", "wss://relay.example.com/in?a=1&b=2");
+    let answer = twilio.answer(&read("twilio", "twilio/voice.form"), Some(&context));
+    assert!(answer.body.contains("url=\"wss://relay.example.com/in?a=1&amp;b=2\""), "{}", answer.body);
+    assert!(answer.body.contains("value=\"&quot;&lt;Elm&gt; &amp; Oak&quot;\""), "{}", answer.body);
+}
