@@ -18,7 +18,7 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use leadscore_api::{
-    AccessOptions, AppState, Edge, Limits,
+    AccessOptions, AppState, Connectors, Edge, Limits,
     provider::Providers,
     router,
     socket::{Options, Sockets},
@@ -130,6 +130,8 @@ async fn state(folder: &Path, clock: &ManualClock, stop: &CancellationToken) -> 
         edge: Edge::default(),
         access: AccessOptions::default(),
         providers: Providers::default(),
+        connectors: Connectors::default(),
+        connectors: Connectors::default(),
         destinations: DestinationPolicy::default(),
         sockets: Sockets::start(&cache, options, &TaskTracker::new(), stop.clone()),
         tickets: Tickets::new(&store, Arc::clone(&clock), None),

@@ -47,14 +47,27 @@ impl JsonBytes {
     pub async fn read(request: Request, api: &Arc<Api>, body_max_bytes: usize) -> Result<Self, Problem> {
         check_media_type(request.headers())?;
         let coding = Coding::of(request.headers())?;
-        match tokio::time::timeout(api.limits.body_timeout, Bytes::from_request(request, api)).await {
-            Ok(Ok(bytes)) => coding.decode(bytes, body_max_bytes).map(Self),
-            Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
-                Err(coding::too_large(body_max_bytes))
-            }
-            Ok(Err(_)) => Err(Problem::new(Code::UnreadableBody, "The body broke off.")),
-            Err(_) => Err(Problem::new(Code::BodyTimeout, "The body was not complete in time.")),
+        let bytes = arrive(request, api, body_max_bytes).await?;
+        coding.decode(bytes, body_max_bytes).map(Self)
+    }
+}
+
+/// The body as it was sent, byte for byte, whatever it is.
+///
+/// # Errors
+/// Where it is too long, or does not arrive.
+pub async fn raw_body(request: Request, api: &Arc<Api>) -> Result<Bytes, Problem> {
+    arrive(request, api, api.limits.body_max_bytes).await
+}
+
+async fn arrive(request: Request, api: &Arc<Api>, body_max_bytes: usize) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(api.limits.body_timeout, Bytes::from_request(request, api)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
+            Err(coding::too_large(body_max_bytes))
         }
+        Ok(Err(_)) => Err(Problem::new(Code::UnreadableBody, "The body broke off.")),
+        Err(_) => Err(Problem::new(Code::BodyTimeout, "The body was not complete in time.")),
     }
 }
 

@@ -9,6 +9,7 @@ mod auth;
 mod client;
 mod coding;
 mod conditional;
+mod connectors;
 mod edge;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -50,6 +51,7 @@ use crate::{
 pub use crate::{
     auth::provider,
     client::{ClientAddress, Encrypted, ForwardedHeader, Proxies},
+    connectors::{CONNECTORS_MAX, Connectors},
     edge::{Edge, RequestRates},
     state::{AccessOptions, AppState, Limits, Metrics},
 };
@@ -63,7 +65,7 @@ pub fn router(state: AppState) -> Router {
     let (routes, permissions, document) = endpoints(&api);
     let pages = pages(document.into()).route_layer(from_fn_with_state(Arc::clone(&api), rate::admit_address));
     let graphql = graphql::routes(&api, permissions);
-    surround(routes.merge(pages).merge(socket::routes()).merge(graphql), api)
+    surround(routes.merge(pages).merge(socket::routes()).merge(graphql).merge(connectors::routes()), api)
 }
 
 /// What a process answers that does not serve the API: whether it lives and is ready, and its metrics.

@@ -76,6 +76,12 @@ pub enum Code {
     WebhookNotFound,
     /// No such message of the webhook.
     WebhookMessageNotFound,
+    /// No such connector.
+    ConnectorNotFound,
+    /// A delivery is not shown to be from whom it says.
+    DeliveryUnproven,
+    /// A delivery is not what its vendor sends.
+    MalformedDelivery,
     /// No such privacy request.
     PrivacyRequestNotFound,
     /// No override of the lead's score is in force.
@@ -134,7 +140,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the page.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 60] = [
         Self::MalformedJson,
         Self::UnreadableBody,
         Self::UnknownQueryParameter,
@@ -143,9 +149,11 @@ impl Code {
         Self::InvalidIdempotencyKey,
         Self::InvalidQuery,
         Self::QueryTooComplex,
+        Self::MalformedDelivery,
         Self::Unauthenticated,
         Self::WrongPassword,
         Self::SessionOver,
+        Self::DeliveryUnproven,
         Self::UnknownUser,
         Self::Forbidden,
         Self::OriginNotAllowed,
@@ -161,6 +169,7 @@ impl Code {
         Self::TeamNotFound,
         Self::WebhookNotFound,
         Self::WebhookMessageNotFound,
+        Self::ConnectorNotFound,
         Self::PrivacyRequestNotFound,
         Self::OverrideNotFound,
         Self::SessionNotFound,
@@ -228,6 +237,9 @@ impl Code {
             Self::LastAdmin => "last-admin",
             Self::WebhookNotFound => "webhook-not-found",
             Self::WebhookMessageNotFound => "webhook-message-not-found",
+            Self::ConnectorNotFound => "connector-not-found",
+            Self::DeliveryUnproven => "delivery-unproven",
+            Self::MalformedDelivery => "malformed-delivery",
             Self::PrivacyRequestNotFound => "privacy-request-not-found",
             Self::OverrideNotFound => "override-not-found",
             Self::SessionNotFound => "session-not-found",
@@ -269,8 +281,11 @@ impl Code {
             | Self::InvalidLeadId
             | Self::InvalidIdempotencyKey
             | Self::InvalidQuery
-            | Self::QueryTooComplex => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated | Self::WrongPassword | Self::SessionOver => StatusCode::UNAUTHORIZED,
+            | Self::QueryTooComplex
+            | Self::MalformedDelivery => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated | Self::WrongPassword | Self::SessionOver | Self::DeliveryUnproven => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::UnknownUser
             | Self::Forbidden
             | Self::OriginNotAllowed
@@ -286,6 +301,7 @@ impl Code {
             | Self::TeamNotFound
             | Self::WebhookNotFound
             | Self::WebhookMessageNotFound
+            | Self::ConnectorNotFound
             | Self::PrivacyRequestNotFound
             | Self::OverrideNotFound
             | Self::SessionNotFound
@@ -350,6 +366,9 @@ impl Code {
             Self::LastAdmin => "Nobody would be left who may do everything",
             Self::WebhookNotFound => "There is no such webhook",
             Self::WebhookMessageNotFound => "The webhook has no such message",
+            Self::ConnectorNotFound => "There is no such connector",
+            Self::DeliveryUnproven => "The delivery is not shown to be from its vendor",
+            Self::MalformedDelivery => "The delivery is not what its vendor sends",
             Self::PrivacyRequestNotFound => "There is no such privacy request",
             Self::OverrideNotFound => "The score is not overridden",
             Self::SessionNotFound => "There is no such session",
@@ -411,6 +430,12 @@ impl Code {
             Self::ProfilingObjected => {
                 "Only the person ends it: record their consent to profiling, or that they no longer object."
             }
+            Self::ConnectorNotFound => "Use a `source` of the file that `connectors.file` names.",
+            Self::DeliveryUnproven => {
+                "Compare the secrets of both sides, the server's clock, and `connectors.public_url` with the address that \
+                 the vendor calls."
+            }
+            Self::MalformedDelivery => "Point the vendor's webhook at the connector of its own kind.",
             Self::PrivacyRequestNotFound => "Use an id from GET /api/v1/privacy-requests.",
             Self::OverrideNotFound => "See GET /api/v1/leads/{lead_id}/overrides for those that ended.",
             Self::SessionNotFound => "Use an id from GET /api/v1/me/sessions.",

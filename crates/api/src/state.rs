@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     auth::{bearer::Confirmed, jwt::SigningKeys, provider::Providers, throttle::Throttle},
+    connectors::Connectors,
     edge::Edge,
     graphql::{self, Schema},
     middleware::Ids,
@@ -50,6 +51,8 @@ pub struct AppState {
     pub access: AccessOptions,
     /// Identity providers whose access tokens are taken, too.
     pub providers: Providers,
+    /// Other systems whose webhooks are taken.
+    pub connectors: Connectors,
     /// Live connections.
     pub sockets: Sockets,
     /// Tickets that open them.
@@ -172,6 +175,7 @@ pub struct Api {
     pub(crate) events_rate: Option<RateLimiter>,
     pub(crate) access: AccessOptions,
     pub(crate) providers: Providers,
+    pub(crate) connectors: Connectors,
     pub(crate) sockets: Sockets,
     pub(crate) tickets: Tickets,
     pub(crate) limits: Limits,
@@ -204,6 +208,7 @@ impl From<AppState> for Api {
             events_rate,
             access,
             providers,
+            connectors,
             limits,
             destinations,
             sockets,
@@ -233,6 +238,7 @@ impl From<AppState> for Api {
             events_rate,
             access,
             providers,
+            connectors,
             sockets,
             tickets,
             limits,

@@ -36,7 +36,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::{
-    AccessOptions, AppState, Edge, Limits, Metrics,
+    AccessOptions, AppState, Connectors, Edge, Limits, Metrics,
     provider::{ProviderOptions, Providers},
     socket::{Options, Sockets},
     state::Api,
@@ -127,6 +127,7 @@ impl TestApp {
             events_rate,
             access: AccessOptions::default(),
             providers: Providers::default(),
+            connectors: Connectors::default(),
             sockets,
             tickets,
             limits,
@@ -227,6 +228,13 @@ impl TestApp {
         let stop = CancellationToken::new();
         let shared: Arc<dyn Clock> = Arc::new(self.clock.clone());
         self.state.providers = Providers::start(providers, &shared, &self.tracker, &stop).unwrap();
+        self.router = crate::router(self.state.clone());
+        self
+    }
+
+    /// The API with connectors.
+    pub fn connecting(mut self, connectors: Connectors) -> Self {
+        self.state.connectors = connectors;
         self.router = crate::router(self.state.clone());
         self
     }

@@ -81,6 +81,32 @@ pub enum Vendor {
     Mapped(Mapped),
 }
 
+impl Vendor {
+    /// The word in the configuration and in metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::StandardWebhooks(_) => "standard_webhooks",
+            Self::Vapi(_) => "vapi",
+            Self::Retell(_) => "retell",
+            Self::Twilio(_) => "twilio",
+            Self::ElevenLabs(_) => "elevenlabs",
+            Self::LiveKit(_) => "livekit",
+            Self::HubSpot(_) => "hubspot",
+            Self::FollowUpBoss(_) => "follow_up_boss",
+            Self::Salesforce(_) => "salesforce",
+            Self::Segment(_) => "segment",
+            Self::RudderStack(_) => "rudderstack",
+            Self::PostHog(_) => "posthog",
+            Self::SendGrid(_) => "sendgrid",
+            Self::Mailgun(_) => "mailgun",
+            Self::Postmark(_) => "postmark",
+            Self::CloudEvents(_) => "cloudevents",
+            Self::Mapped(_) => "mapped",
+        }
+    }
+}
+
 impl Connector {
     /// Checks that the request is from the vendor. Over the raw bytes, before anything is read.
     ///

@@ -112,6 +112,7 @@ async fn until_drained(
         region: context.config.import.region()?,
         access: context.config.access.options(),
         providers: providers(context, &tracker, &stop)?,
+        connectors: context.config.connectors.open()?,
         destinations: context.config.webhooks.policy(),
         limits: Limits { late_max_us: context.config.ingest.late_max_us(), ..Limits::default() },
         metrics: Arc::new(move || metrics.render()),

@@ -16,6 +16,7 @@ mod cache;
 mod commit;
 mod db;
 mod dead;
+mod deliveries;
 mod error;
 mod fail_point;
 mod features;

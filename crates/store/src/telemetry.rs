@@ -27,6 +27,10 @@ pub const LIVE_CONNECTIONS: &str = "leadscore_live_connections";
 pub const LIVE_MESSAGES: &str = "leadscore_live_messages_total";
 /// Counter of these connections that ended, by `reason`.
 pub const LIVE_CLOSED: &str = "leadscore_live_closed_total";
+/// Counter of the deliveries of other systems, by `vendor` and `fate`.
+pub const DELIVERIES: &str = "leadscore_deliveries_total";
+/// Counter of what these held and is no event, by `vendor` and `kind`.
+pub const DELIVERIES_LEFT: &str = "leadscore_deliveries_left_total";
 
 /// Upper bounds of the buckets of [`STAGE_DURATION`], in seconds: 50 µs to 10 s, five to a decade: a quantile
 /// that is read from them is off by a factor of 1.6 at most.
@@ -186,6 +190,73 @@ pub fn count_statement() {
 /// Says how many events the scorer has still to read; `None` where that is not known.
 pub fn set_scorer_lag(events: Option<i64>) {
     metrics::gauge!(SCORER_LAG).set(events.map_or(f64::NAN, |events| events as f64));
+}
+
+/// What became of a delivery of another system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// Its events are in the log.
+    Taken,
+    /// It was not shown to be from whom it says.
+    Unproven,
+    /// It was not what the vendor sends.
+    Malformed,
+    /// The store failed; the sender repeats it.
+    Failed,
+}
+
+impl Delivered {
+    /// The label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Unproven => "unproven",
+            Self::Malformed => "malformed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Counts a delivery; `vendor` is a word of the configuration's enum.
+    pub fn count(self, vendor: &'static str) {
+        metrics::counter!(DELIVERIES, "vendor" => vendor, "fate" => self.as_str()).increment(1);
+    }
+}
+
+/// What of a delivery is no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Of a type that is not known.
+    Unknown,
+    /// Names a protected characteristic.
+    Protected,
+    /// Names nobody.
+    Anonymous,
+    /// Out of bounds.
+    Invalid,
+    /// Known, and nothing that is kept.
+    Ignored,
+}
+
+impl Left {
+    /// The label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Protected => "protected",
+            Self::Anonymous => "anonymous",
+            Self::Invalid => "invalid",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    /// Counts some; `vendor` is a word of the configuration's enum.
+    pub fn count(self, vendor: &'static str, items: u32) {
+        if items > 0 {
+            metrics::counter!(DELIVERIES_LEFT, "vendor" => vendor, "kind" => self.as_str()).increment(items.into());
+        }
+    }
 }
 
 /// How a connection is told of scores.

@@ -30,7 +30,7 @@ pub struct Entry {
     at: Timestamp,
     /// By whom.
     actor: Actor,
-    /// What: the id of an operation of this document, `log_in`, or the words of a command.
+    /// What: the id of an operation of this document, `log_in`, `show_caller` of a connector, or the words of a command.
     #[schema(example = "show_score")]
     operation: String,
     /// Whose or which.
@@ -56,7 +56,7 @@ pub struct Entry {
 /// Who acted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Actor {
-    /// `user`, `api_key`, `cli` or `nobody`.
+    /// `user`, `api_key`, `cli`, `connector` or `nobody`.
     #[schema(value_type = String, example = "user")]
     kind: ActorKind,
     /// Id of the user or key.

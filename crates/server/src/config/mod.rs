@@ -3,6 +3,7 @@
 //! Owns: names, shapes and defaults of every setting. `default.toml` is the manual and the defaults at once.
 //! Invariant: an unknown key is refused with its name. Deliberately absent: secrets; they live in files of their own.
 
+mod connectors;
 mod edge;
 mod providers;
 mod store;
@@ -33,6 +34,7 @@ use serde::Deserialize;
 
 use crate::{
     config::{
+        connectors::Connectors,
         edge::{ForwardedHeader, Rates, Tls},
         providers::Provider,
         store::Store,
@@ -59,6 +61,7 @@ pub struct Config {
     pub store: Store,
     kafka: Kafka,
     pub ingest: Ingest,
+    pub connectors: Connectors,
     pub import: Import,
     pub audit: Audit,
     pub privacy: Privacy,
@@ -559,6 +562,9 @@ impl Config {
         }
         if self.ingest.late_max_d > 36_500 {
             return refuse("ingest.late_max_d", "must be from 0 to 36500");
+        }
+        if let Some((key, problem)) = self.connectors.problem() {
+            return refuse(key, problem);
         }
         if !(1..=4000).contains(&self.import.batch_rows) {
             return refuse("import.batch_rows", "must be from 1 to 4000");

@@ -79,6 +79,8 @@ pub enum ActorKind {
     Cli,
     /// Unknown, as where a log-in fails.
     Nobody,
+    /// Another system by its connector, which the reason names.
+    Connector,
 }
 
 /// What an act is about.

@@ -19,6 +19,7 @@ const SQLITE: &[&str] = &[
     include_str!("sqlite/0012_leads_created_at.sql"),
     include_str!("sqlite/0013_privacy.sql"),
     include_str!("sqlite/0014_removed_users.sql"),
+    include_str!("sqlite/0015_connector_deliveries.sql"),
 ];
 const POSTGRES: &[&str] = &[
     include_str!("postgres/0001_initial.sql"),
@@ -34,6 +35,7 @@ const POSTGRES: &[&str] = &[
     include_str!("postgres/0011_leads_created_at.sql"),
     include_str!("postgres/0012_privacy.sql"),
     include_str!("postgres/0013_removed_users.sql"),
+    include_str!("postgres/0014_connector_deliveries.sql"),
 ];
 
 /// Key of PostgreSQL's advisory lock under which the schema changes: "leadscor" in ASCII.

@@ -12,6 +12,7 @@ mod cache;
 mod commit;
 mod concurrency;
 mod dead;
+mod deliveries;
 mod erasure;
 mod features;
 mod history;
@@ -170,6 +171,7 @@ contracts! {
     accounts::unknown_addresses_take_as_long_as_wrong_passwords,
     accounts::api_keys_are_shown_once_expire_and_can_be_revoked,
     accounts::who_was_removed_is_not_brought_back_by_a_provider,
+    deliveries::a_signature_counts_for_one_body_until_it_is_too_old,
     sessions::a_session_is_its_users_and_ends_with_the_password_and_with_time,
     sessions::a_refresh_token_is_good_once_and_a_second_use_ends_the_session,
     sessions::sessions_are_listed_ended_and_over_where_nobody_goes_on_with_them,
