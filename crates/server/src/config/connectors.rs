@@ -105,7 +105,7 @@ mod tests {
             ("[[connector]]\nsource = \"calls\"\n", "vendor"),
             (&VAPI.replace("\"vapi\"", "\"vampi\""), "vampi"),
             (&VAPI.replace("\"hush-hush\"", ""), "from 1 to 8 secrets"),
-            (&VAPI.replace("\"calls\"", "\"Our calls\""), "connector[0].source is no name"),
+            (&VAPI.replace("\"calls\"", "\"Our calls\""), "connector[0].source: is no name"),
             (&VAPI.repeat(2), "connector[1].source"),
             (&VAPI.replace("proof", "prof"), "prof"),
             ("[[connectors]]\n", "connectors"),
