@@ -78,6 +78,7 @@ pub enum EventBody {
     Outcome(Outcome),
     LeadMerged(LeadMerged),
     ProcessingLimit(ProcessingLimit),
+    CallTurn(CallTurn),
 }
 
 /// Value of a custom attribute: `3.5`, `"referral"`, `true`, `{"time": "2026-03-01T17:30:00Z"}`; `null`, which only
@@ -331,6 +332,22 @@ pub struct VoiceCall {
     /// Sentiment of the lead as the platform judged it.
     #[schema(minimum = -1, maximum = 1)]
     sentiment: Option<f32>,
+    /// The platform's id of the call, where its turns were told one by one before: the call takes their place.
+    #[schema(min_length = 1, max_length = 256)]
+    call_id: Option<String>,
+}
+
+/// One turn of a call that goes on: it counts at once, until the whole call is told, and at most for four hours.
+#[derive(Deserialize, ToSchema)]
+pub struct CallTurn {
+    /// The platform's id of the call.
+    #[schema(min_length = 1, max_length = 256)]
+    call_id: String,
+    direction: Direction,
+    /// Whether the agent is an artificial voice.
+    #[serde(default)]
+    ai_voice: bool,
+    turn: Turn,
 }
 
 /// One turn of a call.

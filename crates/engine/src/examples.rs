@@ -128,6 +128,7 @@ pub fn snapshots(token: u64, events: &[Event], market: &Market, options: &Exampl
 
 /// What is known of a lead at an instant; of the time after it, nothing.
 fn take(token: u64, state: &LeadState, instant: Timestamp, market: &Market) -> Snapshot {
+    let state = &*state.during(instant);
     let mut features = vec![f32::NAN; FEATURES.len()];
     features::compute(state, instant, market, &mut features);
     let mut attributes: Vec<(String, AttributeValue)> =
@@ -197,7 +198,8 @@ fn tells_the_end(event: &Event) -> bool {
         | EventBody::AgentAction(_)
         | EventBody::Consent(_)
         | EventBody::LeadMerged(_)
-        | EventBody::ProcessingLimit(_) => false,
+        | EventBody::ProcessingLimit(_)
+        | EventBody::CallTurn(_) => false,
     }
 }
 

@@ -130,5 +130,6 @@ fn call() -> VoiceCall {
         ai_voice: false,
         turns: (0..10).map(turn).collect(),
         sentiment: Some(0.4),
+        call_id: None,
     }
 }

@@ -94,6 +94,8 @@ pub enum EventKind {
     LeadMerged,
     /// Processing was restricted or objected to, or that was lifted.
     ProcessingLimit,
+    /// A turn of a call that goes on.
+    CallTurn,
 }
 
 /// Where a lead stands in the brokerage's pipeline.

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentAction, CrmUpdated, Email, LeadCreated, LeadMerged, ListingSaved, Message, Outcome, PageView, PropertySearch,
-    Showing, StageChanged, VoiceCall, WebSession,
+    AgentAction, CallTurn, CrmUpdated, Email, LeadCreated, LeadMerged, ListingSaved, Message, Outcome, PageView,
+    PropertySearch, Showing, StageChanged, VoiceCall, WebSession,
     check::{check_duration, check_key, check_optional, check_price, check_sentiment},
 };
 use crate::{Consent, Invalid, ProcessingLimit, attribute::validate_attributes, invalid::check_free_text, limits};
@@ -47,6 +47,8 @@ pub enum EventBody {
     LeadMerged(LeadMerged),
     /// The use of the lead's data was limited, or no longer is.
     ProcessingLimit(ProcessingLimit),
+    /// A turn of a call that goes on.
+    CallTurn(CallTurn),
 }
 
 /// The kind of an event, without its data.
@@ -70,11 +72,12 @@ pub enum EventKind {
     Outcome,
     LeadMerged,
     ProcessingLimit,
+    CallTurn,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::LeadCreated,
         Self::CrmUpdated,
         Self::StageChanged,
@@ -91,6 +94,7 @@ impl EventKind {
         Self::Outcome,
         Self::LeadMerged,
         Self::ProcessingLimit,
+        Self::CallTurn,
     ];
 
     /// The word used in JSON and SQL.
@@ -113,6 +117,7 @@ impl EventKind {
             Self::Outcome => "outcome",
             Self::LeadMerged => "lead_merged",
             Self::ProcessingLimit => "processing_limit",
+            Self::CallTurn => "call_turn",
         }
     }
 }
@@ -149,6 +154,7 @@ impl EventBody {
             Self::Outcome(_) => EventKind::Outcome,
             Self::LeadMerged(_) => EventKind::LeadMerged,
             Self::ProcessingLimit(_) => EventKind::ProcessingLimit,
+            Self::CallTurn(_) => EventKind::CallTurn,
         }
     }
 
@@ -186,6 +192,7 @@ impl EventBody {
             Self::AgentAction(data) => check_optional("agent_id", data.agent_id.as_deref(), limits::IDENTITY_MAX_BYTES),
             Self::Consent(data) => data.validate(),
             Self::ProcessingLimit(data) => data.validate(),
+            Self::CallTurn(data) => data.validate(),
             Self::Outcome(data) => {
                 check_optional("reason", data.reason.as_deref(), limits::CATEGORY_MAX_BYTES)?;
                 check_price("value", data.value)

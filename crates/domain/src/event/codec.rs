@@ -34,6 +34,7 @@ impl<'de> DeserializeSeed<'de> for BodySeed {
             EventKind::Outcome => EventBody::Outcome(Deserialize::deserialize(data)?),
             EventKind::LeadMerged => EventBody::LeadMerged(Deserialize::deserialize(data)?),
             EventKind::ProcessingLimit => EventBody::ProcessingLimit(Deserialize::deserialize(data)?),
+            EventKind::CallTurn => EventBody::CallTurn(Deserialize::deserialize(data)?),
         })
     }
 }
@@ -141,6 +142,7 @@ impl EventBody {
             Self::Outcome(data) => serde_json::to_vec(data),
             Self::LeadMerged(data) => serde_json::to_vec(data),
             Self::ProcessingLimit(data) => serde_json::to_vec(data),
+            Self::CallTurn(data) => serde_json::to_vec(data),
         };
         written.expect("event bodies are plain data with string keys")
     }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_duration, check_sentiment};
+use super::check::{check_duration, check_optional, check_sentiment};
 use crate::{
     Invalid,
-    invalid::{check_count, check_free_text},
+    invalid::{check_count, check_free_text, check_text},
     limits,
 };
 
@@ -48,6 +48,24 @@ pub struct VoiceCall {
     /// Sentiment of the lead as the platform judged it, −1 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentiment: Option<f32>,
+    /// The platform's id of the call, where its turns were told one by one before: it takes their place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<String>,
+}
+
+/// Data of [`EventBody::CallTurn`]: it counts while the call goes on, and until the whole call is told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallTurn {
+    /// The platform's id of the call.
+    pub call_id: String,
+    /// Who called.
+    pub direction: Direction,
+    /// Whether the agent is an artificial voice.
+    #[serde(default)]
+    pub ai_voice: bool,
+    /// What was said.
+    pub turn: Turn,
 }
 
 /// One turn of a call.
@@ -135,11 +153,19 @@ impl VoiceCall {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         check_duration("duration_ms", self.duration_ms)?;
         check_sentiment("sentiment", self.sentiment)?;
+        check_optional("call_id", self.call_id.as_deref(), limits::SOURCE_EVENT_ID_MAX_BYTES)?;
         check_count("turns", self.turns.len(), limits::TURNS_MAX)?;
         for (i, turn) in self.turns.iter().enumerate() {
             turn.validate().map_err(|e| e.within(&format!("turns[{i}]")))?;
         }
         Ok(())
+    }
+}
+
+impl CallTurn {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        check_text("call_id", &self.call_id, limits::SOURCE_EVENT_ID_MAX_BYTES)?;
+        self.turn.validate().map_err(|e| e.within("turn"))
     }
 }
 

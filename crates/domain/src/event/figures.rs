@@ -28,7 +28,8 @@ impl EventBody {
             | Self::Consent(_)
             | Self::Outcome(_)
             | Self::LeadMerged(_)
-            | Self::ProcessingLimit(_) => None,
+            | Self::ProcessingLimit(_)
+            | Self::CallTurn(_) => None,
         };
         // Adding 0 makes −0 a plain one.
         said.map(|sentiment| (sentiment * 10.0).round() / 10.0 + 0.0)
@@ -58,7 +59,9 @@ impl EventBody {
             | Self::Consent(_)
             | Self::Outcome(_)
             | Self::LeadMerged(_)
-            | Self::ProcessingLimit(_) => return None,
+            | Self::ProcessingLimit(_)
+            // The whole call says it.
+            | Self::CallTurn(_) => return None,
         };
         Some(duration_ms.saturating_add(500) / 1_000)
     }
@@ -82,7 +85,15 @@ mod tests {
 
     fn call(answered: bool, sentiment: Option<f32>, turns: Vec<Turn>) -> EventBody {
         let direction = Direction::Inbound;
-        EventBody::VoiceCall(VoiceCall { direction, answered, duration_ms: 61_500, ai_voice: true, turns, sentiment })
+        EventBody::VoiceCall(VoiceCall {
+            direction,
+            answered,
+            duration_ms: 61_500,
+            ai_voice: true,
+            turns,
+            sentiment,
+            call_id: None,
+        })
     }
 
     fn message(direction: Direction) -> EventBody {

@@ -15,7 +15,7 @@ pub use browsing::{
     Deal, ListingSaved, Page, PageView, PropertySearch, PropertyType, Showing, ShowingAction, WebSession,
 };
 pub use codec::BodySeed;
-pub use conversation::{Direction, Email, EmailAction, Medium, Message, Speaker, Turn, VoiceCall};
+pub use conversation::{CallTurn, Direction, Email, EmailAction, Medium, Message, Speaker, Turn, VoiceCall};
 pub use crm::{
     AgentAction, AgentActionKind, CrmUpdated, LeadCreated, LeadMerged, Outcome, OutcomeResult, Stage, StageChanged,
 };

@@ -13,6 +13,6 @@ mod tokens;
 mod words;
 
 pub use evaluate::{Evaluation, FoldError, Judged, evaluate, folds};
-pub(crate) use reading::NEGATIVE_MILLI;
 pub use reading::{CallReading, Side, read_call, read_message};
+pub(crate) use reading::{NEGATIVE_MILLI, TurnReading, lasted_ms};
 pub use sentiment::{FitError, Label, SentimentError, SentimentModel, SentimentOptions};

@@ -5,6 +5,7 @@
 //! absent: the words themselves; none is kept.
 
 use leadscore_domain::event::{Message, Speaker, Turn, VoiceCall};
+use serde::{Deserialize, Serialize};
 
 use super::{
     lexicon::{self, TOPICS},
@@ -105,114 +106,151 @@ impl Mood {
     }
 }
 
-/// Score and opinion of a text in thousandths.
-fn in_milli(judgement: &Judgement) -> (i64, i64) {
-    let milli = |value: f64| (value * 1_000.0).round() as i64;
-    (milli(judgement.score()), milli(1.0 - judgement.probabilities[1]))
+/// A turn in numbers: what is kept of it while its call goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct TurnReading {
+    start_ms: u32,
+    duration_ms: Option<u32>,
+    by_lead: bool,
+    /// Length of its speech; 0 where it was written.
+    speech_ms: u64,
+    words: u32,
+    questions: u32,
+    /// Bit per topic.
+    topics: u32,
+    /// Of the lead's words in English: score and opinion in thousandths.
+    judged: Option<(i16, i16)>,
+    /// Of the lead's words: sentiment as the platform judged it, in thousandths.
+    platform_milli: Option<i16>,
 }
 
-/// A reading in the making.
-struct Reader<'a> {
-    model: &'a SentimentModel,
-    budget: usize,
-    reading: CallReading,
-    judged: Vec<(i64, i64)>,
-    platform: (i64, i64),
-}
-
-impl<'a> Reader<'a> {
-    fn new(model: &'a SentimentModel) -> Self {
-        Self { model, budget: TEXT_BYTES_MAX, reading: CallReading::default(), judged: Vec::new(), platform: (0, 0) }
+impl TurnReading {
+    /// Reads a turn alone.
+    pub(crate) fn of(turn: &Turn, model: &SentimentModel) -> Self {
+        Self::within(turn, model, &mut { TEXT_BYTES_MAX }).0
     }
 
-    fn side(&mut self, speaker: Speaker) -> &mut Side {
-        match speaker {
-            Speaker::Lead => &mut self.reading.lead,
-            Speaker::Agent => &mut self.reading.agent,
-        }
+    /// Reads a turn as far as the `budget` of bytes goes. Returns its sentiment, too, if it is in English.
+    fn within(turn: &Turn, model: &SentimentModel, budget: &mut usize) -> (Self, Option<f32>) {
+        let (mut reading, score) = Self::of_text(turn.speaker, &turn.text, model, budget);
+        reading.start_ms = turn.start_ms;
+        reading.duration_ms = turn.duration_ms;
+        reading.speech_ms = spoken_ms(turn);
+        reading.platform_milli = turn.sentiment.filter(|_| reading.by_lead).map(to_milli);
+        (reading, score)
     }
 
-    /// Reads a text as far as the budget goes. Returns its sentiment if it is in English.
-    fn text(&mut self, speaker: Speaker, text: &str) -> Option<f32> {
-        let text = &text[..text.floor_char_boundary(self.budget)];
-        self.budget -= text.len();
-        let judgement = self.model.judge(text);
+    fn of_text(speaker: Speaker, text: &str, model: &SentimentModel, budget: &mut usize) -> (Self, Option<f32>) {
+        let text = &text[..text.floor_char_boundary(*budget)];
+        *budget -= text.len();
+        let judgement = model.judge(text);
         let findings = judgement.findings;
-        let side = self.side(speaker);
-        side.turns += u32::from(findings.words > 0);
-        side.words += findings.words;
-        side.questions += findings.questions;
-        let english = findings.is_english();
-        if speaker == Speaker::Lead {
-            for (bit, turns) in self.reading.topics.iter_mut().enumerate() {
-                *turns += u16::from(findings.topics & (1 << bit) != 0);
-            }
-            if english {
-                self.judged.push(in_milli(&judgement));
-            }
-        }
-        english.then(|| judgement.score() as f32)
+        let (by_lead, is_english) = (speaker == Speaker::Lead, findings.is_english());
+        let reading = Self {
+            start_ms: 0,
+            duration_ms: None,
+            by_lead,
+            speech_ms: 0,
+            words: findings.words,
+            questions: findings.questions,
+            topics: if by_lead { findings.topics } else { 0 },
+            judged: (by_lead && is_english).then(|| in_milli(&judgement)),
+            platform_milli: None,
+        };
+        (reading, is_english.then(|| judgement.score() as f32))
     }
 
-    fn turn(&mut self, turn: &Turn) -> Option<f32> {
-        let score = self.text(turn.speaker, &turn.text);
-        self.side(turn.speaker).speech_ms += spoken_ms(turn);
-        if let (Speaker::Lead, Some(sentiment)) = (turn.speaker, turn.sentiment) {
-            self.platform.0 += i64::from(to_milli(sentiment));
-            self.platform.1 += 1;
+    fn ended_ms(&self) -> Option<u64> {
+        self.duration_ms.map(|duration_ms| u64::from(self.start_ms) + u64::from(duration_ms))
+    }
+}
+
+impl CallReading {
+    /// What the turns of a call say together; `of_call` is the platform's sentiment of the whole.
+    pub(crate) fn of(turns: &[TurnReading], of_call: Option<f32>) -> Self {
+        let mut reading = Self::default();
+        let mut judged = Vec::new();
+        let (mut platform, mut platforms) = (0_i64, 0_i64);
+        for turn in turns {
+            let side = reading.side(turn.by_lead);
+            side.turns += u32::from(turn.words > 0);
+            side.words = side.words.saturating_add(turn.words);
+            side.questions = side.questions.saturating_add(turn.questions);
+            side.speech_ms = side.speech_ms.saturating_add(turn.speech_ms);
+            for (bit, turns) in reading.topics.iter_mut().enumerate() {
+                *turns = turns.saturating_add(u16::from(turn.topics & (1 << bit) != 0));
+            }
+            judged.extend(turn.judged.map(|(score, opinion)| (i64::from(score), i64::from(opinion))));
+            platform += turn.platform_milli.map_or(0, i64::from);
+            platforms += i64::from(turn.platform_milli.is_some());
         }
-        score
+        reading.time(turns);
+        reading.sentiment_milli = Mood::of(&judged).milli();
+        reading.trend_milli = trend(&judged);
+        reading.platform_milli = of_call.map(to_milli).or((platforms > 0).then(|| (platform / platforms) as i16));
+        reading
+    }
+
+    const fn side(&mut self, by_lead: bool) -> &mut Side {
+        if by_lead { &mut self.lead } else { &mut self.agent }
     }
 
     /// Pauses and interruptions, where the turns' times can be believed.
-    fn timing(&mut self, turns: &[Turn]) {
+    fn time(&mut self, turns: &[TurnReading]) {
         let ordered = turns.windows(2).all(|pair| pair[0].start_ms <= pair[1].start_ms);
         if !ordered || turns.last().is_none_or(|turn| turn.start_ms == 0) {
             return;
         }
         for pair in turns.windows(2) {
             let (before, turn) = (&pair[0], &pair[1]);
-            let Some(duration_ms) = before.duration_ms.filter(|_| before.speaker != turn.speaker) else { continue };
-            let ended_ms = u64::from(before.start_ms) + u64::from(duration_ms);
+            let Some(ended_ms) = before.ended_ms().filter(|_| before.by_lead != turn.by_lead) else { continue };
             let began_ms = u64::from(turn.start_ms);
-            let side = self.side(turn.speaker);
+            let side = self.side(turn.by_lead);
             side.replies += 1;
             side.pause_ms += began_ms.saturating_sub(ended_ms).min(PAUSE_MS_MAX);
             side.interruptions += u32::from(began_ms + INTERRUPTION_MS <= ended_ms);
         }
     }
+}
 
-    fn finish(mut self, of_call: Option<f32>) -> CallReading {
-        let half = self.judged.len() / 2;
-        self.reading.sentiment_milli = Mood::of(&self.judged).milli();
-        if self.judged.len() >= TREND_TURNS {
-            let later = Mood::of(&self.judged[self.judged.len() - half..]).milli();
-            let earlier = Mood::of(&self.judged[..half]).milli();
-            self.reading.trend_milli = later.zip(earlier).map(|(later, earlier)| later - earlier);
-        }
-        let of_turns = (self.platform.1 > 0).then(|| (self.platform.0 / self.platform.1) as i16);
-        self.reading.platform_milli = of_call.map(to_milli).or(of_turns);
-        self.reading
+/// Sentiment of the later half of the judged turns minus that of the earlier half.
+fn trend(judged: &[(i64, i64)]) -> Option<i16> {
+    if judged.len() < TREND_TURNS {
+        return None;
     }
+    let half = judged.len() / 2;
+    let (later, earlier) = (&judged[judged.len() - half..], &judged[..half]);
+    Mood::of(later).milli().zip(Mood::of(earlier).milli()).map(|(later, earlier)| later - earlier)
+}
+
+/// Score and opinion of a text in thousandths.
+fn in_milli(judgement: &Judgement) -> (i16, i16) {
+    let milli = |value: f64| (value * 1_000.0).round() as i16;
+    (milli(judgement.score()), milli(1.0 - judgement.probabilities[1]))
+}
+
+/// How long a call has lasted by its turns, in milliseconds.
+pub(crate) fn lasted_ms(turns: &[TurnReading]) -> u32 {
+    let length = |turn: &TurnReading| turn.duration_ms.map_or(turn.speech_ms, u64::from);
+    let ends = turns.iter().map(|turn| length(turn).saturating_add(turn.start_ms.into()));
+    u32::try_from(ends.max().unwrap_or_default()).unwrap_or(u32::MAX)
 }
 
 /// A call in numbers, with the sentiment of each turn by `model`, −1 to 1; `None` where it is not in English.
 #[must_use]
 pub fn read_call(call: &VoiceCall, model: &SentimentModel) -> (CallReading, Vec<Option<f32>>) {
-    let mut reader = Reader::new(model);
-    let scores = call.turns.iter().map(|turn| reader.turn(turn)).collect();
-    reader.timing(&call.turns);
-    (reader.finish(call.sentiment), scores)
+    let mut budget = TEXT_BYTES_MAX;
+    let (turns, scores): (Vec<TurnReading>, _) =
+        call.turns.iter().map(|turn| TurnReading::within(turn, model, &mut budget)).unzip();
+    (CallReading::of(&turns, call.sentiment), scores)
 }
 
 /// A message of the lead in numbers. Its length says nothing of speech.
 #[must_use]
 pub fn read_message(message: &Message, model: &SentimentModel) -> CallReading {
-    let mut reader = Reader::new(model);
-    if let Some(text) = &message.text {
-        reader.text(Speaker::Lead, text);
-    }
-    reader.finish(message.sentiment)
+    let text = message.text.as_ref();
+    let said = text.map(|text| TurnReading::of_text(Speaker::Lead, text, model, &mut { TEXT_BYTES_MAX }).0);
+    CallReading::of(said.as_slice(), message.sentiment)
 }
 
 fn spoken_ms(turn: &Turn) -> u64 {

@@ -100,6 +100,7 @@ fn call(answered: bool, sentiment: Option<f32>) -> EventBody {
         ai_voice: false,
         turns: Vec::new(),
         sentiment,
+        call_id: None,
     })
 }
 

@@ -42,6 +42,7 @@ impl LeadState {
             }
             EventBody::StageChanged(data) => self.stage_changed(stamp, data.stage),
             EventBody::VoiceCall(data) => self.voice_call(at, data),
+            EventBody::CallTurn(data) => self.live.turn(at, data),
             EventBody::WebSession(data) => self.web_session(at, data),
             EventBody::PageView(data) => self.page_view(at, data),
             EventBody::Email(data) => self.email(at, data),
@@ -55,6 +56,9 @@ impl LeadState {
             EventBody::Outcome(data) => self.set_outcome(stamp, data),
             // The absorbed lead's own events are folded into this state as well.
             EventBody::LeadMerged(_) => {}
+        }
+        if let Some(latest) = self.last_at {
+            self.live.forget(latest);
         }
     }
 
@@ -107,6 +111,13 @@ impl LeadState {
     }
 
     fn voice_call(&mut self, at: Timestamp, data: &VoiceCall) {
+        self.live.told(at, data);
+        let reading = data.answered.then(|| conversation::read_call(data, SentimentModel::compiled_in()).0);
+        self.call(at, data, reading.as_ref());
+    }
+
+    /// Adds a call; `reading` is what was said, where somebody answered.
+    pub(super) fn call(&mut self, at: Timestamp, data: &VoiceCall, reading: Option<&CallReading>) {
         match (data.direction, data.answered) {
             (Direction::Outbound, true) => {
                 self.tallies.add(Signal::CallOut, at);
@@ -131,14 +142,13 @@ impl LeadState {
         if data.direction == Direction::Outbound {
             self.outbound_call(Call { at, answered: data.answered });
         }
-        if data.answered {
+        if let Some(reading) = reading {
             if data.ai_voice {
                 self.tallies.add(Signal::CallByAi, at);
             }
             self.sums.call_ms = self.sums.call_ms.saturating_add(data.duration_ms.into());
             self.sums.longest_call_ms = self.sums.longest_call_ms.max(data.duration_ms);
-            let (reading, _) = conversation::read_call(data, SentimentModel::compiled_in());
-            self.talked(at, &reading);
+            self.talked(at, reading);
         }
     }
 

@@ -10,6 +10,7 @@ mod catalogue;
 mod compute;
 mod document;
 mod fold;
+mod live;
 mod market;
 mod monotone;
 mod registers;

@@ -70,6 +70,12 @@ impl<T: Ord, const N: usize> Recent<T, N> {
         }
     }
 
+    /// Takes out the least values for as long as they are `old`.
+    pub(super) fn drop_while(&mut self, old: impl Fn(&T) -> bool) {
+        let count = self.0.iter().take_while(|value| old(value)).count();
+        self.0.drain(..count);
+    }
+
     pub(super) fn as_slice(&self) -> &[T] {
         &self.0
     }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attributes::AttributeSlots,
+    live::Live,
     registers::{Buckets, Distinct, Recent, Register},
     signal::{Signal, Tallies},
     sums::Sums,
@@ -21,7 +22,7 @@ use super::{
 };
 
 /// First byte of a state's bytes: raised with every change of their form.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 /// Contacts kept for the pace of answers.
 pub(super) const CONTACTS: usize = 24;
 /// Outbound calls kept for the hours of answers.
@@ -193,6 +194,8 @@ pub struct LeadState {
     pub(super) won_at: Option<Timestamp>,
     pub(super) outcome: Register<OutcomeResult>,
     pub(super) attributes: AttributeSlots,
+    /// The call that goes on.
+    pub(super) live: Live,
     /// Of `calls` and `zone`.
     #[serde(skip)]
     pub(super) habits: HourOfWeek,

@@ -242,6 +242,7 @@ impl FeatureView {
     /// # Panics
     /// Where `row` is not as long as [`Self::width`].
     pub fn fill(&self, state: &LeadState, at: Timestamp, market: &Market, row: &mut [f32]) {
+        let state = &*state.during(at);
         let mut fixed = [f32::NAN; FEATURES.len()];
         compute(state, at, market, &mut fixed);
         self.project(&fixed, state, at, row);

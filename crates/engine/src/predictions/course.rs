@@ -86,7 +86,9 @@ impl Standing {
             | EventBody::AgentAction(_)
             | EventBody::Consent(_)
             | EventBody::LeadMerged(_)
-            | EventBody::ProcessingLimit(_) => {}
+            | EventBody::ProcessingLimit(_)
+            // Its call says it.
+            | EventBody::CallTurn(_) => {}
         }
     }
 
@@ -210,7 +212,8 @@ fn is_own_activity(body: &EventBody) -> bool {
         | EventBody::Consent(_)
         | EventBody::Outcome(_)
         | EventBody::LeadMerged(_)
-        | EventBody::ProcessingLimit(_) => false,
+        | EventBody::ProcessingLimit(_)
+        | EventBody::CallTurn(_) => false,
     }
 }
 
@@ -231,6 +234,7 @@ fn is_loss(body: &EventBody) -> bool {
         | EventBody::AgentAction(_)
         | EventBody::Consent(_)
         | EventBody::LeadMerged(_)
-        | EventBody::ProcessingLimit(_) => false,
+        | EventBody::ProcessingLimit(_)
+        | EventBody::CallTurn(_) => false,
     }
 }

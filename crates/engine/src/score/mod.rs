@@ -106,6 +106,7 @@ impl Scorer {
     /// See [`Withheld`].
     pub fn predict(&self, state: &LeadState, at: Timestamp) -> Result<Prediction, Withheld> {
         self.policy.permits(state)?;
+        let state = &*state.during(at);
         let mut fixed = [f32::NAN; FEATURES.len()];
         features::compute(state, at, &self.market, &mut fixed);
         Ok(match &*self.model {
@@ -132,6 +133,7 @@ impl Scorer {
         log_position: i64,
     ) -> Result<Score, Withheld> {
         self.policy.permits(state)?;
+        let state = &*state.during(at);
         Ok(self.score_of(&self.read(state, at), lead_id, state, at, log_position))
     }
 
@@ -147,6 +149,7 @@ impl Scorer {
         log_position: i64,
     ) -> Result<(Score, FeatureVector), Withheld> {
         self.policy.permits(state)?;
+        let state = &*state.during(at);
         let reading = self.read(state, at);
         let score = self.score_of(&reading, lead_id, state, at, log_position);
         Ok((score, FeatureVector::new(&reading.row)))
@@ -164,6 +167,7 @@ impl Scorer {
         log_position: i64,
     ) -> Result<Explained, Withheld> {
         self.policy.permits(state)?;
+        let state = &*state.during(at);
         let reading = self.read(state, at);
         let score = self.score_of(&reading, lead_id, state, at, log_position);
         let (zone, zone_known) = self.zone(state);

@@ -55,7 +55,15 @@ fn call(answered: bool, said: &str, sentiment: Option<f32>) -> EventBody {
         vec![Turn { speaker: Speaker::Lead, text: said.to_owned(), start_ms: 0, duration_ms: None, sentiment: None }]
     };
     let direction = Direction::Outbound;
-    EventBody::VoiceCall(VoiceCall { direction, answered, duration_ms: 60_000, ai_voice: false, turns, sentiment })
+    EventBody::VoiceCall(VoiceCall {
+        direction,
+        answered,
+        duration_ms: 60_000,
+        ai_voice: false,
+        turns,
+        sentiment,
+        call_id: None,
+    })
 }
 
 fn message(direction: Direction, said: &str) -> EventBody {

@@ -4,9 +4,9 @@ use leadscore_domain::{
     AttributeValue, Attributes, Consent, ConsentState, Event, EventBody, EventId, LeadId, LegalBasis, Limit,
     LimitState, ProcessingLimit, Purpose, Timestamp,
     event::{
-        AgentAction, AgentActionKind, CrmUpdated, Deal, Direction, Email, EmailAction, LeadCreated, LeadMerged,
-        ListingSaved, Medium, Message, Outcome, OutcomeResult, Page, PageView, PropertySearch, PropertyType, Showing,
-        ShowingAction, Speaker, Stage, StageChanged, Turn, VoiceCall, WebSession,
+        AgentAction, AgentActionKind, CallTurn, CrmUpdated, Deal, Direction, Email, EmailAction, LeadCreated,
+        LeadMerged, ListingSaved, Medium, Message, Outcome, OutcomeResult, Page, PageView, PropertySearch,
+        PropertyType, Showing, ShowingAction, Speaker, Stage, StageChanged, Turn, VoiceCall, WebSession,
     },
     time::HOUR_US,
 };
@@ -120,7 +120,14 @@ pub fn call(direction: Direction, answered: bool, turns: &[(Speaker, &str)]) -> 
         ai_voice: false,
         turns,
         sentiment: None,
+        call_id: None,
     })
+}
+
+/// A turn of an outbound call that goes on.
+pub fn turn_of(call_id: &str, speaker: Speaker, said: &str, start_ms: u32) -> EventBody {
+    let turn = Turn { speaker, text: said.to_owned(), start_ms, duration_ms: Some(2_000), sentiment: None };
+    EventBody::CallTurn(CallTurn { call_id: call_id.to_owned(), direction: Direction::Outbound, ai_voice: false, turn })
 }
 
 pub fn search(min: i64, max: i64, areas: &[&str]) -> EventBody {
@@ -137,7 +144,7 @@ pub fn search(min: i64, max: i64, areas: &[&str]) -> EventBody {
 /// A body of any kind from three numbers.
 pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
     let pick = |options: usize| a as usize % options;
-    match kind % 16 {
+    match kind % 17 {
         0 => any_creation(a, b),
         1 => {
             let value = [
@@ -191,6 +198,10 @@ pub fn any_body(kind: u8, a: u32, b: u32) -> EventBody {
         }
         12 => EventBody::Consent(any_consent(a, b)),
         13 => outcome([OutcomeResult::Won, OutcomeResult::Lost, OutcomeResult::NoAnswer][pick(3)]),
+        15 => {
+            let said = ["I hate it", "we would love to see the house", "is the mortgage fine?"][pick(3)];
+            turn_of(if b.is_multiple_of(2) { "c-1" } else { "c-2" }, Speaker::Lead, said, b % 600_000)
+        }
         14 => EventBody::ProcessingLimit(ProcessingLimit {
             limit: Limit::ALL[pick(2)],
             state: if b.is_multiple_of(2) { LimitState::Imposed } else { LimitState::Lifted },

@@ -75,7 +75,7 @@ fn bytes_of_another_version_and_truncated_ones_are_refused() {
     let bytes = fold(&history(vec![(hour(1), created())])).to_bytes();
     let mut newer = bytes.clone();
     newer[0] += 1;
-    assert!(matches!(LeadState::from_bytes(&newer), Err(StateError::Format { found: 4, expected: 3 })));
+    assert!(matches!(LeadState::from_bytes(&newer), Err(StateError::Format { found: 5, expected: 4 })));
     for length in 0..bytes.len() {
         assert!(LeadState::from_bytes(&bytes[..length]).is_err(), "{length}");
     }

@@ -7,6 +7,7 @@ mod conversation;
 mod events;
 mod examples;
 mod fold;
+mod live;
 mod market;
 mod talk;
 mod view;

@@ -62,6 +62,7 @@ impl Conversations {
                 ai_voice: recorder.draw.chance(0.15),
                 turns: Vec::new(),
                 sentiment: None,
+                call_id: None,
             };
             let done = at.plus_micros(i64::from(rings_ms) * 1_000);
             recorder.send_done(Source::Voice, at, done, EventBody::VoiceCall(call));
@@ -96,6 +97,7 @@ fn conversation(recorder: &mut Recorder<'_>, segment: &Segment<'_>) {
         ai_voice: !inbound && recorder.draw.chance(0.15),
         turns,
         sentiment: judged.then_some((sentiment * 100.0).round() as f32 / 100.0),
+        call_id: None,
     };
     let done = segment.from.plus_micros(i64::from(duration_ms) * 1_000);
     recorder.send_done(Source::Voice, segment.from, done, EventBody::VoiceCall(call));

@@ -231,6 +231,7 @@ pub async fn figures_of_events_stand_in_their_columns_until_the_lead_is_erased(b
         ai_voice: true,
         turns: Vec::new(),
         sentiment: Some(-0.342),
+        call_id: None,
     });
     let lead = append_one(&store, of("1", None, &[email("ann")], 0, call)).await;
     append_one(&store, event("2", &[email("ann")], 1)).await;

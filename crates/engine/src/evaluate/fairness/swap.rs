@@ -96,6 +96,7 @@ impl Person {
                     turn.text = self.renamed(&turn.text, names);
                 }
             }
+            EventBody::CallTurn(call) => call.turn.text = self.renamed(&call.turn.text, names),
             EventBody::Message(message) => {
                 message.text = message.text.as_deref().map(|text| self.renamed(text, names));
             }

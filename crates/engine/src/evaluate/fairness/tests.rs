@@ -133,6 +133,7 @@ fn a_swapped_lead_is_another_person_everywhere_and_nothing_else() {
         ai_voice: false,
         turns: vec![turn],
         sentiment: None,
+        call_id: None,
     };
     let events = [event(EventBody::LeadCreated(created)), event(EventBody::VoiceCall(call))];
     let other = swapped(&events, 1);

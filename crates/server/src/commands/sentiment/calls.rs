@@ -90,6 +90,7 @@ fn read(line: &[u8], model: &SentimentModel) -> Result<Value, serde_json::Error>
         ai_voice: false,
         turns,
         sentiment: call.sentiment,
+        call_id: None,
     };
     let (reading, scores) = conversation::read_call(&call_data, model);
     let mut read = numbers(&reading);
