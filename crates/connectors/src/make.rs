@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use leadscore_domain::{
     AttributeValue, Attributes, Consent, ConsentState, EventBody, EventEnvelope, IdentityKind, LegalBasis, Purpose,
     RawIdentity, Timestamp,
-    event::{Direction, LeadRef, Speaker, Turn},
+    event::{CallTurn, Direction, LeadRef, Speaker, Turn},
     limits, protected,
 };
 use ring::digest;
@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use crate::{
     json,
-    seam::{Malformed, Reading},
-    text::{clip, cut},
+    seam::{LiveSignal, Malformed, Reading},
+    text::{clip, cut, is_opt_out},
 };
 
 /// Makes the events of one request of one connector.
@@ -25,6 +25,21 @@ use crate::{
 pub(crate) struct Maker<'a> {
     pub(crate) source: &'a str,
     pub(crate) received_at: Timestamp,
+}
+
+/// A turn as a vendor tells it.
+pub(crate) struct Said<'a> {
+    pub(crate) call_id: &'a str,
+    /// Unique in the call.
+    pub(crate) id: String,
+    pub(crate) lead: LeadRef,
+    pub(crate) direction: Direction,
+    pub(crate) ai_voice: bool,
+    pub(crate) speaker: Speaker,
+    pub(crate) text: &'a str,
+    /// From the start of the call; 0 where that is not told.
+    pub(crate) start_ms: f64,
+    pub(crate) at: Timestamp,
 }
 
 impl Maker<'_> {
@@ -39,6 +54,23 @@ impl Maker<'_> {
             occurred_at: plausible.unwrap_or(self.received_at),
             body,
         }
+    }
+
+    /// A turn of a call that goes on: an event where the request names the lead, else a signal that names the call.
+    pub(crate) fn turn(&self, reading: &mut Reading, said: Said<'_>) {
+        let Said { call_id, id, lead, direction, ai_voice, speaker, text, start_ms, at } = said;
+        let opt_out = speaker == Speaker::Lead && is_opt_out(text);
+        if opt_out {
+            self.stop_calls(reading, call_id, &lead, Some(at), &format!("said in call {call_id}"));
+        }
+        let (call_id, text) = (event_id(call_id), cut(text.trim(), limits::TEXT_MAX_BYTES).to_owned());
+        if lead.lead_id.is_none() && lead.identities.is_empty() {
+            reading.live.push(LiveSignal::Turn { call_id, speaker, text, at, opt_out });
+            return;
+        }
+        let turn = Turn { speaker, text, start_ms: call_ms(start_ms), duration_ms: None, sentiment: None };
+        let body = EventBody::CallTurn(CallTurn { call_id: call_id.clone(), direction, ai_voice, turn });
+        reading.push(self.event(&format!("{call_id}:turn:{id}"), lead, Some(at), body));
     }
 
     /// Withdrawals of both purposes of calls: what is said or texted counts for every kind of call.

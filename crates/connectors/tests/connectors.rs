@@ -231,11 +231,12 @@ fn kinds(reading: &Reading) -> Vec<&'static str> {
 
 #[test]
 fn each_fixture_becomes_its_events() {
-    let table: [(&str, &str, &[&str]); 24] = [
+    let table: [(&str, &str, &[&str]); 25] = [
         ("vapi-bearer", "vapi/end-of-call-report.json", &["voice_call"]),
-        ("vapi-bearer", "vapi/transcript-final.json", &["consent", "consent"]),
+        ("vapi-bearer", "vapi/transcript-final.json", &["consent", "consent", "call_turn"]),
         ("vapi-bearer", "vapi/transcript-partial.json", &[]),
         ("vapi-bearer", "vapi/status-update.json", &[]),
+        ("retell", "retell/transcript_updated.json", &["call_turn", "call_turn"]),
         ("retell", "retell/call_ended.json", &["consent", "consent", "voice_call"]),
         ("retell", "retell/call_analyzed.json", &["crm_updated"]),
         ("twilio", "twilio/completed.form", &["voice_call"]),
@@ -287,6 +288,13 @@ fn a_call_keeps_its_turns_and_length() {
     let EventBody::VoiceCall(call) = &reading.events[0].body else { panic!("a call") };
     assert_eq!((call.turns.len(), call.duration_ms, call.answered, call.ai_voice), (2, 120_000, true, true));
     assert_eq!((call.turns[1].start_ms, call.turns[1].duration_ms), (4_500, Some(2_600)));
+    assert_eq!(call.call_id.as_deref(), Some("call-7"), "it takes the place of its turns");
+    let turns = read("retell", "retell/transcript_updated.json").events;
+    let EventBody::CallTurn(last) = &turns[1].body else { panic!("a turn") };
+    assert_eq!(
+        (last.call_id.as_str(), last.turn.start_ms, turns[1].occurred_at),
+        ("retell-7", 3_200, at(1_772_364_503).plus_micros(200_000))
+    );
     let live = &read("twilio", "twilio/transcription.form").live[0];
     assert!(matches!(live, LiveSignal::Turn { opt_out: true, .. }), "{live:?}");
 }

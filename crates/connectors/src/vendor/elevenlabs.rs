@@ -127,7 +127,7 @@ fn read_call(maker: Maker<'_>, reading: &mut Reading, body: &Value) -> Result<()
     }
     let answered = turns.iter().any(|turn| turn.speaker == Speaker::Lead);
     let duration_ms = make::call_ms(duration_s * 1_000.0);
-    let call = VoiceCall { direction, answered, duration_ms, ai_voice: true, turns, sentiment: None };
+    let call = VoiceCall { direction, answered, duration_ms, ai_voice: true, turns, sentiment: None, call_id: None };
     reading.push(maker.event(&format!("{id}:post_call"), lead, at, EventBody::VoiceCall(call)));
     Ok(())
 }

@@ -130,6 +130,7 @@ fn read_left(maker: Maker<'_>, reading: &mut Reading, body: &Value, at: Option<T
         ai_voice: true,
         turns: Vec::new(),
         sentiment: None,
+        call_id: None,
     };
     reading.push(maker.event(&format!("{id}:left"), lead, joined.or(at), EventBody::VoiceCall(call)));
     Ok(())

@@ -13,11 +13,14 @@ use serde_json::{Value, json as object};
 
 use crate::{
     json::{self, MILLISECOND_US},
-    make::{self, Maker},
+    make::{self, Maker, Said},
     proof::{Secrets, WINDOW_S, expect, from_hex, header, within},
     seam::{Answer, CallContext, ContextRequest, LiveSignal, Malformed, Moment, Reading, Refusal, Request, ToolCall},
     text,
 };
+
+/// Most turns that are told again with each further one.
+const TURNS_AT_ONCE: usize = 8;
 
 /// The connector.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -170,6 +173,7 @@ fn read_ended(maker: Maker<'_>, reading: &mut Reading, call: &Value) -> Result<(
         ai_voice: true,
         sentiment: None,
         turns,
+        call_id: Some(id.to_owned()),
     };
     if make::opted_out(&body.turns) {
         maker.stop_calls(reading, id, &lead, end.or(at), &format!("said in call {id}"));
@@ -221,21 +225,23 @@ fn read_analysis(maker: Maker<'_>, reading: &mut Reading, call: &Value) -> Resul
     Ok(())
 }
 
-/// The last turn of the transcript so far.
+/// The turns of the transcript so far that are complete: the last one may still grow.
 fn read_live(maker: Maker<'_>, reading: &mut Reading, call: &Value) -> Result<(), Malformed> {
     let call_id = json::text(call, "/call_id").ok_or(Malformed::Field("call.call_id"))?.to_owned();
-    let at: Timestamp = maker.received_at;
     let turns = json::list(call, "/transcript_object");
-    let Some((speaker, said)) = turns.last().and_then(|turn| Some((speaker(turn)?, json::text(turn, "/content")?)))
-    else {
+    let complete = turns.len().saturating_sub(1);
+    if complete == 0 {
         reading.dropped.ignored += 1;
-        return Ok(());
-    };
-    let opt_out = speaker == Speaker::Lead && text::is_opt_out(said);
-    if opt_out {
-        maker.stop_calls(reading, &call_id, &lead(call), Some(at), &format!("said in call {call_id}"));
     }
-    let text = text::cut(said, leadscore_domain::limits::TEXT_MAX_BYTES).to_owned();
-    reading.live.push(LiveSignal::Turn { call_id, speaker, text, at, opt_out });
+    let start = json::time(call, "/start_timestamp", MILLISECOND_US);
+    // Those before were told before, under the same numbers.
+    for (number, turn) in turns.iter().enumerate().take(complete).skip(complete.saturating_sub(TURNS_AT_ONCE)) {
+        let Some((speaker, said)) = speaker(turn).zip(json::text(turn, "/content")) else { continue };
+        let start_ms = json::number(turn, "/words/0/start").unwrap_or_default() * 1_000.0;
+        let at = start.map(|start| start.plus_micros((start_ms * 1_000.0) as i64)).unwrap_or(maker.received_at);
+        let (id, lead, direction) = (number.to_string(), lead(call), direction(call));
+        let call_id = &call_id;
+        maker.turn(reading, Said { call_id, id, lead, direction, ai_voice: true, speaker, text: said, start_ms, at });
+    }
     Ok(())
 }

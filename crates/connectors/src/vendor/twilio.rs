@@ -18,7 +18,7 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     json,
-    make::{self, Maker},
+    make::{self, Maker, Said},
     proof::{Secrets, expect, from_base64, header},
     seam::{Answer, CallContext, ContextRequest, LiveSignal, Malformed, Moment, Reading, Refusal, Request},
     text,
@@ -58,7 +58,7 @@ impl Twilio {
         let maker = Maker { source, received_at: request.received_at };
         let mut reading = Reading::default();
         if let Some(event) = form.get("TranscriptionEvent") {
-            read_transcription(maker, &mut reading, &form, event)?;
+            read_transcription(maker, &mut reading, &form, event, self.ai_voice)?;
         } else if form.get("CallSid").is_some() {
             self.read_call(maker, &mut reading, &form)?;
         } else if form.get("MessageSid").is_some() && form.get("MessageStatus").is_none() {
@@ -103,6 +103,7 @@ impl Twilio {
             ai_voice: self.ai_voice,
             turns: Vec::new(),
             sentiment: None,
+            call_id: Some(sid.to_owned()),
         };
         reading.push(maker.event(&format!("{sid}:{status}"), form.lead(), at, EventBody::VoiceCall(body)));
         Ok(())
@@ -225,7 +226,13 @@ impl Form {
 }
 
 /// `inbound_track` is what Twilio hears from the person, whichever way the call goes.
-fn read_transcription(maker: Maker<'_>, reading: &mut Reading, form: &Form, event: &str) -> Result<(), Malformed> {
+fn read_transcription(
+    maker: Maker<'_>,
+    reading: &mut Reading,
+    form: &Form,
+    event: &str,
+    ai_voice: bool,
+) -> Result<(), Malformed> {
     if event != "transcription-content" {
         match event {
             "transcription-started" | "transcription-stopped" => reading.dropped.ignored += 1,
@@ -244,13 +251,19 @@ fn read_transcription(maker: Maker<'_>, reading: &mut Reading, form: &Form, even
         Some(_) | None => Speaker::Lead,
     };
     let at = form.time().unwrap_or(maker.received_at);
-    let opt_out = speaker == Speaker::Lead && text::is_opt_out(said);
-    if opt_out {
-        // The callback names the call alone; with the numbers it would be an event.
-        maker.stop_calls(reading, &call_id, &form.lead(), Some(at), &format!("said in call {call_id}"));
-    }
-    let text = text::cut(said, limits::TEXT_MAX_BYTES).to_owned();
-    reading.live.push(LiveSignal::Turn { call_id, speaker, text, at, opt_out });
+    let turn = Said {
+        call_id: &call_id,
+        id: form.get("SequenceId").map_or_else(|| make::fingerprint(format!("{at}{said}").as_bytes()), str::to_owned),
+        // As a rule the callback names the call alone.
+        lead: form.lead(),
+        direction: form.direction(),
+        ai_voice,
+        speaker,
+        text: said,
+        start_ms: 0.0,
+        at,
+    };
+    maker.turn(reading, turn);
     Ok(())
 }
 

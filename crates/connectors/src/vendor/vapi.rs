@@ -12,7 +12,7 @@ use serde_json::{Value, json as object};
 
 use crate::{
     json::{self, MILLISECOND_US},
-    make::{self, Maker},
+    make::{self, Maker, Said},
     proof::Proof,
     seam::{Answer, CallContext, ContextRequest, LiveSignal, Malformed, Moment, Reading, Request, ToolCall},
     text,
@@ -174,12 +174,20 @@ fn read_transcript(maker: Maker<'_>, reading: &mut Reading, message: &Value, at:
         reading.dropped.ignored += 1;
         return Ok(());
     };
-    let opt_out = speaker == Speaker::Lead && text::is_opt_out(said);
-    if opt_out {
-        maker.stop_calls(reading, &call_id, &lead(message), Some(at), &format!("said in call {call_id}"));
-    }
-    let text = text::cut(said, leadscore_domain::limits::TEXT_MAX_BYTES).to_owned();
-    reading.live.push(LiveSignal::Turn { call_id, speaker, text, at, opt_out });
+    let started = json::time(message, "/call/startedAt", MILLISECOND_US);
+    let turn = Said {
+        call_id: &call_id,
+        // Its time and words: there is no number of the turn.
+        id: make::fingerprint(format!("{at}{said}").as_bytes()),
+        lead: lead(message),
+        direction: direction(message),
+        ai_voice: true,
+        speaker,
+        text: said,
+        start_ms: started.map_or(0.0, |started| (at.since(started) / MILLISECOND_US) as f64),
+        at,
+    };
+    maker.turn(reading, turn);
     Ok(())
 }
 
@@ -205,6 +213,7 @@ fn read_report(maker: Maker<'_>, reading: &mut Reading, message: &Value) -> Resu
         ai_voice: true,
         turns,
         sentiment: None,
+        call_id: Some(id.clone()),
     };
     if make::opted_out(&body.turns) {
         maker.stop_calls(reading, &id, &lead, end.or(at), &format!("said in call {id}"));

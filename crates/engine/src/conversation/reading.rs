@@ -160,6 +160,11 @@ impl TurnReading {
         (reading, is_english.then(|| judgement.score() as f32))
     }
 
+    /// From the start of the call.
+    pub(crate) const fn start_ms(&self) -> u32 {
+        self.start_ms
+    }
+
     fn ended_ms(&self) -> Option<u64> {
         self.duration_ms.map(|duration_ms| u64::from(self.start_ms) + u64::from(duration_ms))
     }

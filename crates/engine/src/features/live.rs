@@ -70,7 +70,8 @@ impl Live {
             return Vec::new();
         }
         let mut turns: Vec<_> = self.turns.as_slice().iter().filter(|turn| turn.call == latest.call).collect();
-        turns.sort_by_key(|turn| &turn.reading);
+        // Stable: where no times within the call are told, it is the order in which they were spoken.
+        turns.sort_by_key(|turn| turn.reading.start_ms());
         turns
     }
 }
