@@ -104,6 +104,9 @@ pub enum Command {
     /// Judge the sentiment of texts and read calls, by a model of your own or the one that is built in
     #[command(subcommand)]
     Sentiment(commands::sentiment::Command),
+    /// Play calls against a running server
+    #[command(subcommand)]
+    Voice(commands::voice::Command),
     /// Put load on a running server and say how it copes
     #[command(subcommand)]
     Bench(commands::bench::Command),

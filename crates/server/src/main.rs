@@ -18,6 +18,7 @@ mod folder;
 mod lifecycle;
 mod listener;
 mod member;
+mod outbound;
 mod output;
 mod progress;
 mod serving;

@@ -31,6 +31,7 @@ pub mod sentiment;
 pub mod serve;
 pub mod simulate;
 pub mod train;
+pub mod voice;
 
 /// Runs the command that was asked for.
 ///
@@ -52,6 +53,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Models(command) => models::run(command, &context(false)?).await,
         Command::Score(options) => score::run(options, &context(false)?).await,
         Command::Export(options) => export::run(options, &context(false)?).await,
+        Command::Voice(command) => voice::run(command, &context(false)?).await,
         Command::Bench(command) => bench::run(command, &context(false)?).await,
         Command::Sentiment(command) => sentiment::run(&command, &context(false)?),
         Command::Doctor(options) => return doctor::run(&options, &global).await,

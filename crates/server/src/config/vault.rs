@@ -1,23 +1,14 @@
 //! What the configuration says of a vault that opens the master key: `[store.vault]`.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use leadscore_store::MasterKey;
-use reqwest::{Client, StatusCode, Url, redirect::Policy};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::bad_input;
+use crate::{failure::bad_input, outbound};
 
 /// What a text begins with that a vault's transit engine sealed.
 const SEALED: &str = "vault:v";
@@ -124,25 +115,9 @@ impl Vault {
 
     /// One that follows nobody elsewhere and asks no proxy.
     fn client(&self) -> anyhow::Result<Client> {
-        let tls = trusting(&self.ca_file)
-            .map_err(|why| bad_input(format_args!("store.vault.ca_file: {}: {why}", self.ca_file.display())))?;
-        let client =
-            Client::builder().tls_backend_preconfigured(tls).timeout(TIMEOUT).redirect(Policy::none()).no_proxy();
-        client.build().context("preparing to ask the vault")
+        outbound::client(&self.ca_file, TIMEOUT)
+            .map_err(|why| bad_input(format_args!("store.vault.ca_file: {}: {why}", self.ca_file.display())))
     }
-}
-
-/// Trust in the public authorities and those of a file, where one is named.
-fn trusting(ca_file: &Path) -> Result<ClientConfig, Box<dyn std::error::Error>> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if !ca_file.as_os_str().is_empty() {
-        for certificate in CertificateDer::pem_file_iter(ca_file)? {
-            roots.add(certificate?)?;
-        }
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn opened(body: &[u8]) -> anyhow::Result<MasterKey> {

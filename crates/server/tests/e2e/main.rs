@@ -11,6 +11,7 @@ mod canaries;
 mod clients;
 mod crash;
 mod demo;
+mod dial;
 mod generated;
 mod interop;
 mod journey;
