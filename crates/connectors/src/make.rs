@@ -253,5 +253,5 @@ pub(crate) fn call_ms(ms: f64) -> u32 {
 
 /// Whether the lead opted out in any of the turns.
 pub(crate) fn opted_out(turns: &[Turn]) -> bool {
-    turns.iter().any(|turn| turn.speaker == Speaker::Lead && crate::text::is_opt_out(&turn.text))
+    turns.iter().any(|turn| turn.speaker == Speaker::Lead && is_opt_out(&turn.text))
 }

@@ -4,7 +4,7 @@
 //! analysis that comes later brings the sentiment as an attribute. Deliberately absent: Retell's API.
 
 use leadscore_domain::{
-    EventBody, IdentityKind, LeadId, Timestamp,
+    EventBody, IdentityKind, LeadId,
     event::{CrmUpdated, Direction, LeadRef, Speaker, VoiceCall},
 };
 use ring::hmac;
