@@ -1477,7 +1477,7 @@ export interface components {
              */
             id: string | null;
             /**
-             * @description `user`, `api_key`, `cli` or `nobody`.
+             * @description `user`, `api_key`, `cli`, `connector` or `nobody`.
              * @example user
              */
             kind: string;
@@ -1657,6 +1657,15 @@ export interface components {
              */
             timing: number;
         };
+        /** @description One turn of a call that goes on: it counts at once, until the whole call is told, and at most for four hours. */
+        CallTurn: {
+            /** @description Whether the agent is an artificial voice. */
+            ai_voice?: boolean;
+            /** @description The platform's id of the call. */
+            call_id: string;
+            direction: components["schemas"]["Direction"];
+            turn: components["schemas"]["Turn"];
+        };
         /** @description What changes; what is left out stays. */
         ChangedUser: {
             /** @description Another name; `null` for none. */
@@ -1829,7 +1838,7 @@ export interface components {
             /** @description Whose or which. */
             object: Record<string, never> | null;
             /**
-             * @description What: the id of an operation of this document, `log_in`, or the words of a command.
+             * @description What: the id of an operation of this document, `log_in`, `show_caller` of a connector, or the words of a command.
              * @example show_score
              */
             operation: string;
@@ -1945,6 +1954,10 @@ export interface components {
             data: components["schemas"]["ProcessingLimit"];
             /** @enum {string} */
             type: "processing_limit";
+        } | {
+            data: components["schemas"]["CallTurn"];
+            /** @enum {string} */
+            type: "call_turn";
         };
         /** @description A page of a lead's history. */
         EventPage: {
@@ -3703,6 +3716,8 @@ export interface components {
             ai_voice?: boolean;
             /** @description Whether a person answered. */
             answered: boolean;
+            /** @description The platform's id of the call, where its turns were told one by one before: the call takes their place. */
+            call_id?: string | null;
             direction: components["schemas"]["Direction"];
             /** Format: int32 */
             duration_ms: number;

@@ -58,8 +58,8 @@ pub struct Options {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7878")]
     target: String,
     /// Certificates of authorities that are trusted beside the public ones, as PEM
-    #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
-    ca_file: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// API key; better by the environment, where other users of the machine do not see it
     #[arg(long, env = "LEADSCORE_TOKEN", hide_env_values = true, default_value = "", hide_default_value = true)]
     token: String,
@@ -136,8 +136,9 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
         return Err(bad_input("no token; set LEADSCORE_TOKEN to an API key, such as `leadscore init` prints"));
     }
     let turns = turns(options.script.as_deref())?;
-    let client = outbound::client(&options.ca_file, TIMEOUT)
-        .map_err(|why| bad_input(format_args!("--ca-file {}: {why}", options.ca_file.display())))?;
+    let ca_file = options.ca_file.as_deref().unwrap_or(Path::new(""));
+    let client = outbound::client(ca_file, TIMEOUT)
+        .map_err(|why| bad_input(format_args!("--ca-file {}: {why}", ca_file.display())))?;
     let began_at = context.clock.now();
     let call_id = format!("dial-{}", began_at.as_micros());
     let line = Line { options: &options, client, call_id, began_at };
