@@ -131,7 +131,6 @@ async fn state(folder: &Path, clock: &ManualClock, stop: &CancellationToken) -> 
         access: AccessOptions::default(),
         providers: Providers::default(),
         connectors: Connectors::default(),
-        connectors: Connectors::default(),
         destinations: DestinationPolicy::default(),
         sockets: Sockets::start(&cache, options, &TaskTracker::new(), stop.clone()),
         tickets: Tickets::new(&store, Arc::clone(&clock), None),

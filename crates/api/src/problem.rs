@@ -418,23 +418,16 @@ impl Code {
             Self::SessionOver => "Log in again with POST /api/v1/login.",
             Self::UnknownUser => "Have an administrator make a user with the address that the provider names.",
             Self::Forbidden => "Ask somebody who has the role that the detail names, or use a token of that role.",
-            Self::OriginNotAllowed => {
-                "Serve the page from the server's own host, or have `server.allowed_origins` name it."
-            }
+            Self::OriginNotAllowed => "Serve the page from the server's host, or name it in `server.allowed_origins`.",
             Self::ProfilingConsentMissing => {
                 "Post a `consent` event with purpose `profiling`, state `granted`, the legal basis and the evidence."
             }
-            Self::ProcessingRestricted => {
-                "Lift the restriction with POST /api/v1/privacy-requests, or wait until it is lifted."
-            }
+            Self::ProcessingRestricted => "Lift the restriction by a privacy request, or wait until it is lifted.",
             Self::ProfilingObjected => {
                 "Only the person ends it: record their consent to profiling, or that they no longer object."
             }
             Self::ConnectorNotFound => "Use a `source` of the file that `connectors.file` names.",
-            Self::DeliveryUnproven => {
-                "Compare the secrets of both sides, the server's clock, and `connectors.public_url` with the address that \
-                 the vendor calls."
-            }
+            Self::DeliveryUnproven => "Compare secrets, clocks, and `connectors.public_url` with the address called.",
             Self::MalformedDelivery => "Point the vendor's webhook at the connector of its own kind.",
             Self::PrivacyRequestNotFound => "Use an id from GET /api/v1/privacy-requests.",
             Self::OverrideNotFound => "See GET /api/v1/leads/{lead_id}/overrides for those that ended.",
@@ -460,9 +453,7 @@ impl Code {
             }
             Self::MethodNotAllowed => "Use a method that the `Allow` header names.",
             Self::BodyTimeout => "Send the body without pauses, or in smaller parts.",
-            Self::RequestRunning => {
-                "Send it again after the seconds in `Retry-After`: the answer will be the first one's."
-            }
+            Self::RequestRunning => "Send it again after the seconds in `Retry-After` for the first one's answer.",
             Self::PreconditionFailed => "Read it again, and send the change with the `ETag` of that answer.",
             Self::ScorePending => "Ask again after the seconds in `Retry-After`.",
             Self::BodyTooLarge => "Send less at once: split a list into several requests.",

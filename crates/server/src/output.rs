@@ -25,6 +25,14 @@ impl Output {
         !self.json && !self.quiet
     }
 
+    /// Prints a line of what goes on, for a person who reads along.
+    ///
+    /// # Errors
+    /// Where standard output cannot be written.
+    pub fn follow(self, line: impl FnOnce() -> String) -> io::Result<()> {
+        if self.shows_progress() { writeln!(io::stdout().lock(), "{}", line()) } else { Ok(()) }
+    }
+
     /// Prints the command's result: `value` as one JSON document, or `text`.
     ///
     /// # Errors

@@ -82,19 +82,23 @@ fn check(connector: &Connector) -> Result<(), Invalid> {
     if name.is_empty() || name.len() > limits::SOURCE_MAX_BYTES || !name.bytes().all(is_word) {
         return Err(Invalid::new("source", "is no name", "use small letters, digits, `-` and `_`"));
     }
-    match &connector.vendor {
-        Vendor::LiveKit(livekit) if livekit.keys.iter().any(|key| key.api_secret.is_empty()) => {
-            Err(Invalid::new("keys", "hold an empty secret", "give the secret of each key"))
+    if let Vendor::LiveKit(livekit) = &connector.vendor {
+        if livekit.keys.is_empty() {
+            return Err(Invalid::new("keys", "are missing", "give at least one key"));
         }
-        Vendor::LiveKit(livekit) if livekit.keys.is_empty() => {
-            Err(Invalid::new("keys", "are missing", "give at least one key"))
+        if livekit.keys.iter().any(|key| key.api_secret.is_empty()) {
+            return Err(Invalid::new("keys", "hold an empty secret", "give the secret of each key"));
         }
-        // What it sends says only that something changed, and nothing here fetches what.
-        Vendor::FollowUpBoss(_) => {
-            Err(Invalid::new("vendor", "cannot be served by this release", "send its events by POST /api/v1/events"))
-        }
-        _ => Ok(()),
     }
+    // What it sends says only that something changed, and nothing here fetches what.
+    if let Vendor::FollowUpBoss(_) = &connector.vendor {
+        return Err(Invalid::new(
+            "vendor",
+            "cannot be served by this release",
+            "send its events by POST /api/v1/events",
+        ));
+    }
+    Ok(())
 }
 
 /// The routes of all connectors.

@@ -47,8 +47,8 @@ impl Connectors {
         let Some(url) = self.url().filter(|_| self.is_served()) else { return Ok(api::Connectors::default()) };
         let listed = read(&self.file)
             .map_err(|why| bad_input(format_args!("connectors.file: {}: {why}", self.file.display())))?;
-        Ok(api::Connectors::new(url, listed)
-            .map_err(|invalid| bad_input(format_args!("connectors.file: {}: {invalid}", self.file.display())))?)
+        api::Connectors::new(url, listed)
+            .map_err(|invalid| bad_input(format_args!("connectors.file: {}: {invalid}", self.file.display())))
     }
 
     fn is_served(&self) -> bool {

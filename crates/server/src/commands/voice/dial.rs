@@ -142,7 +142,6 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
     let began_at = context.clock.now();
     let call_id = format!("dial-{}", began_at.as_micros());
     let line = Line { options: &options, client, call_id, began_at };
-    let shows = context.output.shows_progress();
     let mut heard: Vec<Heard> = Vec::with_capacity(turns.len());
     let mut lead_id = None;
     for (place, turn) in turns.iter().enumerate() {
@@ -158,9 +157,7 @@ pub async fn run(options: Options, context: &Context) -> anyhow::Result<()> {
             withheld: taken.withheld,
             latency_ms: latency.as_secs_f64() * 1e3,
         };
-        if shows {
-            println!("{}", written(&one, before));
-        }
+        context.output.follow(|| written(&one, before))?;
         heard.push(one);
         wait(spoken, options.speed).await;
     }
