@@ -86,6 +86,7 @@ sbom: deps ## Write what the release is made of, with licences, as CycloneDX in 
 
 .PHONY: docs
 docs: ## Write anew what is generated from the code: the manuals of features, API and command line
+	@UPDATE_DOCS=1 cargo test --locked -p leadscore-domain --lib the_committed
 	@UPDATE_DOCS=1 cargo test --locked -p leadscore-engine --test features
 	@UPDATE_DOCS=1 cargo test --locked -p leadscore-api --lib the_committed
 	@UPDATE_DOCS=1 cargo test --locked -p leadscore-server --bin leadscore the_manual_is_what_help_prints

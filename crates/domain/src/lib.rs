@@ -5,6 +5,7 @@
 //! Deliberately absent: I/O, SQL, HTTP, async, the system clock.
 
 pub mod attribute;
+pub mod calling;
 pub mod clock;
 pub mod consent;
 pub mod event;
