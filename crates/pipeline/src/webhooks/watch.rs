@@ -59,11 +59,15 @@ pub(crate) async fn watch(
         let now = clock.now();
         let looked = async {
             promotions(&store, &registry).await?;
-            if now >= next_walk {
+            if walk.is_some() || now >= next_walk {
+                let begins = walk.is_none();
                 walk = step(&store, &options, walk).await?;
+                if begins {
+                    // From its beginning: a lead that falls silent behind a long walk is not missed until the one after.
+                    next_walk = now.plus_micros(WALK_EVERY_US);
+                }
                 if walk.is_none() {
                     store.forget_webhook_messages(now.plus_micros(-options.keep_us)).await?;
-                    next_walk = now.plus_micros(WALK_EVERY_US);
                 }
             }
             Ok::<_, WatchError>(())
