@@ -204,10 +204,16 @@ fn read_as(connector: &Connector, kind: &str, body: &[u8]) -> Result<Reading, Ma
     Ok(reading)
 }
 
+/// The bytes of a fixture. Its folder is asked for when the test runs: a binary may be built in one checkout and run
+/// in another that shares the target folder.
+fn fixture_of(name: &str) -> Vec<u8> {
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    std::fs::read(format!("{package}/tests/fixtures/{name}")).unwrap()
+}
+
 /// Reads a fixture; every event must pass the domain's checks, under an id of its own.
 fn read(name: &str, fixture: &str) -> Reading {
-    let path = format!("{}/tests/fixtures/{fixture}", env!("CARGO_MANIFEST_DIR"));
-    let body = std::fs::read(path).unwrap();
+    let body = fixture_of(fixture);
     let kind = match fixture.rsplit_once('.').unwrap().1 {
         "form" => "application/x-www-form-urlencoded",
         "xml" => "text/xml",
@@ -346,8 +352,8 @@ fn thin_events_name_an_address_of_the_vendor_alone() {
         let body = json!({"event": "peopleUpdated", "uri": uri}).to_string();
         assert_eq!(read_as(&fub, "application/json", body.as_bytes()), Err(Malformed::Field("uri")), "{uri}");
     }
-    let people = std::fs::read(format!("{}/tests/fixtures/follow_up_boss/fetched.json", env!("CARGO_MANIFEST_DIR")));
-    let reading = fub.read_fetched(&people.unwrap(), at(NOW_S)).unwrap().unwrap();
+    let people = fixture_of("follow_up_boss/fetched.json");
+    let reading = fub.read_fetched(&people, at(NOW_S)).unwrap().unwrap();
     assert_eq!((kinds(&reading), reading.dropped.protected), (vec!["stage_changed", "crm_updated"], 1));
     assert_eq!(reading.events[1].lead.identities.len(), 3);
 }
